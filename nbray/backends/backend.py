@@ -1,0 +1,136 @@
+"""What an engine must do for the notebook: one abstract class, implemented by local, Ray and Dask.
+
+Every method may be called from any thread unless it says otherwise. None takes a lock that a task's own code could
+hold. Methods that wait do so in slices of at most 0.25 s, so that KeyboardInterrupt (Stop) arrives promptly; what they
+waited for goes on. All raise `ClusterDied` within a second once the engine is gone.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from nbray.ids import CellRunId, ObjectId, TaskId
+from nbray.snapshot import ClusterSnapshot
+
+
+class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """The options of a call, checked and filled in; hashable through `key`."""
+
+    name: str = ""
+    num_returns: int = 1
+    resources: dict[str, int] = {}
+    """In units of 1/10,000 (`nbray.resources`)."""
+    max_retries: int | None = None
+    """Re-runs after a worker died under the task; None means the cluster's default."""
+    retry_exceptions: bool | tuple[type[BaseException], ...] = False
+    timeout: float | None = None
+
+
+class CancelReport(NamedTuple):
+    """What a cancel did: tasks cancelled, tasks that had ended before, tasks still being stopped."""
+
+    cancelled: int
+    finished: int
+    stopping: int = 0
+
+
+class OutputEvent(NamedTuple):
+    """Something that a task printed or displayed, on its way to the cell that submitted it."""
+
+    cell_run: CellRunId
+    task_id: TaskId
+    task: str
+    """The task's name."""
+    worker: str
+    """For example "worker 1 (pid 4711)"."""
+    stream: str
+    """"stdout", "stderr", or a display: "display_data", "update_display_data", "clear_output", "error"."""
+    data: bytes
+    """UTF-8 text for the two streams, JSON for the rest."""
+
+
+OutputHandler = Callable[[OutputEvent], None]
+SnapshotHandler = Callable[[ClusterSnapshot], None]
+
+
+class Backend(ABC):
+    """One running engine, as the public API sees it."""
+
+    name: str
+    epoch: str
+    """Names this very cluster; an ObjectRef of another epoch raises `WrongCluster`."""
+
+    @abstractmethod
+    def submit(
+        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], options: CallOptions,
+        cell_run: CellRunId,
+    ) -> list[ObjectId]:  # fmt: skip
+        """Hand over one call and return its `num_returns` object ids at once; the caller holds one reference of each.
+
+        The function's bytes are made now, so later edits do not reach this call.
+        Raises NotShippable, InfeasibleRequest, StoreFull.
+        """
+
+    @abstractmethod
+    def put(self, value: Any) -> ObjectId:
+        """Store a value; the caller holds one reference. Raises NotShippable, StoreFull."""
+
+    @abstractmethod
+    def get(self, object_ids: Sequence[ObjectId], timeout: float | None = None) -> list[Any]:
+        """Wait for all values, in order; raises the first failure as soon as it is known, or GetTimeoutError."""
+
+    @abstractmethod
+    def wait(self, object_ids: Sequence[ObjectId], num_returns: int, timeout: float | None = None) -> set[ObjectId]:
+        """Wait until `num_returns` of the objects exist (failures count) and return those that do, maybe fewer."""
+
+    @abstractmethod
+    def on_ready(self, object_id: ObjectId, callback: Callable[[], None]) -> None:
+        """Call `callback` once when the object exists: now if it does, else on the backend's I/O thread (do not block)."""
+
+    @abstractmethod
+    def cancel(self, task_ids: Sequence[TaskId], *, force: bool = False) -> CancelReport:
+        """Cancel tasks by the ids of their returns; queued ones never run, running ones get KeyboardInterrupt."""
+
+    @abstractmethod
+    def cancel_cell_runs(self, cell_runs: Sequence[CellRunId] | None, *, force: bool = False) -> CancelReport:
+        """Cancel every task that the cell runs submitted (None: all of this driver's job); other cells' go on."""
+
+    @abstractmethod
+    def hold(self, object_id: ObjectId) -> None:
+        """One more reference to the object lives in this process."""
+
+    @abstractmethod
+    def release(self, object_id: ObjectId) -> None:
+        """One reference less; called from finalizers on any thread, so it only notes it down."""
+
+    @abstractmethod
+    def state(self, object_id: ObjectId) -> str:
+        """ "pending", "ready" or "failed", from what this process knows, without asking."""
+
+    @abstractmethod
+    def size(self, object_id: ObjectId) -> int | None:
+        """Size in bytes of an object that is ready, from what this process knows; None when unknown."""
+
+    @abstractmethod
+    def describe_cell_run(self, cell_run: CellRunId, label: str) -> None:
+        """Name a cell run before its first task, for cards and messages."""
+
+    @abstractmethod
+    def on_output(self, handler: OutputHandler | None) -> None:
+        """Where the output of this driver's tasks goes; called in order, on the I/O thread. None: to sys.stdout."""
+
+    @abstractmethod
+    def on_snapshot(self, handler: SnapshotHandler | None) -> None:
+        """Call `handler` with at most 4 snapshots a second, on the I/O thread; lossy by design."""
+
+    @abstractmethod
+    def snapshot(self) -> ClusterSnapshot:
+        """The cluster now; asks the engine and waits for its answer."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Leave and end what this backend started; idempotent."""

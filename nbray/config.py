@@ -1,0 +1,38 @@
+"""What a cluster is started with: one frozen record, made by `init`, read by every process of the cluster."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of one local cluster; sizes in bytes, times in seconds."""
+
+    epoch: str
+    """Random name of this cluster; ObjectRefs carry it, so that a reference of a dead cluster is told apart."""
+    run_directory: str
+    """0700, holds the sockets, the connection file and the workers' logs; removed at the end."""
+    num_workers: int
+    """Workers started at once; more are forked where tasks block in `get`."""
+    resources: dict[str, int]
+    """All that may be handed out, in units of 1/10,000 (`nbray.resources`)."""
+    store_limit: int
+    """Most bytes that live objects may take."""
+    linger: float = 0.0
+    """How long the cluster outlives its last driver."""
+    default_max_retries: int = 0
+    """Re-runs of a task whose worker died under it, where the task does not say."""
+    preload: tuple[str, ...] = ("numpy",)
+    """Modules that the zygote imports, so that a forked worker has them at once."""
+    sys_path: tuple[str, ...] = ()
+    working_directory: str = ""
+    cancel_grace: float = 0.7
+    """From SIGINT to SIGKILL."""
+    prefetch_seconds: float = 0.01
+    """How much known-short work may wait inside a worker."""
+    idle_return: float = 30.0
+    """After how long an idle extent's pages go back to the system."""
+    log_limit: int = 64 * 1024 * 1024
+    """Most bytes of a worker's log that are kept."""
+    output_limit: int = 256 * 1024
+    """Most bytes of output that one task sends to its cell."""

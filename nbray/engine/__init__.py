@@ -1,0 +1,1 @@
+"""The engine: the processes of a local cluster and the sockets between them."""

@@ -1,0 +1,41 @@
+"""Which task the current thread works for, and where its output goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import NamedTuple
+
+from nbray.ids import CellRunId, TaskId
+
+Emit = Callable[[TaskId, str, bytes], None]
+"""Sends one piece of output of a task: task, stream (see `OutputEvent.stream`), data. Any thread; keeps order."""
+
+
+class TaskContext(NamedTuple):
+    """The task that runs here. Threads that a task starts inherit it, so their output finds the task's cell."""
+
+    task_id: TaskId
+    name: str
+    cell_run: CellRunId
+    attempt: int
+    worker: str
+    """For example "worker 1 (pid 4711)"."""
+    emit_output: Emit
+
+    def emit(self, stream: str, data: bytes) -> None:
+        """Send output of this task to the cell that submitted it."""
+        self.emit_output(self.task_id, stream, data)
+
+
+_current: ContextVar[TaskContext | None] = ContextVar("nbray_task", default=None)
+
+
+def current() -> TaskContext | None:
+    """The running task, or None in a driver."""
+    return _current.get()
+
+
+def enter(context: TaskContext | None) -> None:
+    """From now on this thread works for that task; called by the worker between tasks, and in inherited threads."""
+    _current.set(context)

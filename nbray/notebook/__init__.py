@@ -1,0 +1,1 @@
+"""The notebook side: magics, cells, output and the live card."""

@@ -1,0 +1,319 @@
+"""Every message of the task plane: one table, one name for one idea on every hop.
+
+    message            sender      receiver    says
+    -----------------  ----------  ----------  --------------------------------------------------------------
+    Hello              process     scheduler   who connects: a driver of a job, or the worker of a slot
+    DescribeCellRun    driver      scheduler   the label of a cell run, before its first task
+    RegisterFunction   process     scheduler   a pickled function under the hash of its bytes
+    RegisterTemplate   process     scheduler   a function with the options of its calls
+    ForgetTemplates    process     scheduler   no more calls of these templates will come
+    Submit             process     scheduler   tasks to run
+    Put                process     scheduler   an object made by the sender
+    Allocate           process     scheduler   asks for an extent of the arena
+    GiveBack           process     scheduler   an extent that was granted and will not be used
+    Finished           worker      scheduler   results of tasks, in the order in which they ran
+    TakenBack          worker      scheduler   prefetched tasks that will not be run there
+    Blocked            worker      scheduler   the running task waits for objects: its resources are free
+    Unblocked          worker      scheduler   ... and goes on
+    Held               process     scheduler   references to objects of others now live in the sender
+    Released           process     scheduler   the sender's last reference (and pin) of each is gone
+    Subscribe          process     scheduler   push these objects' values once they are there
+    Cancel             process     scheduler   cancel tasks or cell runs; answered by Answer
+    Ask                process     scheduler   a question by name; answered by Answer
+    Output             worker      scheduler   what a task printed or displayed
+    Goodbye            process     scheduler   the sender leaves on purpose; a driver may end the cluster with it
+    Welcome            scheduler   process     the sender's process number, the arena's size and limits
+    Granted            scheduler   process     an extent; `warm` when the receiver has touched its pages before
+    Refused            scheduler   process     a request that cannot be met, as a Failure
+    Ready              scheduler   process     values of objects
+    Learn              scheduler   worker      functions and templates, before the first task that needs them
+    Forget             scheduler   worker      functions and templates that will not be needed again
+    Run                scheduler   worker      tasks to run, in this order
+    TakeBack           scheduler   worker      return these tasks if they have not started
+    Emitted            scheduler   driver      output of a task, with the cell run that it belongs to
+    Answer             scheduler   process     the answer to Ask or Cancel, as MessagePack
+    Exit               scheduler   worker      end now
+
+"process" is a driver or a worker: a task may submit tasks too. User data travels as opaque bytes; nothing here unpickles.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from nbray.ids import CellRunId, ObjectId, ProcessId, TaskId, TemplateId
+
+PROTOCOL = 1
+MAX_FRAME = 256 * 1024 * 1024
+INLINE_LIMIT = 64 * 1024
+
+FailureKind = Literal[
+    "exception", "unpicklable_result", "cancelled", "timeout", "worker_died", "store_full", "lost", "infeasible", "refused"
+]
+
+
+class Inline(msgspec.Struct, array_like=True, tag=1, frozen=True, gc=False):
+    """A small value with references to other objects inside it, which it keeps alive."""
+
+    data: bytes
+    nested: list[ObjectId]
+
+
+class Stored(msgspec.Struct, array_like=True, tag=2, frozen=True, gc=False):
+    """A value in the arena: `size` bytes from `offset`, keeping `nested` alive."""
+
+    offset: int
+    size: int
+    nested: list[ObjectId] = []
+
+
+class Failure(msgspec.Struct, array_like=True, tag=3, frozen=True, gc=False):
+    """Why there is no value; stands in the object's place and raises in `get`."""
+
+    kind: FailureKind
+    message: str
+    type_name: str = ""
+    pickled: bytes = b""
+    traceback: str = ""
+    task: str = ""
+    worker: str = ""
+    attempt: int = 1
+    log_tail: str = ""
+    retriable: bool = False
+
+
+Value = bytes | Inline | Stored | Failure
+"""What an object is: bare bytes (a small value without references, the common case) or one of the three above."""
+
+
+class Template(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A function with the options of its calls; resources in units of 1/10,000 (`nbray.resources`)."""
+
+    template_id: TemplateId
+    function_key: bytes
+    name: str
+    cell_run: CellRunId
+    resources: dict[str, int]
+    num_returns: int = 1
+    max_retries: int = 0
+    timeout: float = 0.0
+    options: bytes = b""
+    """What only the worker needs (retry_exceptions), pickled."""
+
+
+class TaskSpec(msgspec.Struct, array_like=True, gc=False):
+    """One submitted task; its returns are `task_id`, `task_id + 1`, ..."""
+
+    task_id: TaskId
+    template_id: TemplateId
+    args: bytes
+    deps: list[ObjectId] = []
+    """Objects that must exist first and whose values the task receives."""
+    nested: list[ObjectId] = []
+    """References inside the arguments, kept alive until the task ends."""
+    payload: ObjectId = ObjectId(0)
+    """When set, the object that holds the pickled arguments instead of `args`; also listed in `deps`, last."""
+
+
+class RunSpec(msgspec.Struct, array_like=True, gc=False):
+    """One task as the worker gets it, with the values of its dependencies."""
+
+    task_id: TaskId
+    template_id: TemplateId
+    attempt: int
+    args: bytes
+    deps: list[tuple[ObjectId, Value]] = []
+    has_payload: bool = False
+    """The last dependency holds the pickled arguments."""
+
+
+class TaskResult(msgspec.Struct, array_like=True, gc=False):
+    """How one attempt ended: one value per return, or a single Failure that stands for all of them."""
+
+    task_id: TaskId
+    values: list[Value]
+    micros: int
+    """Run time of the attempt in microseconds."""
+    log_end: int = 0
+    """Length of the worker's log after the attempt when the attempt wrote to it (fd 1 or 2), else 0."""
+
+
+class Hello(msgspec.Struct, array_like=True, tag=1):
+    role: Literal["driver", "worker"]
+    pid: int
+    protocol: int
+    epoch: str
+    job: str = ""
+    slot: int = -1
+    linger: float = 0.0
+
+
+class DescribeCellRun(msgspec.Struct, array_like=True, tag=2):
+    cell_run: CellRunId
+    label: str
+
+
+class RegisterFunction(msgspec.Struct, array_like=True, tag=3):
+    key: bytes
+    name: str
+    blob: bytes
+    nested: list[ObjectId] = []
+
+
+class RegisterTemplate(msgspec.Struct, array_like=True, tag=4):
+    template: Template
+
+
+class ForgetTemplates(msgspec.Struct, array_like=True, tag=5):
+    template_ids: list[TemplateId]
+
+
+class Submit(msgspec.Struct, array_like=True, tag=6):
+    tasks: list[TaskSpec]
+
+
+class Put(msgspec.Struct, array_like=True, tag=7):
+    object_id: ObjectId
+    value: Value
+
+
+class Allocate(msgspec.Struct, array_like=True, tag=8):
+    request_id: int
+    size: int
+
+
+class GiveBack(msgspec.Struct, array_like=True, tag=9):
+    offset: int
+
+
+class Finished(msgspec.Struct, array_like=True, tag=10):
+    results: list[TaskResult]
+
+
+class TakenBack(msgspec.Struct, array_like=True, tag=11):
+    task_ids: list[TaskId]
+
+
+class Blocked(msgspec.Struct, array_like=True, tag=12):
+    task_id: TaskId
+
+
+class Unblocked(msgspec.Struct, array_like=True, tag=13):
+    task_id: TaskId
+
+
+class Held(msgspec.Struct, array_like=True, tag=14):
+    object_ids: list[ObjectId]
+
+
+class Released(msgspec.Struct, array_like=True, tag=15):
+    object_ids: list[ObjectId]
+
+
+class Subscribe(msgspec.Struct, array_like=True, tag=16):
+    object_ids: list[ObjectId]
+
+
+class Cancel(msgspec.Struct, array_like=True, tag=17):
+    """Cancel `task_ids`, every task of `cell_runs` and, with `everything`, every task of the sender's job.
+
+    SIGINT first, SIGKILL after the grace period; `force` kills at once. The answer counts what happened:
+    `{"cancelled": n, "finished": n, "stopping": n}`, where finished counts the named cell runs' ended tasks.
+    """
+
+    request_id: int
+    task_ids: list[TaskId] = []
+    cell_runs: list[CellRunId] = []
+    everything: bool = False
+    force: bool = False
+
+
+class Ask(msgspec.Struct, array_like=True, tag=18):
+    """`question` is one of "snapshot", "cell_runs", "log" (argument: slot), "scale" (argument: number of workers)."""
+
+    request_id: int
+    question: str
+    argument: int = 0
+
+
+class Output(msgspec.Struct, array_like=True, tag=19):
+    """`stream` is "stdout", "stderr", or the name of a display message; `data` is UTF-8 text or JSON."""
+
+    task_id: TaskId
+    stream: str
+    data: bytes
+
+
+class Goodbye(msgspec.Struct, array_like=True, tag=20):
+    """The sender leaves on purpose; with `stop`, the cluster ends now instead of lingering."""
+
+    stop: bool = False
+
+
+class Welcome(msgspec.Struct, array_like=True, tag=40):
+    process_id: ProcessId
+    epoch: str
+    arena_size: int
+    observer: str
+
+
+class Granted(msgspec.Struct, array_like=True, tag=41):
+    request_id: int
+    offset: int
+    size: int
+    warm: bool
+
+
+class Refused(msgspec.Struct, array_like=True, tag=42):
+    request_id: int
+    failure: Failure
+
+
+class Ready(msgspec.Struct, array_like=True, tag=43):
+    values: list[tuple[ObjectId, Value]]
+
+
+class Learn(msgspec.Struct, array_like=True, tag=44):
+    functions: list[tuple[bytes, str, bytes]]
+    """Key, name and pickled bytes of each."""
+    templates: list[Template]
+
+
+class Forget(msgspec.Struct, array_like=True, tag=45):
+    function_keys: list[bytes]
+    template_ids: list[TemplateId]
+
+
+class Run(msgspec.Struct, array_like=True, tag=46):
+    tasks: list[RunSpec]
+
+
+class TakeBack(msgspec.Struct, array_like=True, tag=47):
+    task_ids: list[TaskId]
+
+
+class Emitted(msgspec.Struct, array_like=True, tag=48):
+    task_id: TaskId
+    cell_run: CellRunId
+    task: str
+    worker: str
+    stream: str
+    data: bytes
+
+
+class Answer(msgspec.Struct, array_like=True, tag=49):
+    request_id: int
+    body: bytes
+
+
+class Exit(msgspec.Struct, array_like=True, tag=50):
+    reason: str
+
+
+ToScheduler = (
+    Hello | DescribeCellRun | RegisterFunction | RegisterTemplate | ForgetTemplates | Submit | Put | Allocate | GiveBack
+    | Finished | TakenBack | Blocked | Unblocked | Held | Released | Subscribe | Cancel | Ask | Output | Goodbye
+)  # fmt: skip
+FromScheduler = Welcome | Granted | Refused | Ready | Learn | Forget | Run | TakeBack | Emitted | Answer | Exit
