@@ -1,0 +1,225 @@
+"""A real kernel for tests: runs cells over jupyter_client and files what comes back under its cell."""
+
+from __future__ import annotations
+
+import os
+import queue
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_client.manager import KernelManager
+
+ROOT = Path(__file__).resolve().parents[2]
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@dataclass
+class Output:
+    """One iopub message of a cell: "stream", "display_data", "update_display_data", "execute_result", "error" ..."""
+
+    kind: str
+    content: dict[str, Any]
+    arrived: float
+    """`time.monotonic()` when it was read."""
+
+    @property
+    def text(self) -> str:
+        """What it says as plain text, without colours."""
+        if self.kind == "stream":
+            return ANSI.sub("", str(self.content["text"]))
+        if self.kind == "error":
+            return ANSI.sub("", "\n".join(self.content["traceback"]))
+        return str(self.content.get("data", {}).get("text/plain", ""))
+
+
+@dataclass
+class Cell:
+    """One execute_request and everything that came back for it so far; grows while the kernel is pumped."""
+
+    msg_id: str
+    code: str
+    outputs: list[Output] = field(default_factory=list)
+    reply: dict[str, Any] | None = None
+    idle: bool = False
+
+    @property
+    def done(self) -> bool:
+        """Has the kernel replied and gone idle for this cell?"""
+        return self.reply is not None and self.idle
+
+    @property
+    def status(self) -> str:
+        """ "ok", "error", "aborted", or "running"."""
+        return str(self.reply["status"]) if self.reply else "running"
+
+    @property
+    def number(self) -> int:
+        """The execution count: the label of the cell."""
+        assert self.reply is not None
+        return int(self.reply["execution_count"])
+
+    def of(self, *kinds: str) -> list[Output]:
+        """Its outputs of those kinds."""
+        return [output for output in self.outputs if output.kind in kinds]
+
+    def stream(self, name: str) -> str:
+        """All it printed to "stdout" or "stderr"."""
+        return "".join(output.text for output in self.of("stream") if output.content["name"] == name)
+
+    @property
+    def stdout(self) -> str:
+        """All it printed."""
+        return self.stream("stdout")
+
+    @property
+    def stderr(self) -> str:
+        """All it wrote to stderr."""
+        return self.stream("stderr")
+
+    def data(self, mime: str) -> list[Any]:
+        """Everything it displayed (also updates and the last expression) that has this MIME type."""
+        shown = self.of("display_data", "update_display_data", "execute_result")
+        return [output.content["data"][mime] for output in shown if mime in output.content["data"]]
+
+    @property
+    def result(self) -> str:
+        """The text of the last expression, or ""."""
+        return "".join(output.text for output in self.of("execute_result"))
+
+    @property
+    def error(self) -> str:
+        """The traceback as text without colours, or ""."""
+        return "".join(output.text for output in self.of("error"))
+
+    @property
+    def error_name(self) -> str:
+        """The type of the exception that ended the cell, or ""."""
+        return str(self.reply.get("ename", "")) if self.reply else ""
+
+    def everything(self) -> str:
+        """All its text, for searching and for messages of failed tests."""
+        return "\n".join(f"<{output.kind}> {output.text}" for output in self.outputs)
+
+
+class Kernel:
+    """A running ipykernel and its client, used by one thread; outputs of no cell of ours go to `strays`."""
+
+    def __init__(self, manager: KernelManager, client: BlockingKernelClient) -> None:
+        self.manager = manager
+        self.client = client
+        self.cells: dict[str, Cell] = {}
+        self.strays: list[Output] = []
+
+    @property
+    def pid(self) -> int:
+        """The kernel's process id."""
+        return int(self.manager.provisioner.pid)  # type: ignore[union-attr]
+
+    def submit(self, code: str, **options: Any) -> Cell:
+        """Send a cell and return at once."""
+        msg_id = self.client.execute(code, allow_stdin=False, **options)
+        cell = self.cells[msg_id] = Cell(msg_id, code)
+        return cell
+
+    def run(self, code: str, timeout: float = 30.0, **options: Any) -> Cell:
+        """Run a cell and wait until it has ended; the caller looks at `status`."""
+        return self.wait(self.submit(code, **options), timeout)
+
+    def run_ok(self, code: str, timeout: float = 30.0) -> Cell:
+        """Run a cell that must succeed."""
+        cell = self.run(code, timeout)
+        assert cell.status == "ok", cell.everything()
+        return cell
+
+    def wait(self, cell: Cell, timeout: float = 30.0) -> Cell:
+        """Wait until a cell has ended."""
+        self.until(lambda: cell.done, timeout, cell)
+        return cell
+
+    def until(self, holds: Callable[[], bool], timeout: float = 30.0, cell: Cell | None = None) -> None:
+        """Read messages until a condition holds, for example that some text has arrived in a cell."""
+        deadline = time.monotonic() + timeout
+        while not holds():
+            if time.monotonic() > deadline:
+                seen = (cell or Cell("", "", [o for c in self.cells.values() for o in c.outputs])).everything()
+                raise AssertionError(f"not within {timeout} s; what arrived:\n{seen}")
+            self._read_iopub(0.05)
+            self._read_replies()
+
+    def pump(self, seconds: float) -> None:
+        """Read what arrives during the next seconds."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self._read_iopub(max(0.0, min(0.05, end - time.monotonic())))
+            self._read_replies()
+
+    def interrupt(self) -> None:
+        """Press Stop: SIGINT to the kernel's process group, as Jupyter does."""
+        self.manager.interrupt_kernel()
+
+    def kill(self) -> None:
+        """Kill the kernel's process, as a crash would."""
+        os.kill(self.pid, signal.SIGKILL)
+
+    def restart(self) -> None:
+        """Restart the kernel and wait until it answers."""
+        self.manager.restart_kernel(now=False)
+        self.client.wait_for_ready(timeout=30)
+
+    def close(self) -> None:
+        """Shut the kernel down for good."""
+        self.client.stop_channels()
+        self.manager.shutdown_kernel(now=not self.manager.is_alive())
+        self.client.context.destroy(linger=0)
+
+    def _read_iopub(self, timeout: float) -> None:
+        try:
+            message = self.client.get_iopub_msg(timeout=timeout)
+        except queue.Empty:
+            return
+        kind, content = message["header"]["msg_type"], message["content"]
+        cell = self.cells.get(message["parent_header"].get("msg_id", ""))
+        if kind == "status":
+            if cell is not None and content["execution_state"] == "idle":
+                cell.idle = True
+        elif kind != "execute_input":
+            (self.strays if cell is None else cell.outputs).append(Output(kind, content, time.monotonic()))
+
+    def _read_replies(self) -> None:
+        while self.client.shell_channel.msg_ready():
+            message = self.client.get_shell_msg(timeout=1)
+            cell = self.cells.get(message["parent_header"].get("msg_id", ""))
+            if cell is not None and message["header"]["msg_type"] == "execute_reply":
+                cell.reply = message["content"]
+
+
+@contextmanager
+def running_kernel(folder: Path, *setup: str, env: dict[str, str] | None = None) -> Iterator[Kernel]:
+    """A kernel in `folder`, apart from the user's settings, that has run the `setup` cells; shut down at the end."""
+    runtime = folder / "runtime"
+    runtime.mkdir(mode=0o700, exist_ok=True)
+    manager = KernelManager(kernel_name="python3", connection_file=str(runtime / "kernel-test.json"))
+    manager.start_kernel(cwd=str(folder), env=kernel_environment(folder, runtime) | (env or {}))
+    kernel = Kernel(manager, manager.blocking_client())
+    try:
+        kernel.client.start_channels()
+        kernel.client.wait_for_ready(timeout=30)
+        for cell in setup:
+            kernel.run_ok(cell)
+        yield kernel
+    finally:
+        kernel.close()
+
+
+def kernel_environment(folder: Path, runtime: Path) -> dict[str, str]:
+    """The environment of a kernel that sees this checkout and none of the user's settings."""
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    apart = {"IPYTHONDIR": str(folder / "ipython"), "JUPYTER_RUNTIME_DIR": str(runtime), "MPLCONFIGDIR": str(folder)}
+    return {**os.environ, **apart, "PYTHONPATH": path, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
