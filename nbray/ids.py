@@ -42,3 +42,12 @@ def template_id(process: ProcessId, counter: int) -> TemplateId:
 def creator(object_id: ObjectId) -> ProcessId:
     """The process that created an object."""
     return ProcessId(object_id >> OBJECT_BITS)
+
+
+class Reference:
+    """An ObjectRef as the layers below the API see it: the object's id and the epoch of its cluster."""
+
+    __slots__ = ("epoch", "id")
+
+    id: ObjectId
+    epoch: str

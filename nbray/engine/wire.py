@@ -1,0 +1,80 @@
+"""Frames of the task plane: a little-endian length of four bytes, then one message as MessagePack.
+
+Decoding is a pure function of the bytes: whatever arrives, the outcome is messages or `ProtocolError`.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from nbray.errors import InternalError
+from nbray.scheduler.messages import MAX_FRAME, FromScheduler, ToScheduler
+
+_LENGTH = struct.Struct("<I")
+_encoder = msgspec.msgpack.Encoder()
+
+Message = TypeVar("Message")
+
+
+class ProtocolError(InternalError):
+    """Bytes on the task plane that are no message: a peer of another version, or a bug."""
+
+
+def append_frame(buffer: bytearray, message: msgspec.Struct) -> None:
+    """Add one message to the bytes that wait to be sent."""
+    start = len(buffer)
+    buffer += b"\0\0\0\0"
+    _encoder.encode_into(message, buffer, start + 4)
+    size = len(buffer) - start - 4
+    if size > MAX_FRAME:
+        del buffer[start:]
+        raise ProtocolError(f"a {type(message).__name__} message of {size:,} bytes: the most is {MAX_FRAME:,}")
+    _LENGTH.pack_into(buffer, start, size)
+
+
+class FrameDecoder(Generic[Message]):
+    """Turns the bytes of one connection into messages; keeps what is incomplete."""
+
+    def __init__(self, kind: Any) -> None:
+        self._decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(kind)
+        self._pending = bytearray()
+
+    def feed(self, data: bytes) -> list[Message]:
+        """The messages that are complete with `data`, in order; raises ProtocolError, after which all is over."""
+        pending = self._pending
+        pending += data
+        messages: list[Message] = []
+        start, end = 0, len(pending)
+        with memoryview(pending) as view:
+            while end - start >= 4:
+                size = _LENGTH.unpack_from(view, start)[0]
+                if size > MAX_FRAME:
+                    raise ProtocolError(f"a frame announces {size:,} bytes: the most is {MAX_FRAME:,}")
+                if end - start - 4 < size:
+                    break
+                messages.append(self._decode(view[start + 4 : start + 4 + size]))
+                start += 4 + size
+        if start:
+            del pending[:start]
+        return messages
+
+    def _decode(self, frame: memoryview) -> Message:
+        try:
+            return self._decoder.decode(frame)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise ProtocolError(f"a frame of {len(frame):,} bytes is no message: {error}") from error
+        finally:
+            frame.release()
+
+
+def scheduler_decoder() -> FrameDecoder[ToScheduler]:
+    """Decodes what the scheduler receives."""
+    return FrameDecoder(ToScheduler)
+
+
+def process_decoder() -> FrameDecoder[FromScheduler]:
+    """Decodes what a driver or a worker receives."""
+    return FrameDecoder(FromScheduler)
