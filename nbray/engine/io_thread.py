@@ -1,0 +1,114 @@
+"""The one background thread of a driver or worker: it waits for descriptors and due times, and calls back."""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import itertools
+import os
+import selectors
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+Callback = Callable[[], None]
+
+
+class IoThread:
+    """Starts at `start`, ends at `stop`; callbacks run on it one at a time and must not block."""
+
+    def __init__(self, name: str) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_read, False)
+        os.set_blocking(self._wake_write, False)
+        self._selector.register(self._wake_read, selectors.EVENT_READ)
+        self._soon: deque[Callback] = deque()
+        self._timers: list[tuple[float, int, Callback]] = []
+        self._order = itertools.count()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin; `register` what it shall watch before or after."""
+        self._thread.start()
+
+    def on_this_thread(self) -> bool:
+        """Whether the caller runs on the I/O thread."""
+        return threading.current_thread() is self._thread
+
+    def call_soon(self, callback: Callback) -> None:
+        """Call back on the I/O thread at once; any thread."""
+        self._soon.append(callback)
+        self._wake()
+
+    def call_at(self, when: float, callback: Callback) -> None:
+        """Call back on the I/O thread at `when` (time.monotonic); any thread."""
+        self.call_soon(lambda: heapq.heappush(self._timers, (when, next(self._order), callback)))
+
+    def watch(self, descriptor: int, callback: Callback, *, write: Callback | None = None) -> None:
+        """Call back whenever the descriptor is readable (and writable, with `write`); on the I/O thread or before `start`."""
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if write else 0)
+        if descriptor in self._selector.get_map():
+            self._selector.modify(descriptor, events, (callback, write))
+        else:
+            self._selector.register(descriptor, events, (callback, write))
+
+    def unwatch(self, descriptor: int) -> None:
+        """Stop watching; on the I/O thread or after its end."""
+        with contextlib.suppress(KeyError, ValueError):
+            self._selector.unregister(descriptor)
+
+    def stop(self) -> None:
+        """End the thread and wait for it, unless this is it; idempotent."""
+        self._stopping = True
+        if self._thread.is_alive():
+            self._wake()
+            if not self.on_this_thread():
+                self._thread.join()
+        elif self._thread.ident is None:
+            self._close()
+
+    def _wake(self) -> None:
+        with contextlib.suppress(BlockingIOError, OSError):  # full means that it is awake; closed, that it is over
+            os.write(self._wake_write, b"\0")
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping:
+                self._step()
+        finally:
+            self._close()
+
+    def _step(self) -> None:
+        timeout = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
+        for key, events in self._selector.select(timeout):
+            if key.data is None:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(self._wake_read, 4096)
+                continue
+            on_readable, on_writable = key.data
+            if events & selectors.EVENT_WRITE and on_writable:
+                _call(on_writable)
+            if events & selectors.EVENT_READ:
+                _call(on_readable)
+        while self._soon:
+            _call(self._soon.popleft())
+        while self._timers and self._timers[0][0] <= time.monotonic():
+            _call(heapq.heappop(self._timers)[2])
+
+    def _close(self) -> None:
+        self._selector.close()
+        for descriptor in (self._wake_read, self._wake_write):
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+
+
+def _call(callback: Callback) -> None:
+    """One callback's bug must not end the thread that all others need."""
+    try:
+        callback()
+    except Exception:  # noqa: BLE001 - reported the way Python reports errors of threads
+        threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))

@@ -1,0 +1,66 @@
+"""Ending processes with all that descends from them, by pid and never by name."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Collection
+from pathlib import Path
+
+WORKER_MARK = "NBRAY_WORKER"
+"""Environment variable of a worker and of all that it starts: its pid, so that strays find their owner."""
+
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def become_subreaper() -> None:
+    """Let orphaned descendants become children of this process, where the system can (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def end_group(leader: int) -> None:
+    """SIGKILL a process that leads its own session, with its process group."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(leader, signal.SIGKILL)
+
+
+def end_strays(known: Collection[int], owners_alive: Collection[int]) -> None:
+    """SIGKILL and reap the children of this process that are not `known` and whose worker is no longer alive.
+
+    A child becomes ours by orphaning, one that left its worker's session included. Killing one may orphan its own
+    children into our hands, so this goes on until a pass finds none.
+    """
+    while True:
+        strays = [pid for pid in _children() if pid not in known and _owner(pid) not in owners_alive]
+        if not strays:
+            return
+        for pid in strays:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+
+
+def _children() -> list[int]:
+    try:
+        return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
+    except FileNotFoundError:  # no such file outside Linux, and in kernels built without it
+        import psutil
+
+        return [child.pid for child in psutil.Process().children()]
+
+
+def _owner(pid: int) -> int:
+    """The pid of the worker under which a process was started, 0 when it cannot be told."""
+    with contextlib.suppress(OSError):
+        for entry in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+            name, _, value = entry.partition(b"=")
+            if name == WORKER_MARK.encode() and value.isdigit():
+                return int(value)
+    return 0

@@ -1,0 +1,77 @@
+"""How many references to each object live in this process, settled in batches.
+
+`hold` and `release` only note down what happened: they run in finalizers, on any thread, even inside this module, so they
+take no lock and touch no table. `settle` does the sums, under the connection's lock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from nbray.ids import ObjectId
+
+
+class Settlement(NamedTuple):
+    """What the scheduler must hear: references that began here and references that ended here."""
+
+    held: list[ObjectId]
+    released: list[ObjectId]
+
+
+class References:
+    """The process's counts; a pin on an object's bytes counts as a reference."""
+
+    def __init__(self) -> None:
+        self._counts: dict[ObjectId, int] = {}
+        self._notes: deque[int] = deque()
+        """Object ids in the order of events, negative where a reference ended."""
+
+    def __contains__(self, object_id: ObjectId) -> bool:
+        return object_id in self._counts
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether anything was noted since the last settlement."""
+        return bool(self._notes)
+
+    def create(self, object_ids: Iterable[ObjectId]) -> None:
+        """The objects are born here with one reference each, which the scheduler knows of by itself."""
+        for object_id in object_ids:
+            self._counts[object_id] = 1
+
+    def hold(self, object_id: ObjectId) -> None:
+        """One reference more; any thread, no lock."""
+        self._notes.append(object_id)
+
+    def release(self, object_id: ObjectId) -> None:
+        """One reference less; any thread, no lock."""
+        self._notes.append(-object_id)
+
+    def settle(self) -> Settlement:
+        """Do the sums of all notes; an object that began and ended between two settlements is never heard of."""
+        began: dict[ObjectId, None] = {}
+        ended: dict[ObjectId, None] = {}
+        counts, notes = self._counts, self._notes
+        for _ in range(len(notes)):
+            note = notes.popleft()
+            object_id = ObjectId(abs(note))
+            count = counts.get(object_id, 0) + (1 if note > 0 else -1)
+            if count > 0:
+                counts[object_id] = count
+                if count == 1 and note > 0:
+                    _move(object_id, ended, began)
+            elif counts.pop(object_id, 0):
+                _move(object_id, began, ended)
+        return Settlement(list(began), list(ended))
+
+
+def _move(object_id: ObjectId, opposite: dict[ObjectId, None], events: dict[ObjectId, None]) -> None:
+    if object_id in opposite:
+        del opposite[object_id]
+    else:
+        events[object_id] = None

@@ -1,0 +1,41 @@
+"""What the scheduler process and the zygote say to each other, over the socket pair that joins them."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class ForkWorker(msgspec.Struct, array_like=True, tag=1):
+    """Fork a worker for `slot`; it sees only the devices `gpus`, or all where the cluster counts none."""
+
+    slot: int
+    gpus: list[int]
+
+
+class SignalWorker(msgspec.Struct, array_like=True, tag=2):
+    slot: int
+    signal: int
+
+
+class StopAll(msgspec.Struct, array_like=True, tag=3):
+    """End every worker, remove the run directory, exit."""
+
+    reason: str
+
+
+class Forked(msgspec.Struct, array_like=True, tag=10):
+    slot: int
+    pid: int
+
+
+class Exited(msgspec.Struct, array_like=True, tag=11):
+    """A worker is gone and reaped; exactly one of exit code and signal is not negative."""
+
+    slot: int
+    pid: int
+    exit_code: int
+    signal: int
+
+
+ToZygote = ForkWorker | SignalWorker | StopAll
+FromZygote = Forked | Exited

@@ -1,0 +1,259 @@
+"""The zygote: imports once, forks the scheduler process and the workers, reaps them, and ends everything.
+
+    driver --exec--> zygote --fork--> scheduler process      forked at once, before the heavy imports
+                        |<----socket pair----^
+                        +--fork--> worker 0, 1, 2, ...       forked on request, in milliseconds
+
+Own session, single thread, no user code, no zmq. It holds the write end of the death pipe: whoever reads its end of file
+knows that the zygote is gone and exits. When the scheduler process goes, the zygote ends all the rest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import os
+import select
+import shutil
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+import msgspec
+
+from nbray.config import ClusterConfig
+from nbray.engine import process_tree, transport, wire
+from nbray.engine.supervision import Exited, ForkWorker, Forked, SignalWorker, StopAll, ToZygote
+from nbray.engine.words import Words
+from nbray.store.arena import Arena
+
+SOCKET_NAME = "scheduler.sock"
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+"""BLAS and OpenMP start their threads at import, so these are set before the first heavy import."""
+
+
+class Inheritance(NamedTuple):
+    """What a forked process gets from the zygote."""
+
+    config: ClusterConfig
+    words: Words
+    arena: Arena
+    death_pipe: int
+    """Read end: end of file means that the zygote is gone."""
+    listener: socket.socket
+    zygote: socket.socket
+    """The scheduler process's end of the socket pair; workers close it."""
+
+
+SchedulerEntry = Callable[[Inheritance], None]
+WorkerEntry = Callable[[Inheritance, int], None]
+
+
+class Zygote:
+    """The process's state; `run` does not return."""
+
+    def __init__(self, config: ClusterConfig, scheduler_entry: SchedulerEntry, worker_entry: WorkerEntry) -> None:
+        self._config = config
+        self._scheduler_entry = scheduler_entry
+        self._worker_entry = worker_entry
+        self._logs = Path(config.run_directory) / "logs"
+        self._workers: dict[int, int] = {}
+        self._scheduler_pid = 0
+        self._decoder: wire.FrameDecoder[ToZygote] = wire.FrameDecoder(ToZygote)
+
+    def run(self, ready: Callable[[], None]) -> NoReturn:
+        """Start the scheduler process, say that the socket listens, then serve until the end."""
+        process_tree.become_subreaper()
+        self._wakeup = _signal_wakeup()
+        death_read, self._death_write = os.pipe()
+        self._control, scheduler_end = socket.socketpair()
+        self._inheritance = Inheritance(
+            self._config, Words(), Arena.create(2 * self._config.store_limit), death_read,
+            transport.listen(Path(self._config.run_directory) / SOCKET_NAME), scheduler_end,
+        )  # fmt: skip
+        self._scheduler_pid = self._fork("scheduler", lambda: self._scheduler_entry(self._inheritance))
+        scheduler_end.close()
+        self._inheritance.listener.close()
+        ready()
+        self._preload()
+        while True:
+            self._serve()
+
+    def _preload(self) -> None:
+        """Import what workers need, without threads, and freeze it so that a collection does not copy its pages."""
+        for variable in THREAD_VARIABLES:
+            os.environ[variable] = "1"
+        for name in self._config.preload:
+            try:
+                importlib.import_module(name)
+            except Exception as error:  # noqa: BLE001 - a wish: a worker imports it again and reports the real error
+                print(f"preload of {name!r} failed: {error!r}", file=sys.stderr)
+        gc.collect()
+        gc.freeze()
+
+    def _serve(self) -> None:
+        readable, _, _ = select.select([self._control, self._wakeup], [], [])
+        if self._wakeup in readable:
+            caught = os.read(self._wakeup, 512)
+            if signal.SIGTERM in caught:
+                self._end("the zygote was asked to end")
+            self._reap()
+        if self._control in readable:
+            data = self._control.recv(65536)
+            if not data:
+                self._end("the scheduler process is gone")
+            for request in self._decoder.feed(data):
+                self._handle(request)
+
+    def _handle(self, request: ToZygote) -> None:
+        match request:
+            case ForkWorker(slot=slot, gpus=gpus):
+                self._fork_worker(slot, gpus)
+            case SignalWorker(slot=slot, signal=number):
+                if slot in self._workers:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(self._workers[slot], number)
+            case StopAll(reason=reason):
+                self._end(reason)
+
+    def _fork_worker(self, slot: int, gpus: list[int]) -> None:
+        self._inheritance.words.clear(slot)
+
+        def run_worker() -> None:
+            os.environ[process_tree.WORKER_MARK] = str(os.getpid())
+            if any(name == "GPU" for name in self._config.resources):
+                os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, gpus))
+            _prefer_as_victim()
+            self._worker_entry(self._inheritance, slot)
+
+        self._workers[slot] = self._fork(f"worker-{slot}", run_worker)
+        self._tell(Forked(slot, self._workers[slot]))
+
+    def _fork(self, name: str, entry: Callable[[], None]) -> int:
+        pid = os.fork()
+        if pid:
+            return pid
+        status = 1
+        try:
+            self._become(name)
+            entry()
+            status = 0
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else 1
+        except BaseException:  # noqa: BLE001 - the end of a process: all that is left is to write down why
+            sys.excepthook(*sys.exc_info())
+        finally:
+            _exit(status)
+
+    def _become(self, name: str) -> None:
+        """Turn a fresh fork into a process of its own: session, signals, descriptors, output."""
+        os.setsid()
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGCHLD, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        os.close(self._wakeup)
+        os.close(self._death_write)
+        self._control.close()
+        redirect_output(self._logs / f"{name}.log")
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid == self._scheduler_pid:
+                self._scheduler_pid = 0
+                self._end("the scheduler process died")
+            self._forget_worker(pid, status)
+
+    def _forget_worker(self, pid: int, status: int) -> None:
+        slot = next((slot for slot, worker in self._workers.items() if worker == pid), None)
+        if slot is None:
+            return
+        del self._workers[slot]
+        process_tree.end_group(pid)
+        self._end_strays()
+        killed = os.WIFSIGNALED(status)
+        self._tell(Exited(slot, pid, -1 if killed else os.WEXITSTATUS(status), os.WTERMSIG(status) if killed else -1))
+
+    def _end_strays(self) -> None:
+        process_tree.end_strays({*self._workers.values(), self._scheduler_pid}, set(self._workers.values()))
+
+    def _tell(self, event: msgspec.Struct) -> None:
+        frame = bytearray()
+        wire.append_frame(frame, event)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # its death is noticed by itself
+            self._control.sendall(frame)
+
+    def _end(self, reason: str) -> NoReturn:
+        """End every process, leave no file, exit."""
+        print(f"ending: {reason}", file=sys.stderr)
+        scheduler, self._scheduler_pid = self._scheduler_pid, 0
+        for pid in [*self._workers.values(), *([scheduler] if scheduler else [])]:
+            process_tree.end_group(pid)
+        self._workers.clear()
+        process_tree.end_strays((), ())
+        shutil.rmtree(self._config.run_directory, ignore_errors=True)
+        _exit(0)
+
+
+def redirect_output(log: Path) -> None:
+    """Send fd 1 and 2 to the end of a file of one's own, and read nothing."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
+    descriptor = os.open(log, flags, 0o600)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(nothing)
+    os.close(descriptor)
+
+
+def _signal_wakeup() -> int:
+    """A descriptor that becomes readable, with the signals' numbers in it, when a child ends or SIGTERM comes."""
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    for number in (signal.SIGCHLD, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return read
+
+
+def _prefer_as_victim() -> None:
+    """When memory runs out, let the system end a worker before the kernel or the scheduler process."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500")
+
+
+def _exit(status: int) -> NoReturn:
+    with contextlib.suppress(Exception):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(status)
+
+
+def main(scheduler_entry: SchedulerEntry, worker_entry: WorkerEntry) -> NoReturn:
+    """Run as the process that a driver starts: configuration on stdin, one byte on stdout once the socket listens."""
+    started = time.monotonic()
+    config = msgspec.json.decode(sys.stdin.buffer.read(), type=ClusterConfig)
+    answer = os.dup(1)
+    redirect_output(Path(config.run_directory) / "logs" / "zygote.log")
+    sys.path[:] = list(config.sys_path) or sys.path
+
+    def ready() -> None:
+        os.write(answer, b"1")
+        os.close(answer)
+        print(f"listening after {time.monotonic() - started:.3f} s", file=sys.stderr)
+
+    Zygote(config, scheduler_entry, worker_entry).run(ready)
