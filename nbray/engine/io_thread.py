@@ -29,6 +29,9 @@ class IoThread:
         self._timers: list[tuple[float, int, Callback]] = []
         self._order = itertools.count()
         self._stopping = False
+        self._closed = False
+        self._wake_lock = threading.Lock()
+        """Without it a wake could write into a descriptor that was closed and given to somebody else."""
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -72,8 +75,9 @@ class IoThread:
             self._close()
 
     def _wake(self) -> None:
-        with contextlib.suppress(BlockingIOError, OSError):  # full means that it is awake; closed, that it is over
-            os.write(self._wake_write, b"\0")
+        with self._wake_lock, contextlib.suppress(BlockingIOError):  # full means that it is about to wake anyway
+            if not self._closed:
+                os.write(self._wake_write, b"\0")
 
     def _run(self) -> None:
         try:
@@ -100,10 +104,13 @@ class IoThread:
             _call(heapq.heappop(self._timers)[2])
 
     def _close(self) -> None:
-        self._selector.close()
-        for descriptor in (self._wake_read, self._wake_write):
-            with contextlib.suppress(OSError):
-                os.close(descriptor)
+        with self._wake_lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._selector.close()
+            os.close(self._wake_read)
+            os.close(self._wake_write)
 
 
 def _call(callback: Callback) -> None:

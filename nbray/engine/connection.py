@@ -1,0 +1,385 @@
+"""One process's end of the task plane: what a driver and a worker share.
+
+Any thread of the process may submit, put, wait and hold references; the I/O thread receives. One lock guards the outbox,
+the values and the settled references; it is never held while user code runs or while anybody waits.
+
+Messages leave in batches: a call sends at once when the line was quiet, and otherwise leaves its message for the next
+flush, which whoever comes first does: a later call, a wait, or the I/O thread after `BATCH_SECONDS`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from nbray.engine import transport, wire
+from nbray.engine.io_thread import IoThread
+from nbray.engine.references import References
+from nbray.engine.values import Values, Waiter
+from nbray.errors import ClusterDied, GetTimeoutError
+from nbray.ids import ObjectId, ProcessId, TemplateId, object_id, template_id
+from nbray.scheduler.messages import (
+    Allocate, Answer, Failure, FromScheduler, Goodbye, Granted, Held, Ready, Refused, Released, Submit, Subscribe, TaskSpec,
+    Value, Welcome,
+)  # fmt: skip
+
+BATCH_SECONDS = 0.0005
+RELEASE_SECONDS = 0.05
+SLICE_SECONDS = 0.25
+MOST_UNSENT = 64 * 1024 * 1024
+"""Bytes that may wait for the scheduler before submitters wait too."""
+
+Reply = Granted | Refused | Answer
+
+
+class Connection:
+    """The process's connection to the scheduler; `start` begins to receive, `close` ends it."""
+
+    def __init__(self, sock: socket.socket, decoder: wire.FrameDecoder[FromScheduler], welcome: Welcome, io: IoThread) -> None:
+        self.process_id: ProcessId = welcome.process_id
+        self.epoch = welcome.epoch
+        self.io = io
+        self.references = References()
+        self.on_message: Callable[[FromScheduler], None] = lambda message: None
+        """Gets every message that is not for this class, on the I/O thread."""
+        self.on_wait: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext
+        """Entered around every wait that really blocks; a worker tells the scheduler there that its CPU is free."""
+        self.on_lost: Callable[[], None] = lambda: None
+        self._socket = sock
+        self._decoder = decoder
+        self._lock = threading.Lock()
+        self._values = Values()
+        self._outbox: list[msgspec.Struct] = []
+        self._tasks: list[TaskSpec] = []
+        self._unsent = bytearray()
+        self._last_flush = 0.0
+        self._flush_due: float | None = None
+        self._replies: dict[int, Reply | None] = {}
+        self._reply_waiters: dict[int, Waiter] = {}
+        self._requests = itertools.count(1)
+        self._objects = itertools.count(1)
+        self._templates = itertools.count(1)
+        self._lost = ""
+        self._watching_writes = False
+
+    # ---------------------------------------------------------------- life
+
+    def start(self, early: Sequence[FromScheduler] = ()) -> None:
+        """Receive from now on; `early` are messages that came with the handshake."""
+        for message in early:
+            self._receive(message)
+        self.io.watch(self._socket.fileno(), self._on_readable)
+
+    @property
+    def lost(self) -> str:
+        """Why the connection is over; empty while it lives."""
+        return self._lost
+
+    def close(self, goodbye: Goodbye | None = None) -> None:
+        """Say goodbye if there is somebody to hear it, and wake everybody who waits; idempotent."""
+        if goodbye is not None and not self._lost:
+            self.post(goodbye, now=True)
+        self._lose("it was closed")
+
+    def _lose(self, reason: str) -> None:
+        with self._lock:
+            if self._lost:
+                return
+            self._lost = reason
+            callbacks = self._values.abandon()
+            for waiter in self._reply_waiters.values():
+                waiter.wake()
+        self.io.call_soon(self._close_socket)
+        for callback in callbacks:
+            callback()
+        self.on_lost()
+
+    def _close_socket(self) -> None:
+        self.io.unwatch(self._socket.fileno())
+        self._socket.close()
+
+    def _check(self) -> None:
+        if self._lost:
+            raise ClusterDied(
+                f"The cluster {self.epoch} is gone: {self._lost}. Its objects are gone with it; the next use starts a new one."
+            )
+
+    # ---------------------------------------------------------------- sending
+
+    def next_object(self, count: int = 1) -> ObjectId:
+        """A fresh object id, followed by `count - 1` more that are ours."""
+        first = next(self._objects)
+        for _ in range(count - 1):
+            next(self._objects)
+        return object_id(self.process_id, first)
+
+    def next_template(self) -> TemplateId:
+        """A fresh template id."""
+        return template_id(self.process_id, next(self._templates))
+
+    def submit(self, task: TaskSpec, returns: Sequence[ObjectId]) -> None:
+        """Hand over one task; the process then holds one reference of each of its `returns`."""
+        now = time.monotonic()
+        with self._lock:
+            self._tasks.append(task)
+            self.references.create(returns)
+            self._values.expect(returns)
+            if now - self._last_flush >= BATCH_SECONDS:
+                self._flush(now)
+            elif self._flush_due is None:
+                self._flush_at(now + BATCH_SECONDS)
+        if self._lost:
+            self._check()
+        if len(self._unsent) > MOST_UNSENT:
+            self._wait_for_room()
+
+    def post(self, message: msgspec.Struct, *, now: bool = False, delay: float = BATCH_SECONDS) -> None:
+        """Send a message after all that were posted before; at once with `now`, else within `delay` seconds."""
+        moment = time.monotonic()
+        with self._lock:
+            self._seal_tasks()
+            self._outbox.append(message)
+            if now:
+                self._flush(moment)
+            elif self._flush_due is None or self._flush_due > moment + delay:
+                self._flush_at(moment + delay)
+
+    def flush(self) -> None:
+        """Send all that waits."""
+        with self._lock:
+            self._flush(time.monotonic())
+
+    def release(self, object_id: ObjectId) -> None:
+        """One reference less; for finalizers: takes no lock, and the scheduler hears of it in time."""
+        first = not self.references.unsettled
+        self.references.release(object_id)
+        if first and not self._lost:
+            self.io.call_at(time.monotonic() + RELEASE_SECONDS, self._settle)
+
+    def _settle(self) -> None:
+        if self.references.unsettled:
+            self.flush()
+
+    def _seal_tasks(self) -> None:
+        if self._tasks:
+            self._outbox.append(Submit(self._tasks))
+            self._tasks = []
+
+    def _flush_at(self, when: float) -> None:
+        self._flush_due = when
+        self.io.call_at(when, self._flush_if_due)
+
+    def _flush_if_due(self) -> None:
+        with self._lock:
+            now = time.monotonic()
+            if self._flush_due is not None and self._flush_due <= now + 0.0001:
+                self._flush(now)
+
+    def _flush(self, now: float) -> None:
+        """Encode and send; under the lock.
+
+        New references are said first and ended ones last: a reference that is said early or ended late is safe, since
+        what it came from is still held; the other way round the object could be gone.
+        """
+        self._flush_due = None
+        self._last_flush = now
+        held, released = self.references.settle()
+        if held:
+            wire.append_frame(self._unsent, Held(held))
+        self._seal_tasks()
+        for message in self._outbox:
+            wire.append_frame(self._unsent, message)
+        self._outbox.clear()
+        if released:
+            self._values.forget(released)
+            wire.append_frame(self._unsent, Released(released))
+        self._send()
+
+    def _send(self) -> None:
+        if self._lost:
+            self._unsent.clear()
+        elif not transport.send(self._socket, self._unsent):
+            self._unsent.clear()
+            self.io.call_soon(lambda: self._lose("its scheduler process ended"))
+        elif bool(self._unsent) != self._watching_writes:
+            self._watching_writes = bool(self._unsent)
+            self.io.call_soon(self._watch)
+
+    def _watch(self) -> None:
+        if not self._lost:
+            self.io.watch(self._socket.fileno(), self._on_readable, write=self._on_writable if self._watching_writes else None)
+
+    def _on_writable(self) -> None:
+        with self._lock:
+            self._send()
+
+    def _wait_for_room(self) -> None:
+        while len(self._unsent) > MOST_UNSENT // 2 and not self._lost and not self.io.on_this_thread():
+            time.sleep(0.002)
+
+    # ---------------------------------------------------------------- receiving
+
+    def _on_readable(self) -> None:
+        data = transport.receive(self._socket)
+        if data is None or self._lost:
+            return
+        if not data:
+            self._lose("its scheduler process ended")
+            return
+        for message in self._decoder.feed(data):
+            self._receive(message)
+
+    def _receive(self, message: FromScheduler) -> None:
+        if type(message) is Ready:
+            self._learn(message.values)
+        elif isinstance(message, (Granted, Refused, Answer)):
+            with self._lock:
+                waiter = self._reply_waiters.get(message.request_id)
+                if waiter is not None:
+                    self._replies[message.request_id] = message
+                    waiter.wake()
+        else:
+            self.on_message(message)
+
+    def _learn(self, values: Iterable[tuple[ObjectId, Value]]) -> None:
+        callbacks: list[Callable[[], None]] = []
+        references, learn = self.references, self._values.learn
+        with self._lock:
+            for object_id, value in values:
+                if object_id in references or references.unsettled:
+                    callbacks += learn(object_id, value)
+        for callback in callbacks:
+            callback()
+
+    # ---------------------------------------------------------------- waiting
+
+    def request(self, make: Callable[[int], msgspec.Struct]) -> Reply:
+        """Send the message that `make` builds from a request id, and wait for its reply."""
+        request_id = next(self._requests)
+        waiter = Waiter(1, wake_on_failure=False)
+        with self._lock:
+            if self.references.unsettled:
+                self._flush(time.monotonic())
+            self._reply_waiters[request_id] = waiter
+            self._seal_tasks()
+            self._outbox.append(make(request_id))
+            self._flush(time.monotonic())
+        try:
+            while not waiter.done:
+                self._check()
+                waiter.sleep(SLICE_SECONDS)
+            reply = self._replies.pop(request_id, None)
+        finally:
+            with self._lock:
+                self._reply_waiters.pop(request_id, None)
+                self._replies.pop(request_id, None)
+        if reply is None:
+            self._check()
+            raise ClusterDied("the cluster ended while it was asked")
+        return reply
+
+    def allocate(self, size: int) -> Granted | Refused:
+        """Ask for an extent of `size` bytes."""
+        reply = self.request(lambda request_id: Allocate(request_id, size))
+        assert isinstance(reply, (Granted, Refused))
+        return reply
+
+    def learn_own(self, object_id: ObjectId, value: Value) -> None:
+        """This process has made the object itself: hold one reference, know its value."""
+        with self._lock:
+            self.references.create((object_id,))
+            self._values.learn(object_id, value)
+
+    def value(self, object_id: ObjectId) -> Value | None:
+        """The value if it is known here."""
+        return self._values.known.get(object_id)
+
+    def wait(self, object_ids: Sequence[ObjectId], needed: int, timeout: float | None, *, wake_on_failure: bool = False) -> bool:
+        """Wait until `needed` of the objects exist, or one has failed where that ends the wait; False after `timeout`."""
+        if timeout == 0:
+            self._ask_for(object_ids)
+        with self._lock:
+            known = self._values.known
+            missing = [object_id for object_id in object_ids if object_id not in known]
+            still_needed = needed - (len(object_ids) - len(missing))
+            if still_needed <= 0 or (wake_on_failure and self._any_failed(object_ids)):
+                return True
+            if timeout == 0:
+                return False
+            waiter = self._values.wait_for(missing, still_needed, wake_on_failure=wake_on_failure)
+            self._subscribe(missing)
+            self._flush(time.monotonic())
+        try:
+            with self.on_wait():
+                return self._sleep(waiter, timeout)
+        finally:
+            with self._lock:
+                self._values.forget_waiter(waiter, missing)
+
+    def _any_failed(self, object_ids: Sequence[ObjectId]) -> bool:
+        known = self._values.known
+        return any(type(known.get(object_id)) is Failure for object_id in object_ids)
+
+    def _ask_for(self, object_ids: Sequence[ObjectId]) -> None:
+        """With no time to wait, at least see to it that the values come and that what was posted is on its way."""
+        with self._lock:
+            self._subscribe(object_ids)
+            self._flush(time.monotonic())
+
+    def _subscribe(self, object_ids: Sequence[ObjectId]) -> None:
+        unexpected = self._values.unexpected(object_ids)
+        if unexpected:
+            self._seal_tasks()
+            self._outbox.append(Subscribe(unexpected))
+
+    def _sleep(self, waiter: Waiter, timeout: float | None) -> bool:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not waiter.done:
+            self._check()
+            remaining = SLICE_SECONDS if deadline is None else min(SLICE_SECONDS, deadline - time.monotonic())
+            if remaining <= 0:
+                return False
+            waiter.sleep(remaining)
+        self._check()
+        return True
+
+    def call_when_ready(self, object_id: ObjectId, callback: Callable[[], None]) -> None:
+        """Call back once the object exists or the connection is lost; here and now if it does already."""
+        with self._lock:
+            waits = not self._lost and self._values.call_back(object_id, callback)
+            if waits:
+                self._subscribe((object_id,))
+                self._flush(time.monotonic())
+        if not waits:
+            callback()
+
+
+def timed_out(missing: int, total: int, timeout: float) -> GetTimeoutError:
+    """The error of a `get` whose time is up."""
+    return GetTimeoutError(
+        f"after {timeout:g} s, {missing} of {total} objects are not there yet. Their tasks go on: get them again later, "
+        "or nbray.cancel them."
+    )
+
+
+def say_hello(sock: socket.socket, hello: Any, timeout: float) -> tuple[Welcome, list[FromScheduler], wire.FrameDecoder[FromScheduler], list[int]]:
+    """Introduce this process; returns the welcome, what came right behind it, the decoder and the descriptors sent along."""
+    frame = bytearray()
+    wire.append_frame(frame, hello)
+    sock.setblocking(True)
+    sock.sendall(frame)
+    sock.setblocking(False)
+    decoder = wire.process_decoder()
+    data, descriptors = transport.receive_with_descriptors(sock, timeout)
+    messages = decoder.feed(data)
+    if not messages or not isinstance(messages[0], Welcome):
+        told = messages[0] if messages else "nothing"
+        raise ClusterDied(f"the scheduler did not welcome this process, it said {told!r}")
+    return messages[0], messages[1:], decoder, descriptors
