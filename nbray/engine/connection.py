@@ -190,7 +190,7 @@ class Connection:
         """
         self._flush_due = None
         self._last_flush = now
-        held, released = self.references.settle()
+        held, released = self.references.take()
         if held:
             wire.append_frame(self._unsent, Held(held))
         self._seal_tasks()
@@ -252,8 +252,10 @@ class Connection:
         callbacks: list[Callable[[], None]] = []
         references, learn = self.references, self._values.learn
         with self._lock:
+            if references.unsettled:
+                references.settle()
             for object_id, value in values:
-                if object_id in references or references.unsettled:
+                if object_id in references:
                     callbacks += learn(object_id, value)
         for callback in callbacks:
             callback()

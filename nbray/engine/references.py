@@ -27,6 +27,8 @@ class References:
         self._counts: dict[ObjectId, int] = {}
         self._notes: deque[int] = deque()
         """Object ids in the order of events, negative where a reference ended."""
+        self._began: dict[ObjectId, None] = {}
+        self._ended: dict[ObjectId, None] = {}
 
     def __contains__(self, object_id: ObjectId) -> bool:
         return object_id in self._counts
@@ -52,10 +54,8 @@ class References:
         """One reference less; any thread, no lock."""
         self._notes.append(-object_id)
 
-    def settle(self) -> Settlement:
-        """Do the sums of all notes; an object that began and ended between two settlements is never heard of."""
-        began: dict[ObjectId, None] = {}
-        ended: dict[ObjectId, None] = {}
+    def settle(self) -> None:
+        """Do the sums of all notes."""
         counts, notes = self._counts, self._notes
         for _ in range(len(notes)):
             note = notes.popleft()
@@ -64,10 +64,17 @@ class References:
             if count > 0:
                 counts[object_id] = count
                 if count == 1 and note > 0:
-                    _move(object_id, ended, began)
+                    _move(object_id, self._ended, self._began)
             elif counts.pop(object_id, 0):
-                _move(object_id, began, ended)
-        return Settlement(list(began), list(ended))
+                _move(object_id, self._began, self._ended)
+
+    def take(self) -> Settlement:
+        """Settle, and return what the scheduler has not heard yet; what began and ended in between it never hears of."""
+        self.settle()
+        settlement = Settlement(list(self._began), list(self._ended))
+        self._began.clear()
+        self._ended.clear()
+        return settlement
 
 
 def _move(object_id: ObjectId, opposite: dict[ObjectId, None], events: dict[ObjectId, None]) -> None:

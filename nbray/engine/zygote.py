@@ -115,11 +115,17 @@ class Zygote:
             case ForkWorker(slot=slot, gpus=gpus):
                 self._fork_worker(slot, gpus)
             case SignalWorker(slot=slot, signal=number):
-                if slot in self._workers:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(self._workers[slot], number)
+                self._signal(slot, number)
             case StopAll(reason=reason):
                 self._end(reason)
+
+    def _signal(self, slot: int, number: int) -> None:
+        """SIGINT goes to the worker alone, as its handler decides; SIGKILL to all that it started."""
+        pid = self._workers.get(slot)
+        if pid is not None and number == signal.SIGKILL:
+            process_tree.end_group(pid)
+        elif pid is not None:
+            os.kill(pid, number)
 
     def _fork_worker(self, slot: int, gpus: list[int]) -> None:
         self._inheritance.words.clear(slot)

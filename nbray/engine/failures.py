@@ -1,0 +1,31 @@
+"""Failures on the wire and the exceptions that users see: one becomes the other here and nowhere else."""
+
+from __future__ import annotations
+
+from nbray import errors, exceptions_shipping
+from nbray.scheduler.messages import Failure, FailureKind
+
+_CLASSES: dict[FailureKind, type[errors.NbrayError]] = {
+    "unpicklable_result": errors.ResultNotShippable,
+    "cancelled": errors.TaskCancelledError,
+    "timeout": errors.TaskTimeout,
+    "worker_died": errors.WorkerDied,
+    "store_full": errors.StoreFull,
+    "lost": errors.ObjectLost,
+    "infeasible": errors.InfeasibleRequest,
+    "refused": errors.ClusterError,
+}
+
+
+def to_exception(failure: Failure) -> BaseException:
+    """The exception to raise for a failure: the task's own one where it can be rebuilt, with task and worker in a note."""
+    if failure.kind != "exception":
+        return _CLASSES[failure.kind](failure.message)
+    error = exceptions_shipping.load_exception(failure.pickled, failure.type_name, failure.message, failure.traceback)
+    error.add_note(origin(failure))
+    return error
+
+
+def origin(failure: Failure) -> str:
+    """Where a failure happened: "in task train on worker 1 (pid 4711), attempt 2"."""
+    return f"in task {failure.task} on {failure.worker}, attempt {failure.attempt}"

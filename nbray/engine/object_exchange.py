@@ -1,0 +1,76 @@
+"""Turns Python values into objects and objects into values: small ones inline, large ones in the arena."""
+
+from __future__ import annotations
+
+import gc
+from typing import Any
+
+from nbray import serialization
+from nbray.engine.connection import Connection
+from nbray.engine.failures import to_exception
+from nbray.errors import StoreFull
+from nbray.ids import ObjectId
+from nbray.scheduler.messages import INLINE_LIMIT, Failure, GiveBack, Granted, Inline, Put, Refused, Stored, Value
+from nbray.serialization import Payload
+from nbray.store.object_store import ObjectStore
+
+
+class ObjectExchange:
+    """The values of one process's connection; any thread."""
+
+    def __init__(self, connection: Connection, store: ObjectStore) -> None:
+        self._connection = connection
+        self._store = store
+
+    def pack(self, value: Any) -> Value:
+        """The value as it travels; large ones are written into the arena first. Raises NotShippable, StoreFull."""
+        return self.pack_payload(serialization.dumps(value))
+
+    def pack_payload(self, payload: Payload) -> Value:
+        """The same for a value that is pickled already."""
+        size = serialization.encoded_size(payload)
+        if size > INLINE_LIMIT:
+            return self._write(payload, size)
+        frame = serialization.encode(payload)
+        return Inline(frame, payload.nested) if payload.nested else frame
+
+    def put(self, value: Any) -> ObjectId:
+        """Store a value; this process holds one reference."""
+        return self.put_payload(serialization.dumps(value))
+
+    def put_payload(self, payload: Payload) -> ObjectId:
+        """The same for a value that is pickled already."""
+        packed = self.pack_payload(payload)
+        object_id = self._connection.next_object()
+        self._connection.learn_own(object_id, packed)
+        self._connection.post(Put(object_id, packed))
+        return object_id
+
+    def unpack(self, object_id: ObjectId, value: Value) -> Any:
+        """The Python value of an object; arrays over the arena are read-only views that keep the object alive."""
+        if type(value) is bytes:
+            return serialization.loads(value)
+        if isinstance(value, Stored):
+            return self._store.read(object_id, value.offset, value.size)
+        if isinstance(value, Inline):
+            return serialization.loads(value.data)
+        assert isinstance(value, Failure)
+        raise to_exception(value)
+
+    def _write(self, payload: Payload, size: int) -> Stored:
+        extent = self._allocate(size)
+        try:
+            self._store.write(payload, extent.offset, size, extent.warm)
+        except BaseException:  # an interrupt too: the extent must not stay taken
+            self._connection.post(GiveBack(extent.offset))
+            raise
+        return Stored(extent.offset, size, payload.nested)
+
+    def _allocate(self, size: int) -> Granted:
+        reply = self._connection.allocate(size)
+        if isinstance(reply, Refused):
+            gc.collect()  # arrays in cycles keep their objects pinned until they are collected
+            reply = self._connection.allocate(size)
+        if isinstance(reply, Refused):
+            raise StoreFull(reply.failure.message)
+        return reply

@@ -1,0 +1,332 @@
+"""The scheduler process: everything around the pure scheduler that touches the world.
+
+    loop:  bytes -> messages -> Scheduler.handle(event, now) -> actions -> bytes
+
+One thread. All that is readable is read and handled first, then every socket's outgoing bytes leave in one go: that is what
+makes batches. It never unpickles, and it never waits for anybody.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import selectors
+import shutil
+import socket
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from nbray.engine import observer, transport, wire
+from nbray.engine.supervision import Exited, ForkWorker, Forked, FromZygote, SignalWorker, StopAll
+from nbray.engine.worker_logs import WorkerLog
+from nbray.engine.zygote import Inheritance
+from nbray.ids import NO_TASK, ProcessId
+from nbray.scheduler.actions import Action, Admit, Drop, Fork, Punch, Send, SetCancelWord, Signal, StopCluster
+from nbray.scheduler.events import Event, Joined, Left, MemoryHeadroom, Received, Started, Tick, WorkerExited, WorkerForked
+from nbray.scheduler.messages import Finished, Hello, Output, Refused, ToScheduler, Welcome
+from nbray.scheduler.scheduler import Scheduler
+from nbray.snapshot import ClusterSnapshot, WorkerSnapshot
+from nbray.store.allocator import Allocator
+from nbray.store.headroom import available_memory
+
+PUBLISH_SECONDS = 0.25
+LOG_SECONDS = 0.1
+HEADROOM_SECONDS = 0.5
+
+
+class Link:
+    """One connection: its bytes in and out, its process once it has said Hello."""
+
+    __slots__ = ("decoder", "open", "out", "process", "slot", "socket", "writing")
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.socket = connection
+        self.decoder: wire.FrameDecoder[ToScheduler] = wire.scheduler_decoder()
+        self.out = bytearray()
+        self.process = ProcessId(0)
+        self.slot = -1
+        self.writing = False
+        self.open = True
+
+
+class SchedulerProcess:
+    """The process's state; `run` returns when the cluster shall end."""
+
+    def __init__(self, inheritance: Inheritance) -> None:
+        self._config = config = inheritance.config
+        self._words = inheritance.words
+        self._arena = inheritance.arena
+        self._listener = inheritance.listener
+        self._zygote = inheritance.zygote
+        self._death_pipe = inheritance.death_pipe
+        self._scheduler = Scheduler(config, Allocator(config.store_limit, self._arena.size))
+        self._most_links = observer.raise_descriptor_limit()
+        self._observer_address = observer.address(config.run_directory)
+        self._publisher = observer.Publisher(self._observer_address)
+        self._selector = selectors.DefaultSelector()
+        self._links: dict[ProcessId, Link] = {}
+        self._unsent: dict[Link, None] = {}
+        self._next_process = 1
+        self._logs: dict[int, WorkerLog] = {}
+        self._pids: dict[int, int] = {}
+        self._measured: dict[int, psutil.Process] = {}
+        self._zygote_decoder: wire.FrameDecoder[FromZygote] = wire.FrameDecoder(FromZygote)
+        self._publish_at = self._logs_at = self._headroom_at = 0.0
+        self._stop_reason: str | None = None
+
+    def run(self) -> None:
+        """Serve until the cluster shall end, then let the zygote end everything."""
+        gc.disable()  # nothing here makes cycles, and a collection of a million tasks would stall everybody
+        self._zygote.setblocking(False)
+        for descriptor in (self._listener, self._zygote, self._death_pipe):
+            self._selector.register(descriptor, selectors.EVENT_READ)
+        self._do(Started())
+        while self._stop_reason is None:
+            self._step()
+        self._publisher.close()
+        self._tell_zygote(StopAll(self._stop_reason))
+        self._selector.unregister(self._listener)
+        while True:  # until the zygote ends this process, or is gone itself
+            for key, _ in self._selector.select():
+                if key.fileobj is self._death_pipe:
+                    self._clean_up_alone()
+                if isinstance(key.data, Link):
+                    self._selector.unregister(key.fileobj)
+
+    def _step(self) -> None:
+        now = time.monotonic()
+        for key, events in self._selector.select(self._timeout(now)):
+            if key.fileobj is self._listener:
+                self._accept()
+            elif key.fileobj is self._zygote:
+                self._hear_zygote()
+            elif key.fileobj is self._death_pipe:
+                self._clean_up_alone()
+            elif isinstance(key.data, Link):
+                if events & selectors.EVENT_WRITE:
+                    self._unsent[key.data] = None
+                if events & selectors.EVENT_READ and key.data.open:
+                    self._read(key.data)
+        self._run_timers(time.monotonic())
+        self._flush()
+
+    def _timeout(self, now: float) -> float:
+        due = min(self._publish_at, self._logs_at, self._headroom_at)
+        deadline = self._scheduler.next_deadline()
+        return max(0.0, (due if deadline is None else min(due, deadline)) - now)
+
+    def _run_timers(self, now: float) -> None:
+        deadline = self._scheduler.next_deadline()
+        if deadline is not None and deadline <= now:
+            self._do(Tick())
+        if now >= self._logs_at:
+            self._logs_at = now + LOG_SECONDS
+            self._read_live_logs()
+        if now >= self._headroom_at:
+            self._headroom_at = now + HEADROOM_SECONDS
+            self._do(MemoryHeadroom(available_memory()))
+        if now >= self._publish_at:
+            self._publish_at = now + PUBLISH_SECONDS
+            self._publisher.publish(self._measure(self._scheduler.snapshot(now)))
+
+    # ---------------------------------------------------------------- events
+
+    def _accept(self) -> None:
+        with contextlib.suppress(BlockingIOError, ConnectionAbortedError):
+            connection = transport.accept(self._listener)
+            if connection is None:
+                return
+            if len(self._links) >= self._most_links:
+                connection.close()
+                return
+            self._selector.register(connection, selectors.EVENT_READ, Link(connection))
+
+    def _read(self, link: Link) -> None:
+        data = transport.receive(link.socket)
+        if data is None:
+            return
+        try:
+            messages = link.decoder.feed(data)
+        except wire.ProtocolError as error:
+            print(f"dropping process {link.process}: {error}", flush=True)
+            data, messages = b"", []
+        for message in messages:
+            self._hear(link, message)
+        if not data:
+            self._close(link)
+
+    def _hear(self, link: Link, message: ToScheduler) -> None:
+        if type(message) is Finished and link.slot >= 0:
+            self._read_finished_logs(link, message)
+        if link.process:
+            self._do(Received(link.process, message))
+        elif isinstance(message, Hello):
+            link.process = ProcessId(self._next_process)
+            link.slot = message.slot
+            self._next_process += 1
+            self._links[link.process] = link
+            self._do(Joined(link.process, message))
+
+    def _close(self, link: Link) -> None:
+        """The other side is gone; tell the scheduler once."""
+        if not link.open:
+            return
+        link.open = False
+        self._selector.unregister(link.socket)
+        link.socket.close()
+        self._unsent.pop(link, None)
+        if self._links.pop(link.process, None) is not None:
+            self._do(Left(link.process))
+
+    def _hear_zygote(self) -> None:
+        data = transport.receive(self._zygote)
+        if data is None:
+            return
+        if not data:
+            self._clean_up_alone()
+        for event in self._zygote_decoder.feed(data):
+            if isinstance(event, Forked):
+                self._forked(event)
+            else:
+                self._exited(event)
+
+    def _forked(self, event: Forked) -> None:
+        self._pids[event.slot] = event.pid
+        with contextlib.suppress(psutil.NoSuchProcess):
+            self._measured[event.slot] = psutil.Process(event.pid)
+        self._do(WorkerForked(event.slot, event.pid))
+
+    def _exited(self, event: Exited) -> None:
+        """What the worker sent before it died counts, so its socket and its log are read to the end first."""
+        started = self._words.started(event.slot)
+        for link in [link for link in self._links.values() if link.slot == event.slot]:
+            while link.open:
+                self._read(link)
+        self._send_log(event.slot, started, None)
+        self._pids.pop(event.slot, None)
+        self._measured.pop(event.slot, None)
+        code = None if event.signal >= 0 else event.exit_code
+        self._do(WorkerExited(event.slot, code, event.signal if event.signal >= 0 else None, started, self._log(event.slot).tail()))
+
+    # ---------------------------------------------------------------- actions
+
+    def _do(self, event: Event) -> None:
+        for action in self._scheduler.handle(event, time.monotonic()):
+            self._carry_out(action)
+
+    def _carry_out(self, action: Action) -> None:
+        if type(action) is Send:
+            self._send(action.process, action.message)
+        elif isinstance(action, Admit):
+            self._admit(self._links[action.process])
+        elif isinstance(action, Drop):
+            self._drop(self._links.pop(action.process), action)
+        elif isinstance(action, Fork):
+            self._words.clear(action.slot)
+            self._log(action.slot).begin_worker()
+            self._tell_zygote(ForkWorker(action.slot, list(action.gpus)))
+        elif isinstance(action, Signal):
+            self._tell_zygote(SignalWorker(action.slot, action.number))
+        elif isinstance(action, SetCancelWord):
+            self._words.set_cancelled(action.slot, action.task_id)
+        elif isinstance(action, Punch):
+            self._arena.give_back(action.offset, action.size)
+        elif isinstance(action, StopCluster):
+            self._stop_reason = action.reason
+
+    def _send(self, process: ProcessId, message: msgspec.Struct) -> None:
+        link = self._links.get(process)
+        if link is not None:
+            wire.append_frame(link.out, message)
+            self._unsent[link] = None
+
+    def _admit(self, link: Link) -> None:
+        frame = bytearray()
+        wire.append_frame(frame, Welcome(link.process, self._config.epoch, self._arena.size, self._observer_address))
+        try:
+            transport.send_with_descriptors(link.socket, bytes(frame), [self._arena.fd])
+        except OSError:
+            self._close(link)
+
+    def _drop(self, link: Link, action: Drop) -> None:
+        wire.append_frame(link.out, Refused(0, action.failure))
+        transport.send(link.socket, link.out)
+        link.open = False
+        self._selector.unregister(link.socket)
+        link.socket.close()
+
+    def _flush(self) -> None:
+        unsent, self._unsent = self._unsent, {}
+        for link in unsent:
+            if not link.open:
+                continue
+            if not transport.send(link.socket, link.out):
+                link.out.clear()  # its end of file follows, with what it still had to say
+            if bool(link.out) != link.writing:
+                link.writing = bool(link.out)
+                events = selectors.EVENT_READ | (selectors.EVENT_WRITE if link.writing else 0)
+                self._selector.modify(link.socket, events, link)
+
+    def _tell_zygote(self, request: msgspec.Struct) -> None:
+        frame = bytearray()
+        wire.append_frame(frame, request)
+        self._zygote.setblocking(True)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # its end of file follows
+            self._zygote.sendall(frame)
+        self._zygote.setblocking(False)
+
+    def _clean_up_alone(self) -> None:
+        """The zygote is gone: the workers end by the death pipe, the files are ours to remove."""
+        shutil.rmtree(self._config.run_directory, ignore_errors=True)
+        os._exit(1)
+
+    # ---------------------------------------------------------------- logs and measures
+
+    def _log(self, slot: int) -> WorkerLog:
+        if slot not in self._logs:
+            path = Path(self._config.run_directory) / "logs" / f"worker-{slot}.log"
+            self._logs[slot] = WorkerLog(path, self._config.log_limit)
+        return self._logs[slot]
+
+    def _read_finished_logs(self, link: Link, finished: Finished) -> None:
+        for result in finished.results:
+            if result.log_end:
+                self._send_log(link.slot, result.task_id, result.log_end)
+
+    def _read_live_logs(self) -> None:
+        for slot in self._pids:
+            self._send_log(slot, self._words.started(slot), None)
+
+    def _send_log(self, slot: int, task_id: int, end: int | None) -> None:
+        """Hand what a worker's task wrote to fd 1 and 2 to the scheduler, as if the worker had sent it."""
+        process = next((process for process, link in self._links.items() if link.slot == slot), None)
+        if process is None or task_id == NO_TASK:
+            return
+        for data in self._log(slot).read(NO_TASK.__class__(task_id), end, self._config.output_limit):
+            self._do(Received(process, Output(NO_TASK.__class__(task_id), "stdout", data)))
+
+    def _measure(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
+        """Add what only the outside knows: each worker's CPU and memory."""
+        return msgspec.structs.replace(snapshot, workers=list(self._measured_workers(snapshot.workers)))
+
+    def _measured_workers(self, workers: Iterable[WorkerSnapshot]) -> Iterable[WorkerSnapshot]:
+        for worker in workers:
+            process = self._measured.get(worker.slot)
+            try:
+                if process is None:
+                    yield worker
+                else:
+                    cpu, rss = process.cpu_percent() / 100, process.memory_info().rss
+                    yield msgspec.structs.replace(worker, cpu=cpu, rss=rss)
+            except psutil.Error:  # it has just ended
+                yield worker
+
+
+def run(inheritance: Inheritance) -> None:
+    """The entry point of the process that the zygote forks."""
+    SchedulerProcess(inheritance).run()

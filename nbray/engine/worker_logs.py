@@ -1,0 +1,82 @@
+"""The workers' logs as the scheduler process reads them: what C code and child processes print, task by task.
+
+A worker reports the length of its log with each task that wrote to it; until that length the bytes belong to the task. While
+a task runs, what has come so far is read too, so that it shows live.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from nbray.ids import NO_TASK, TaskId
+
+CHUNK_BYTES = 64 * 1024
+TAIL_LINES = 20
+TAIL_BYTES = 4096
+_KEEP_SIZE_PUNCH_HOLE = 0x01 | 0x02
+
+
+class WorkerLog:
+    """The log of one worker, read forward once; the middle of an overlong one is given back to the disk."""
+
+    def __init__(self, path: Path, keep: int) -> None:
+        self._path = path
+        self._keep = keep
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0), 0o600)
+        self._position = os.fstat(self._descriptor).st_size
+        self._begin = self._position
+        self._punched = self._position
+        self._task = NO_TASK
+        self._sent = 0
+
+    def read(self, task_id: TaskId, end: int | None, limit: int) -> Iterator[bytes]:
+        """The task's bytes up to `end` (None: all there are), at most `limit` and a chunk for each task; the rest is skipped."""
+        if task_id != self._task:
+            self._task, self._sent = task_id, 0
+        target = os.fstat(self._descriptor).st_size if end is None else end
+        while self._position < target:
+            size = min(CHUNK_BYTES, target - self._position)
+            if self._sent > limit:
+                size = target - self._position
+            else:
+                yield os.pread(self._descriptor, size, self._position)
+            self._sent += size
+            self._position += size
+        self._bound()
+
+    def _bound(self) -> None:
+        """Keep the first and the last half of what may be kept; punch the middle out."""
+        head, tail = self._begin + self._keep // 2, self._position - self._keep // 2
+        start = max(head, self._punched)
+        if tail - start > self._keep // 2:
+            punch_hole(self._descriptor, start, tail - start)
+            self._punched = tail
+
+    def tail(self) -> str:
+        """Its last lines, since this worker began."""
+        end = os.fstat(self._descriptor).st_size
+        start = max(self._begin, end - TAIL_BYTES)
+        text = os.pread(self._descriptor, end - start, start).decode("utf-8", "replace")
+        return "\n".join(text.splitlines()[-TAIL_LINES:])
+
+    def begin_worker(self) -> None:
+        """A new worker writes to this log from here on."""
+        self._begin = self._position = os.fstat(self._descriptor).st_size
+        self._task, self._sent = NO_TASK, 0
+
+    def close(self) -> None:
+        """Close the file; it stays until the run directory goes."""
+        os.close(self._descriptor)
+
+
+def punch_hole(descriptor: int, offset: int, size: int) -> None:
+    """Give the blocks of a range of a file back, where the system can; elsewhere they stay."""
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None, use_errno=True)
+        with contextlib.suppress(OSError):
+            libc.fallocate(descriptor, _KEEP_SIZE_PUNCH_HOLE, ctypes.c_long(offset), ctypes.c_long(size))
