@@ -1,0 +1,187 @@
+"""The pickler of nbray: C speed, code that a worker cannot import goes by value, arrays always out of band.
+
+Two picklers share one set of rules: `FastPickler` (pickle's C pickler) and, for what it refuses, the pure-Python
+`FallbackPickler`, which knows dill's types and remembers the way to the culprit. The heavy parts load at first need:
+`nbray.by_value` (cloudpickle) with the first function or class of a notebook, `nbray.fallback_pickler` (dill) with the
+first value that the C pickler refuses.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import sys
+import threading
+import types
+import typing
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from nbray.ids import ObjectId
+
+if TYPE_CHECKING:
+    from nbray.by_value import ByValue
+
+PROTOCOL = 5
+
+_MAIN_MODULES = ("__main__", "__mp_main__")
+_ABSENT = object()
+_importable_packages: set[str] = set()
+
+
+class _Collected(threading.local):
+    nested: list[ObjectId] | None = None
+
+
+_collected = _Collected()
+
+
+def note_reference(object_id: ObjectId) -> None:
+    """Called by an ObjectRef that is being pickled, so that the bytes keep its object alive; outside: no effect."""
+    if _collected.nested is not None:
+        _collected.nested.append(object_id)
+
+
+class collect_references:  # noqa: N801 - read as a verb: `with collect_references() as nested`
+    """Collect in a list the ids of the ObjectRefs that this thread pickles; nests, the innermost collects."""
+
+    __slots__ = ("_outer",)
+
+    def __enter__(self) -> list[ObjectId]:
+        self._outer = _collected.nested
+        nested: list[ObjectId] = []
+        _collected.nested = nested
+        return nested
+
+    def __exit__(self, *_: object) -> None:
+        _collected.nested = self._outer
+
+
+class Rules:
+    """How to reduce what plain pickle gets wrong; mixed into both picklers, which call it for nearly every object."""
+
+    _by_value: ByValue | None = None
+
+    def reducer_override(self, obj: Any) -> Any:
+        kind = type(obj)
+        rule = _RULES.get(kind)
+        if rule is not None:
+            return rule(self, obj)
+        if issubclass(kind, type):
+            return NotImplemented if is_importable(obj) else self.by_value.reduce_class(obj)
+        if issubclass(kind, BaseException):
+            return self.by_value.reduce_exception(obj)
+        if kind.__module__ == "numpy" and kind.__name__ == "ndarray":
+            _RULES[kind] = _reduce_array
+            return _reduce_array(self, obj)
+        return NotImplemented
+
+    @property
+    def by_value(self) -> ByValue:
+        """The state of this pickling for code that goes by value, made when the first such code is met."""
+        if self._by_value is None:
+            from nbray.by_value import ByValue
+
+            self._by_value = ByValue()
+        return self._by_value
+
+    @property
+    def functions(self) -> list[types.FunctionType]:
+        """The functions pickled by value so far."""
+        return [] if self._by_value is None else self._by_value.functions
+
+
+class FastPickler(Rules, pickle.Pickler):
+    """pickle's C pickler with nbray's rules."""
+
+
+def is_importable(obj: Any) -> bool:
+    """Whether a worker gets this very function or class by importing its module."""
+    module_name = getattr(obj, "__module__", None)
+    if not isinstance(module_name, str) or module_name in _MAIN_MODULES:
+        return False
+    found: Any = sys.modules.get(module_name)
+    if found is None:
+        return False
+    for part in obj.__qualname__.split("."):
+        found = getattr(found, part, _ABSENT)
+    return found is obj and is_importable_module(module_name)
+
+
+def is_importable_module(name: str) -> bool:
+    """Whether a worker, which has the driver's sys.path, can import this module by its name."""
+    package = name.partition(".")[0]
+    if package in _importable_packages or package in sys.stdlib_module_names:
+        return package not in _MAIN_MODULES
+    if not any(_finds(finder, package) for finder in sys.meta_path):
+        return False
+    _importable_packages.add(package)
+    return True
+
+
+def _finds(finder: Any, package: str) -> bool:
+    find_spec = getattr(finder, "find_spec", None)
+    return find_spec is not None and find_spec(package, None) is not None
+
+
+def _reduce_function(pickler: Rules, function: types.FunctionType) -> Any:
+    if function is make_array:
+        return NotImplemented
+    return NotImplemented if is_importable(function) else pickler.by_value.reduce_function(function)
+
+
+def _reduce_array(pickler: Rules, array: Any) -> Any:
+    dtype = array.dtype
+    if dtype.hasobject:
+        return NotImplemented
+    if not array.flags.forc:
+        # numpy would pickle a strided array in band: it would be copied twice and arrive writable.
+        array = array.copy()
+    if dtype.kind in "mM":
+        # Times do not speak the buffer protocol; numpy would pickle them in band.
+        buffer = pickle.PickleBuffer(array.view("i8"))
+    elif dtype.isbuiltin == 1:
+        buffer = pickle.PickleBuffer(array)
+    else:
+        return array.__reduce_ex__(PROTOCOL)
+    # Half the time that numpy's own reduction takes, both ways: no dtype object, one name to look up.
+    return make_array, (dtype.str, array.shape, array.flags.c_contiguous, buffer)
+
+
+def make_array(dtype: str, shape: tuple[int, ...], c_order: bool, buffer: Any) -> Any:
+    """An array over `buffer`, read-only when that is."""
+    from numpy import ndarray
+
+    return ndarray(shape, dtype, buffer, order="C" if c_order else "F")
+
+
+def _reduce_rare(pickler: Rules, obj: Any) -> Any:
+    return pickler.by_value.reduce_rare(obj)
+
+
+Rule = Callable[[Any, Any], Any]
+
+_RULES: dict[type, Rule] = {
+    types.FunctionType: _reduce_function,
+    types.ModuleType: _reduce_rare,
+    types.MethodType: _reduce_rare,
+    types.CodeType: _reduce_rare,
+    types.CellType: _reduce_rare,
+    types.GetSetDescriptorType: _reduce_rare,
+    types.MappingProxyType: _reduce_rare,
+    memoryview: _reduce_rare,
+    property: _reduce_rare,
+    classmethod: _reduce_rare,
+    staticmethod: _reduce_rare,
+    typing.TypeVar: _reduce_rare,
+    type({}.keys()): _reduce_rare,
+    type({}.values()): _reduce_rare,
+    type({}.items()): _reduce_rare,
+}
+
+
+def pickle_fast(value: Any, buffer_callback: Callable[[pickle.PickleBuffer], Any]) -> bytes:
+    """Pickle with `FastPickler`; raises whatever pickling raises."""
+    file = io.BytesIO()
+    FastPickler(file, PROTOCOL, buffer_callback=buffer_callback).dump(value)
+    return file.getvalue()
