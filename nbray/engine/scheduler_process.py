@@ -25,7 +25,7 @@ from nbray.engine import observer, transport, wire
 from nbray.engine.supervision import Exited, ForkWorker, Forked, FromZygote, SignalWorker, StopAll
 from nbray.engine.worker_logs import WorkerLog
 from nbray.engine.zygote import Inheritance
-from nbray.ids import NO_TASK, ProcessId
+from nbray.ids import NO_TASK, ProcessId, TaskId
 from nbray.scheduler.actions import Action, Admit, Drop, Fork, Punch, Send, SetCancelWord, Signal, StopCluster
 from nbray.scheduler.events import Event, Joined, Left, MemoryHeadroom, Received, Started, Tick, WorkerExited, WorkerForked
 from nbray.scheduler.messages import Finished, Hello, Output, Refused, ToScheduler, Welcome
@@ -247,7 +247,11 @@ class SchedulerProcess:
 
     def _admit(self, link: Link) -> None:
         frame = bytearray()
-        wire.append_frame(frame, Welcome(link.process, self._config.epoch, self._arena.size, self._observer_address))
+        config = self._config
+        welcome = Welcome(
+            link.process, config.epoch, self._arena.size, self._observer_address, config.resources, config.default_max_retries
+        )
+        wire.append_frame(frame, welcome)
         try:
             transport.send_with_descriptors(link.socket, bytes(frame), [self._arena.fd])
         except OSError:
@@ -302,13 +306,13 @@ class SchedulerProcess:
         for slot in self._pids:
             self._send_log(slot, self._words.started(slot), None)
 
-    def _send_log(self, slot: int, task_id: int, end: int | None) -> None:
+    def _send_log(self, slot: int, task_id: TaskId, end: int | None) -> None:
         """Hand what a worker's task wrote to fd 1 and 2 to the scheduler, as if the worker had sent it."""
         process = next((process for process, link in self._links.items() if link.slot == slot), None)
         if process is None or task_id == NO_TASK:
             return
-        for data in self._log(slot).read(NO_TASK.__class__(task_id), end, self._config.output_limit):
-            self._do(Received(process, Output(NO_TASK.__class__(task_id), "stdout", data)))
+        for data in self._log(slot).read(task_id, end, self._config.output_limit):
+            self._do(Received(process, Output(task_id, "stdout", data)))
 
     def _measure(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
         """Add what only the outside knows: each worker's CPU and memory."""

@@ -57,8 +57,11 @@ WorkerEntry = Callable[[Inheritance, int], None]
 class Zygote:
     """The process's state; `run` does not return."""
 
-    def __init__(self, config: ClusterConfig, scheduler_entry: SchedulerEntry, worker_entry: WorkerEntry) -> None:
+    def __init__(
+        self, config: ClusterConfig, scheduler_entry: SchedulerEntry, worker_entry: WorkerEntry, life_pipe: int
+    ) -> None:
         self._config = config
+        self._life_pipe = life_pipe
         self._scheduler_entry = scheduler_entry
         self._worker_entry = worker_entry
         self._logs = Path(config.run_directory) / "logs"
@@ -164,6 +167,7 @@ class Zygote:
             signal.signal(number, signal.SIG_DFL)
         os.close(self._wakeup)
         os.close(self._death_write)
+        os.close(self._life_pipe)
         self._control.close()
         redirect_output(self._logs / f"{name}.log")
 
@@ -250,7 +254,10 @@ def _exit(status: int) -> NoReturn:
 
 
 def main(scheduler_entry: SchedulerEntry, worker_entry: WorkerEntry) -> NoReturn:
-    """Run as the process that a driver starts: configuration on stdin, one byte on stdout once the socket listens."""
+    """Run as the process that a driver starts: configuration on stdin, one byte on stdout once the socket listens.
+
+    That pipe then stays open: its end of file tells the driver that the zygote has ended everything.
+    """
     started = time.monotonic()
     config = msgspec.json.decode(sys.stdin.buffer.read(), type=ClusterConfig)
     answer = os.dup(1)
@@ -259,7 +266,6 @@ def main(scheduler_entry: SchedulerEntry, worker_entry: WorkerEntry) -> NoReturn
 
     def ready() -> None:
         os.write(answer, b"1")
-        os.close(answer)
         print(f"listening after {time.monotonic() - started:.3f} s", file=sys.stderr)
 
-    Zygote(config, scheduler_entry, worker_entry).run(ready)
+    Zygote(config, scheduler_entry, worker_entry, answer).run(ready)

@@ -257,6 +257,10 @@ class Welcome(msgspec.Struct, array_like=True, tag=40):
     epoch: str
     arena_size: int
     observer: str
+    """Address of the observer plane."""
+    resources: dict[str, int]
+    """All that the cluster has, in units of 1/10,000."""
+    default_max_retries: int
 
 
 class Granted(msgspec.Struct, array_like=True, tag=41):

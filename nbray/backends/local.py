@@ -1,0 +1,252 @@
+"""The local backend: the embedded engine on this machine, in a driver and inside its workers."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from nbray import machine, resources, serialization
+from nbray.backends.backend import (
+    Backend, CallOptions, CancelReport, OutputEvent, OutputHandler, SnapshotHandler,
+)  # fmt: skip
+from nbray.config import ClusterConfig
+from nbray.engine import connection, run_directory
+from nbray.engine.connection import Connection
+from nbray.engine.driver import Driver
+from nbray.engine.object_exchange import ObjectExchange
+from nbray.engine.templates import Templates
+from nbray.engine.worker import Dependency
+from nbray.errors import InfeasibleRequest, WrongCluster
+from nbray.functions import FunctionPickler
+from nbray.ids import CellRunId, ObjectId, Reference, TaskId
+from nbray.scheduler.messages import (
+    INLINE_LIMIT, Answer, Ask, Cancel, DescribeCellRun, Emitted, Failure, Inline, Stored, TaskSpec, Value, Welcome,
+)  # fmt: skip
+from nbray.snapshot import ClusterSnapshot
+
+NO_ARGUMENTS = b""
+
+
+class LocalBackend(Backend):
+    """The embedded engine as the public API sees it."""
+
+    name = "local"
+
+    def __init__(self, link: Connection, exchange: ObjectExchange, welcome: Welcome, driver: Driver | None = None) -> None:
+        self.epoch = link.epoch
+        self._link = link
+        self._exchange = exchange
+        self._driver = driver
+        self._resources = welcome.resources
+        self._default_max_retries = welcome.default_max_retries
+        self._functions = FunctionPickler(self._lift)
+        self._templates = Templates(link)
+        self._output_handler: OutputHandler | None = None
+        if driver is not None:
+            driver.on_emitted = self._emit
+
+    # ---------------------------------------------------------------- tasks
+
+    def submit(
+        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], options: CallOptions,
+        cell_run: CellRunId,
+    ) -> list[ObjectId]:  # fmt: skip
+        """See `Backend.submit`."""
+        pickled = self._functions.pickle(function)
+        template_id = self._templates.find(pickled, options, cell_run, self._check)
+        count = options.num_returns
+        task_id = self._link.next_object(max(count, 1))
+        returns = [ObjectId(task_id + index) for index in range(count)]
+        if not args and not kwargs:
+            self._link.submit(TaskSpec(task_id, template_id, NO_ARGUMENTS), returns)
+        else:
+            self._link.submit(self._with_arguments(TaskSpec(task_id, template_id, NO_ARGUMENTS), args, kwargs), returns)
+        return returns
+
+    def _check(self, options: CallOptions) -> int:
+        """The retries of a call, once it is sure that the cluster can run it at all."""
+        missing = resources.shortfall(options.resources, self._resources)
+        if missing:
+            raise InfeasibleRequest(
+                f"this task could never run: {missing}. Ask for less in .options(...), or start the cluster with more: "
+                "nbray.shutdown(), then nbray.init(...)."
+            )
+        return self._default_max_retries if options.max_retries is None else options.max_retries
+
+    def _with_arguments(self, task: TaskSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> TaskSpec:
+        """Top-level references become dependencies; what is large goes into the store and not into the message."""
+        deps: list[ObjectId] = []
+        if any(isinstance(arg, Reference) for arg in args) or any(isinstance(arg, Reference) for arg in kwargs.values()):
+            args = tuple(self._depend(arg, deps) for arg in args)
+            kwargs = {name: self._depend(arg, deps) for name, arg in kwargs.items()}
+        payload = serialization.dumps((args, dict(kwargs)))
+        task.deps = deps
+        task.nested = payload.nested
+        if serialization.encoded_size(payload) <= INLINE_LIMIT:
+            task.args = serialization.encode(payload)
+            return task
+        stored = self._exchange.put_payload(payload)
+        task.payload = stored
+        task.deps = [*deps, stored]
+        self._link.release(stored)  # the task holds it from here on
+        return task
+
+    def _depend(self, arg: Any, deps: list[ObjectId]) -> Any:
+        if not isinstance(arg, Reference):
+            return arg
+        if arg.epoch != self.epoch:
+            raise WrongCluster(
+                f"{arg!r} belongs to another cluster ({arg.epoch}), which is gone or was shut down: compute it again here"
+            )
+        deps.append(arg.id)
+        return Dependency(len(deps) - 1)
+
+    def _lift(self, payload: serialization.Payload, content_hash: bytes) -> ObjectId:
+        return self._templates.lift(content_hash, lambda: self._exchange.put_payload(payload))
+
+    def new_cell(self) -> None:
+        """A new cell run begins: values that functions use are compared by content again."""
+        self._functions.new_cell()
+
+    # ---------------------------------------------------------------- objects
+
+    def put(self, value: Any) -> ObjectId:
+        """See `Backend.put`."""
+        return self._exchange.put(value)
+
+    def get(self, object_ids: Sequence[ObjectId], timeout: float | None = None) -> list[Any]:
+        """See `Backend.get`."""
+        link = self._link
+        known = [link.value(object_id) for object_id in object_ids]
+        if None in known:
+            arrived = link.wait(object_ids, len(set(object_ids)), timeout, wake_on_failure=True)
+            known = [link.value(object_id) for object_id in object_ids]
+            self._raise_first_failure(object_ids, known)
+            if not arrived:
+                raise connection.timed_out(known.count(None), len(known), timeout or 0)
+        unpack = self._exchange.unpack
+        return [unpack(object_id, value) for object_id, value in zip(object_ids, known, strict=True) if value is not None]
+
+    def _raise_first_failure(self, object_ids: Sequence[ObjectId], known: Sequence[Value | None]) -> None:
+        for object_id, value in zip(object_ids, known, strict=True):
+            if type(value) is Failure:
+                self._exchange.unpack(object_id, value)
+
+    def wait(self, object_ids: Sequence[ObjectId], num_returns: int, timeout: float | None = None) -> set[ObjectId]:
+        """See `Backend.wait`."""
+        self._link.wait(object_ids, num_returns, timeout)
+        return {object_id for object_id in object_ids if self._link.value(object_id) is not None}
+
+    def on_ready(self, object_id: ObjectId, callback: Callable[[], None]) -> None:
+        """See `Backend.on_ready`."""
+        self._link.call_when_ready(object_id, callback)
+
+    def hold(self, object_id: ObjectId) -> None:
+        """See `Backend.hold`."""
+        self._link.references.hold(object_id)
+
+    def release(self, object_id: ObjectId) -> None:
+        """See `Backend.release`."""
+        self._link.release(object_id)
+
+    def state(self, object_id: ObjectId) -> str:
+        """See `Backend.state`."""
+        value = self._link.value(object_id)
+        return "pending" if value is None else "failed" if isinstance(value, Failure) else "ready"
+
+    def size(self, object_id: ObjectId) -> int | None:
+        """See `Backend.size`."""
+        value = self._link.value(object_id)
+        if isinstance(value, Stored):
+            return value.size
+        if isinstance(value, Inline):
+            return len(value.data)
+        return len(value) if isinstance(value, bytes) else None
+
+    # ---------------------------------------------------------------- cell runs
+
+    def cancel(self, task_ids: Sequence[TaskId], *, force: bool = False) -> CancelReport:
+        """See `Backend.cancel`."""
+        return self._cancel(lambda request: Cancel(request, task_ids=list(task_ids), force=force))
+
+    def cancel_cell_runs(self, cell_runs: Sequence[CellRunId] | None, *, force: bool = False) -> CancelReport:
+        """See `Backend.cancel_cell_runs`."""
+        if cell_runs is None:
+            return self._cancel(lambda request: Cancel(request, everything=True, force=force))
+        return self._cancel(lambda request: Cancel(request, cell_runs=list(cell_runs), force=force))
+
+    def _cancel(self, make: Callable[[int], msgspec.Struct]) -> CancelReport:
+        answer = self._link.request(make)
+        assert isinstance(answer, Answer)
+        return CancelReport(**msgspec.msgpack.decode(answer.body, type=dict[str, int]))
+
+    def describe_cell_run(self, cell_run: CellRunId, label: str) -> None:
+        """See `Backend.describe_cell_run`."""
+        self._functions.new_cell()
+        self._link.post(DescribeCellRun(cell_run, label))
+
+    def on_output(self, handler: OutputHandler | None) -> None:
+        """See `Backend.on_output`."""
+        self._output_handler = handler
+
+    def _emit(self, emitted: Emitted) -> None:
+        event = OutputEvent(
+            emitted.cell_run, emitted.task_id, emitted.task, emitted.worker, emitted.stream, emitted.data
+        )  # fmt: skip
+        if self._output_handler is not None:
+            self._output_handler(event)
+        elif event.stream in ("stdout", "stderr"):
+            stream = sys.stdout if event.stream == "stdout" else sys.stderr
+            stream.write(event.data.decode("utf-8", "replace"))
+            stream.flush()
+
+    # ---------------------------------------------------------------- the cluster
+
+    def on_snapshot(self, handler: SnapshotHandler | None) -> None:
+        """See `Backend.on_snapshot`."""
+        assert self._driver is not None
+        self._driver.watch(handler)
+
+    def snapshot(self) -> ClusterSnapshot:
+        """See `Backend.snapshot`."""
+        answer = self._link.request(lambda request: Ask(request, "snapshot"))
+        assert isinstance(answer, Answer)
+        return msgspec.msgpack.decode(answer.body, type=ClusterSnapshot)
+
+    def close(self, *, stop: bool = True) -> None:
+        """Leave the cluster; with `stop` it ends now, else it lingers as it was told to."""
+        if self._driver is not None:
+            self._driver.close(stop=stop)
+
+    @classmethod
+    def start(
+        cls, *, num_workers: int | None = None, memory: int | None = None, num_cpus: float | None = None,
+        num_gpus: float | None = None, custom: Mapping[str, float] | None = None, linger: float = 0.0,
+        default_max_retries: int = 0, preload: Sequence[str] = ("numpy",), job: str = "",
+    ) -> LocalBackend:  # fmt: skip
+        """Start a cluster on this machine and connect to it; sizes in bytes. Raises StartFailed."""
+        epoch = secrets.token_hex(4)
+        cpus = num_cpus if num_cpus is not None else (num_workers or machine.cpu_count())
+        config = ClusterConfig(
+            epoch=epoch,
+            run_directory=str(run_directory.create(epoch)),
+            num_workers=num_workers or max(1, int(cpus)),
+            resources=resources.request(cpus, num_gpus, machine.memory_limit(), custom),
+            store_limit=memory or machine.default_store_limit(),
+            linger=linger,
+            default_max_retries=default_max_retries,
+            preload=tuple(preload),
+            sys_path=tuple(sys.path),
+            working_directory=str(Path.cwd()),
+        )
+        driver = Driver.start(config, job)
+        return cls(driver.connection, driver.exchange, driver.welcome, driver)

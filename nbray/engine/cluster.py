@@ -1,0 +1,127 @@
+"""Starting a local cluster from a driver, and connecting to it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from nbray.config import ClusterConfig
+from nbray.engine import connection, run_directory, transport, wire
+from nbray.engine.run_directory import ClusterFile
+from nbray.engine.zygote import SOCKET_NAME
+from nbray.errors import StartFailed
+from nbray.scheduler.messages import PROTOCOL, FromScheduler, Hello, Welcome
+
+START_SECONDS = 20.0
+
+
+class Connected(NamedTuple):
+    """A driver's fresh connection; the caller owns socket and arena descriptor."""
+
+    socket: socket.socket
+    welcome: Welcome
+    early: list[FromScheduler]
+    decoder: wire.FrameDecoder[FromScheduler]
+    arena_fd: int
+
+
+class ClusterProcess:
+    """The zygote that this driver has started; its end is the end of the cluster."""
+
+    def __init__(self, process: subprocess.Popen[bytes], directory: Path) -> None:
+        self._process = process
+        self.directory = directory
+
+    @property
+    def pid(self) -> int:
+        """The zygote's pid."""
+        return self._process.pid
+
+    def wait(self, seconds: float) -> None:
+        """Wait until the zygote has ended everything; after `seconds` it is asked by SIGTERM, then killed."""
+        assert self._process.stdout is not None
+        for number in (None, signal.SIGTERM, signal.SIGKILL):
+            if number is not None:
+                self._process.send_signal(number)
+            if select.select([self._process.stdout], [], [], seconds)[0]:
+                break
+        self._process.wait()
+        self._process.stdout.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def start(config: ClusterConfig, job: str) -> ClusterProcess:
+    """Start the processes of a cluster; returns as soon as its socket listens. Raises StartFailed with its last words."""
+    directory = Path(config.run_directory)
+    # -X faulthandler stays off and the environment is the driver's: a worker shall see what the notebook sees.
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from nbray.worker_main import main; main()"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        env=_environment(config),
+    )  # fmt: skip
+    try:
+        assert process.stdin is not None
+        process.stdin.write(msgspec.json.encode(config))
+        process.stdin.close()
+        started = run_directory.process_started(process.pid)
+        content = ClusterFile(config.epoch, job, process.pid, started, PROTOCOL, config.num_workers, config.store_limit)
+        run_directory.write(directory, content)
+        _wait_until_ready(process, directory)
+    except BaseException:
+        process.kill()
+        process.wait()
+        shutil.rmtree(directory, ignore_errors=True)
+        raise
+    finally:
+        for pipe in (process.stdin, process.stderr):
+            if pipe is not None:
+                pipe.close()
+    return ClusterProcess(process, directory)
+
+
+def _environment(config: ClusterConfig) -> dict[str, str]:
+    """The driver's environment, with the path on which this very nbray is found."""
+    package = str(Path(__file__).parents[2])
+    inherited = os.environ.get("PYTHONPATH", "")
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [package, inherited])), "PYTHONUNBUFFERED": "1"}
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], directory: Path) -> None:
+    assert process.stdout is not None
+    assert process.stderr is not None
+    readable, _, _ = select.select([process.stdout], [], [], START_SECONDS)
+    if readable and os.read(process.stdout.fileno(), 1):
+        return
+    said = os.read(process.stderr.fileno(), 65536).decode("utf-8", "replace") if readable else ""
+    log = directory / "logs" / "zygote.log"
+    with contextlib.suppress(OSError):
+        said += log.read_text()
+    what = "ended" if readable else f"said nothing for {START_SECONDS:g} s"
+    raise StartFailed(f"the cluster's first process {what} before it was ready. Its last words:\n{said[-4000:]}")
+
+
+def connect(directory: Path, epoch: str, job: str, linger: float) -> Connected:
+    """Connect this process as a driver. Raises StartFailed when nobody listens."""
+    deadline = time.monotonic() + START_SECONDS
+    try:
+        sock = transport.connect(directory / SOCKET_NAME)
+    except OSError as error:
+        raise StartFailed(f"no scheduler listens in {str(directory)!r}: {error}") from error
+    try:
+        hello = Hello("driver", os.getpid(), PROTOCOL, epoch, job, linger=linger)
+        welcome, early, decoder, descriptors = connection.say_hello(sock, hello, deadline - time.monotonic())
+    except BaseException:
+        sock.close()
+        raise
+    return Connected(sock, welcome, early, decoder, descriptors[0])

@@ -1,0 +1,91 @@
+"""A driver's side of a local cluster: the connection with its I/O thread, the arena, output and snapshots."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from nbray.config import ClusterConfig
+from nbray.engine import cluster, run_directory
+from nbray.engine.cluster import ClusterProcess
+from nbray.engine.connection import Connection
+from nbray.engine.io_thread import IoThread
+from nbray.engine.object_exchange import ObjectExchange
+from nbray.engine.observer import Watcher
+from nbray.scheduler.messages import Emitted, FromScheduler, Goodbye, Welcome
+from nbray.snapshot import ClusterSnapshot
+from nbray.store.arena import Arena
+from nbray.store.object_store import ObjectStore
+
+STOP_SECONDS = 5.0
+
+
+class Driver:
+    """One connection of this process to a local cluster, which it may have started itself."""
+
+    def __init__(self, directory: Path, epoch: str, job: str, linger: float, process: ClusterProcess | None) -> None:
+        self.directory = directory
+        self.on_emitted: Callable[[Emitted], None] = lambda emitted: None
+        """Gets the output of this job's tasks, in order, on the I/O thread."""
+        self._process = process
+        self._pid = os.getpid()
+        self._closed = False
+        self._watcher: Watcher | None = None
+        connected = cluster.connect(directory, epoch, job, linger)
+        self.welcome: Welcome = connected.welcome
+        self.io = IoThread("nbray-driver")
+        self.connection = Connection(connected.socket, connected.decoder, connected.welcome, self.io)
+        self.connection.on_message = self._handle
+        self._arena = Arena.from_fd(connected.arena_fd, connected.welcome.arena_size)
+        self.store = ObjectStore(self._arena, self.connection.references.hold, self.connection.release)
+        self.exchange = ObjectExchange(self.connection, self.store)
+        self.connection.start(connected.early)
+        self.io.start()
+        self.io.call_soon(run_directory.sweep)
+
+    @classmethod
+    def start(cls, config: ClusterConfig, job: str) -> Driver:
+        """Start a cluster and connect to it. Raises StartFailed."""
+        process = cluster.start(config, job)
+        try:
+            return cls(Path(config.run_directory), config.epoch, job, config.linger, process)
+        except BaseException:
+            process.wait(0)
+            raise
+
+    def _handle(self, message: FromScheduler) -> None:
+        if isinstance(message, Emitted):
+            self.on_emitted(message)
+
+    def watch(self, handler: Callable[[ClusterSnapshot], None] | None) -> None:
+        """Hand snapshots to `handler` on the I/O thread from now on, or to nobody; any thread."""
+        self.io.call_soon(lambda: self._watch(handler))
+
+    def _watch(self, handler: Callable[[ClusterSnapshot], None] | None) -> None:
+        if self._watcher is not None:
+            self.io.unwatch(self._watcher.fileno())
+            self._watcher.close()
+            self._watcher = None
+        if handler is not None and not self._closed:
+            self._watcher = Watcher(self.welcome.observer, handler)
+            self.io.watch(self._watcher.fileno(), self._watcher.drain)
+            self._watcher.drain()
+
+    def close(self, *, stop: bool) -> None:
+        """Leave; with `stop` the cluster ends now, and this waits until nothing of it is left. Idempotent."""
+        if self._closed or os.getpid() != self._pid:  # a forked child must not speak for its parent
+            return
+        self._closed = True
+        self.connection.close(Goodbye(stop))
+        self._watch_ended()
+        if self._process is not None and (stop or self.connection.lost):
+            self._process.wait(STOP_SECONDS if stop else 0)
+        self._arena.close()
+
+    def _watch_ended(self) -> None:
+        """End the I/O thread, after which the watcher is nobody's but ours."""
+        self.io.stop()
+        if self._watcher is not None:
+            self._watcher.close()
+            self._watcher = None

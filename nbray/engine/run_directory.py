@@ -1,0 +1,131 @@
+"""The run directory of a cluster: private, randomly named, and swept away when its cluster died without doing so.
+
+    nbray-<epoch>/           0700, under XDG_RUNTIME_DIR or Jupyter's runtime directory
+        cluster.json         marker and connection file, 0600: who made it, which job, the zygote's pid and start time
+        scheduler.sock       task plane
+        observer.sock        observer plane
+        logs/                one file a process
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from nbray.errors import StartFailed
+
+PREFIX = "nbray-"
+FILE_NAME = "cluster.json"
+LONGEST_SOCKET = 80
+
+
+class ClusterFile(msgspec.Struct, frozen=True):
+    """What `cluster.json` says."""
+
+    epoch: str
+    job: str
+    zygote_pid: int
+    zygote_started: float
+    """Start time of that process, so that a pid that was given to another process is told apart."""
+    protocol: int
+    num_workers: int = 0
+    store_limit: int = 0
+
+
+def parent() -> Path:
+    """The directory for run directories: ours alone, or an error that says what to do."""
+    for candidate in _candidates():
+        if _is_private(candidate) and len(os.fsencode(candidate)) < LONGEST_SOCKET:
+            return candidate
+    fallback = Path(tempfile.gettempdir()) / f"nbray-{os.getuid()}"
+    with contextlib.suppress(FileExistsError):
+        fallback.mkdir(mode=0o700)
+    if not _is_private(fallback):
+        raise StartFailed(
+            f"{str(fallback)!r} is not a directory that only you can enter: remove it, or set XDG_RUNTIME_DIR to one that is"
+        )
+    return fallback
+
+
+def _candidates() -> Iterator[Path]:
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if runtime:
+        yield Path(runtime)
+    jupyter = os.environ.get("JUPYTER_RUNTIME_DIR")
+    if jupyter:
+        yield Path(jupyter)
+    elif sys.platform == "darwin":
+        yield Path.home() / "Library" / "Jupyter" / "runtime"
+    else:
+        yield Path(os.environ.get("JUPYTER_DATA_DIR") or Path.home() / ".local" / "share" / "jupyter") / "runtime"
+
+
+def _is_private(directory: Path) -> bool:
+    try:
+        status = directory.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o077
+
+
+def create(epoch: str) -> Path:
+    """A fresh run directory with its folder of logs."""
+    directory = parent() / f"{PREFIX}{epoch}"
+    directory.mkdir(mode=0o700)
+    (directory / "logs").mkdir(mode=0o700)
+    return directory
+
+
+def write(directory: Path, content: ClusterFile) -> None:
+    """Write `cluster.json`; nobody else can read it at any moment."""
+    descriptor = os.open(directory / FILE_NAME, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(msgspec.json.encode(content))
+
+
+def read(directory: Path) -> ClusterFile | None:
+    """The cluster that a run directory belongs to; None when the file is missing or is not ours to understand."""
+    try:
+        return msgspec.json.decode((directory / FILE_NAME).read_bytes(), type=ClusterFile)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def alive(content: ClusterFile) -> bool:
+    """Whether the cluster's zygote still runs."""
+    return abs(process_started(content.zygote_pid) - content.zygote_started) < 1.0
+
+
+def process_started(pid: int) -> float:
+    """When a process began, in seconds since the epoch; 0 when there is none."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return 0.0 if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
+    except psutil.NoSuchProcess:
+        return 0.0
+
+
+def clusters() -> Iterator[tuple[Path, ClusterFile]]:
+    """The run directories of ours whose cluster is alive."""
+    for directory in parent().glob(f"{PREFIX}*"):
+        content = read(directory)
+        if content is not None and alive(content):
+            yield directory, content
+
+
+def sweep() -> None:
+    """Remove the run directories of ours that are marked and whose cluster is dead."""
+    for directory in parent().glob(f"{PREFIX}*"):
+        content = read(directory)
+        if content is not None and _is_private(directory) and not alive(content):
+            shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,69 @@
+"""The process that a driver starts: it becomes the zygote, and its forks the scheduler process and the workers.
+
+It stands this high in the layers because a worker ties the engine to the public API: code in a task calls `nbray.get`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NoReturn
+
+from nbray.engine import connection, transport, worker, zygote
+from nbray.engine.connection import Connection
+from nbray.engine.io_thread import IoThread
+from nbray.engine.object_exchange import ObjectExchange
+from nbray.engine.output import inherit_task_in_threads
+from nbray.engine.zygote import SOCKET_NAME, Inheritance
+from nbray.scheduler.messages import PROTOCOL, Hello
+from nbray.store.object_store import ObjectStore
+
+HELLO_SECONDS = 20.0
+
+
+def main() -> NoReturn:
+    """Become the zygote; does not return."""
+    import nbray.backends.local
+    import nbray.functions
+    import nbray.session  # noqa: F401 - imported before the forks, so that every worker shares the pages
+
+    zygote.main(run_scheduler, run_worker)
+
+
+def run_scheduler(inheritance: Inheritance) -> None:
+    """What the scheduler process does; its own imports (zmq, psutil) happen there, not in the zygote."""
+    from nbray.engine import scheduler_process
+
+    scheduler_process.run(inheritance)
+
+
+def run_worker(inheritance: Inheritance, slot: int) -> None:
+    """What a worker does: connect, offer the API to tasks, run tasks."""
+    from nbray import session
+    from nbray.backends.local import LocalBackend
+
+    inheritance.listener.close()
+    config = inheritance.config
+    worker.reseed()
+    inherit_task_in_threads()
+    if config.working_directory:
+        os.chdir(config.working_directory)
+    sock = transport.connect(Path(config.run_directory) / SOCKET_NAME)
+    hello = Hello("worker", os.getpid(), PROTOCOL, config.epoch, slot=slot)
+    welcome, early, decoder, descriptors = connection.say_hello(sock, hello, HELLO_SECONDS)
+    for descriptor in descriptors:  # the arena came by inheritance already
+        os.close(descriptor)
+    io = IoThread("nbray-worker")
+    io.watch(inheritance.death_pipe, worker.end_with_group)
+    link = Connection(sock, decoder, welcome, io)
+    exchange = ObjectExchange(link, ObjectStore(inheritance.arena, link.references.hold, link.release))
+    process = worker.Worker(slot, inheritance.words, link, exchange, config.output_limit)
+    session.adopt(LocalBackend(link, exchange))
+    process.take_streams()
+    link.start(early)
+    io.start()
+    process.run()
+
+
+if __name__ == "__main__":
+    main()
