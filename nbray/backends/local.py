@@ -23,7 +23,7 @@ from nbray.engine import connection, run_directory
 from nbray.engine.connection import Connection
 from nbray.engine.driver import Driver
 from nbray.engine.object_exchange import ObjectExchange
-from nbray.engine.templates import Templates
+from nbray.backends.templates import Templates
 from nbray.engine.worker import Dependency
 from nbray.errors import InfeasibleRequest, WrongCluster
 from nbray.functions import FunctionPickler
