@@ -42,7 +42,6 @@ def run_worker(inheritance: Inheritance, slot: int) -> None:
     from nbray import session
     from nbray.backends.local import LocalBackend
 
-    inheritance.listener.close()
     config = inheritance.config
     worker.reseed()
     inherit_task_in_threads()
@@ -58,7 +57,7 @@ def run_worker(inheritance: Inheritance, slot: int) -> None:
     link = Connection(sock, decoder, welcome, io)
     exchange = ObjectExchange(link, ObjectStore(inheritance.arena, link.references.hold, link.release))
     process = worker.Worker(slot, inheritance.words, link, exchange, config.output_limit)
-    session.adopt(LocalBackend(link, exchange))
+    session.adopt(LocalBackend(link, exchange, welcome))
     process.take_streams()
     link.start(early)
     io.start()

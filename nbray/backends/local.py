@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import secrets
 import sys
-import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,20 +12,36 @@ import msgspec
 
 from nbray import machine, resources, serialization
 from nbray.backends.backend import (
-    Backend, CallOptions, CancelReport, OutputEvent, OutputHandler, SnapshotHandler,
+    Backend,
+    CallOptions,
+    CancelReport,
+    OutputEvent,
+    OutputHandler,
+    SnapshotHandler,
 )  # fmt: skip
+from nbray.backends.templates import Templates
 from nbray.config import ClusterConfig
 from nbray.engine import connection, run_directory
 from nbray.engine.connection import Connection
 from nbray.engine.driver import Driver
 from nbray.engine.object_exchange import ObjectExchange
-from nbray.backends.templates import Templates
 from nbray.engine.worker import Dependency
 from nbray.errors import InfeasibleRequest, WrongCluster
 from nbray.functions import FunctionPickler
 from nbray.ids import CellRunId, ObjectId, Reference, TaskId
 from nbray.scheduler.messages import (
-    INLINE_LIMIT, Answer, Ask, Cancel, DescribeCellRun, Emitted, Failure, Inline, Stored, TaskSpec, Value, Welcome,
+    INLINE_LIMIT,
+    Answer,
+    Ask,
+    Cancel,
+    DescribeCellRun,
+    Emitted,
+    Failure,
+    Inline,
+    Stored,
+    TaskSpec,
+    Value,
+    Welcome,
 )  # fmt: skip
 from nbray.snapshot import ClusterSnapshot
 

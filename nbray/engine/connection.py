@@ -15,7 +15,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 import msgspec
 
@@ -26,8 +25,22 @@ from nbray.engine.values import Values, Waiter
 from nbray.errors import ClusterDied, GetTimeoutError
 from nbray.ids import ObjectId, ProcessId, TemplateId, object_id, template_id
 from nbray.scheduler.messages import (
-    Allocate, Answer, Failure, FromScheduler, Goodbye, Granted, Held, Ready, Refused, Released, Submit, Subscribe, TaskSpec,
-    Value, Welcome,
+    Allocate,
+    Answer,
+    Failure,
+    FromScheduler,
+    Goodbye,
+    Granted,
+    Held,
+    Hello,
+    Ready,
+    Refused,
+    Released,
+    Submit,
+    Subscribe,
+    TaskSpec,
+    Value,
+    Welcome,
 )  # fmt: skip
 
 BATCH_SECONDS = 0.0005
@@ -371,7 +384,10 @@ def timed_out(missing: int, total: int, timeout: float) -> GetTimeoutError:
     )
 
 
-def say_hello(sock: socket.socket, hello: Any, timeout: float) -> tuple[Welcome, list[FromScheduler], wire.FrameDecoder[FromScheduler], list[int]]:
+Welcomed = tuple[Welcome, list[FromScheduler], wire.FrameDecoder[FromScheduler], list[int]]
+
+
+def say_hello(sock: socket.socket, hello: Hello, timeout: float) -> Welcomed:
     """Introduce this process; returns the welcome, what came right behind it, the decoder and the descriptors sent along."""
     frame = bytearray()
     wire.append_frame(frame, hello)

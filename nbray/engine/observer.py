@@ -67,7 +67,7 @@ class Watcher:
     def drain(self) -> None:
         """Hand the newest snapshot to the handler; older ones that piled up are skipped."""
         newest: bytes | None = None
-        while self._socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+        while int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
             newest = self._socket.recv(zmq.NOBLOCK)
         if newest is not None:
             self._handler(self._decoder.decode(newest))

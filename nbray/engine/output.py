@@ -169,4 +169,4 @@ def inherit_task_in_threads() -> None:
             thread.run = run_for_task  # type: ignore[method-assign]
         start(thread)
 
-    threading.Thread.start = start_for_task  # type: ignore[method-assign]
+    threading.Thread.start = start_for_task  # type: ignore[method-assign,assignment]

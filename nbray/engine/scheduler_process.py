@@ -14,6 +14,7 @@ import os
 import selectors
 import shutil
 import socket
+import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,7 +23,7 @@ import msgspec
 import psutil
 
 from nbray.engine import observer, transport, wire
-from nbray.engine.supervision import Exited, ForkWorker, Forked, FromZygote, SignalWorker, StopAll
+from nbray.engine.supervision import Exited, Forked, ForkWorker, FromZygote, SignalWorker, StopAll
 from nbray.engine.worker_logs import WorkerLog
 from nbray.engine.zygote import Inheritance
 from nbray.ids import NO_TASK, ProcessId, TaskId
@@ -153,7 +154,7 @@ class SchedulerProcess:
         try:
             messages = link.decoder.feed(data)
         except wire.ProtocolError as error:
-            print(f"dropping process {link.process}: {error}", flush=True)
+            sys.stderr.write(f"dropping process {link.process}: {error}\n")
             data, messages = b"", []
         for message in messages:
             self._hear(link, message)
@@ -211,7 +212,8 @@ class SchedulerProcess:
         self._pids.pop(event.slot, None)
         self._measured.pop(event.slot, None)
         code = None if event.signal >= 0 else event.exit_code
-        self._do(WorkerExited(event.slot, code, event.signal if event.signal >= 0 else None, started, self._log(event.slot).tail()))
+        number = event.signal if event.signal >= 0 else None
+        self._do(WorkerExited(event.slot, code, number, started, self._log(event.slot).tail()))
 
     # ---------------------------------------------------------------- actions
 

@@ -22,7 +22,9 @@ MAX_PATH_BYTES = 100
 def listen(path: Path) -> socket.socket:
     """A listening socket at `path`, in a directory that only its owner can enter."""
     if len(os.fsencode(path)) > MAX_PATH_BYTES:
-        raise StartFailed(f"the socket's path {str(path)!r} is longer than {MAX_PATH_BYTES} bytes: set XDG_RUNTIME_DIR to a shorter one")
+        raise StartFailed(
+            f"the socket's path {str(path)!r} is longer than {MAX_PATH_BYTES} bytes: set XDG_RUNTIME_DIR to a shorter directory"
+        )
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     previous = os.umask(0o077)
     try:

@@ -35,8 +35,22 @@ from nbray.errors import NotShippable, StoreFull, UsageError
 from nbray.ids import NO_TASK, ObjectId, TaskId, TemplateId
 from nbray.resources import CPU, UNIT
 from nbray.scheduler.messages import (
-    Blocked, Exit, Failure, Finished, Forget, FromScheduler, Learn, Output, Run, RunSpec, TakeBack, TakenBack, TaskResult,
-    Template, Unblocked, Value,
+    Blocked,
+    Exit,
+    Failure,
+    Finished,
+    Forget,
+    FromScheduler,
+    Learn,
+    Output,
+    Run,
+    RunSpec,
+    TakeBack,
+    TakenBack,
+    TaskResult,
+    Template,
+    Unblocked,
+    Value,
 )  # fmt: skip
 
 FLUSH_SECONDS = 0.001
@@ -169,7 +183,7 @@ class Worker:
             self._threads = threads
 
     def _load(self, key: bytes) -> Function:
-        name, blob = self._blobs[key]
+        _, blob = self._blobs[key]
         function: Function = functions.load_function(blob, self._resolve)
         self._functions[key] = function
         return function
@@ -205,7 +219,8 @@ class Worker:
                 raise ValueError(f"{template.name} has num_returns={count} but returned {got}")
             return [self._exchange.pack(part) for part in result]
         except NotShippable as error:
-            return [Failure("unpicklable_result", f"the result of {template.name} cannot be sent back: {error}", **self._origin(spec, template))]
+            text = f"the result of {template.name} cannot be sent back: {error}"
+            return [Failure("unpicklable_result", text, **self._origin(spec, template))]
         except StoreFull as error:
             return [Failure("store_full", str(error), **self._origin(spec, template))]
         except BaseException as error:  # noqa: BLE001 - a __reduce__ of the user's may raise anything

@@ -28,7 +28,7 @@ import msgspec
 
 from nbray.config import ClusterConfig
 from nbray.engine import process_tree, transport, wire
-from nbray.engine.supervision import Exited, ForkWorker, Forked, SignalWorker, StopAll, ToZygote
+from nbray.engine.supervision import Exited, Forked, ForkWorker, SignalWorker, StopAll, ToZygote
 from nbray.engine.words import Words
 from nbray.store.arena import Arena
 
@@ -95,12 +95,12 @@ class Zygote:
             try:
                 importlib.import_module(name)
             except Exception as error:  # noqa: BLE001 - a wish: a worker imports it again and reports the real error
-                print(f"preload of {name!r} failed: {error!r}", file=sys.stderr)
+                _note(f"preload of {name!r} failed: {error!r}")
         gc.collect()
         gc.freeze()
 
     def _serve(self) -> None:
-        readable, _, _ = select.select([self._control, self._wakeup], [], [])
+        readable: list[object] = list(select.select([self._control, self._wakeup], [], [])[0])
         if self._wakeup in readable:
             caught = os.read(self._wakeup, 512)
             if signal.SIGTERM in caught:
@@ -205,7 +205,7 @@ class Zygote:
 
     def _end(self, reason: str) -> NoReturn:
         """End every process, leave no file, exit."""
-        print(f"ending: {reason}", file=sys.stderr)
+        _note(f"ending: {reason}")
         scheduler, self._scheduler_pid = self._scheduler_pid, 0
         for pid in [*self._workers.values(), *([scheduler] if scheduler else [])]:
             process_tree.end_group(pid)
@@ -227,6 +227,12 @@ def redirect_output(log: Path) -> None:
     os.dup2(descriptor, 2)
     os.close(nothing)
     os.close(descriptor)
+
+
+def _note(text: str) -> None:
+    """A line in the process's log."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
 
 
 def _signal_wakeup() -> int:
@@ -266,6 +272,6 @@ def main(scheduler_entry: SchedulerEntry, worker_entry: WorkerEntry) -> NoReturn
 
     def ready() -> None:
         os.write(answer, b"1")
-        print(f"listening after {time.monotonic() - started:.3f} s", file=sys.stderr)
+        _note(f"listening after {time.monotonic() - started:.3f} s")
 
     Zygote(config, scheduler_entry, worker_entry, answer).run(ready)
