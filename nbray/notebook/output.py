@@ -1,0 +1,123 @@
+"""Owns what tasks print and display on its way to their cells: the right cell, ten messages a second, limits.
+
+Pure: events and times go in, what to publish comes out. The rules, as a reader of the notebook meets them:
+
+- While one task prints in a cell, its text appears as if the cell itself had printed it. As soon as two tasks print in
+  the same cell run, each line begins with "(task, worker)"; the output of a `%%remote` cell's own code never does.
+- A line belongs to one task. The unfinished line of a task is shown at once while no other task prints in the cell, and
+  held back while others do, until its newline comes or it is `HELD` seconds old.
+- Of a line that is rewritten with carriage returns (a progress bar) only what would be seen is sent.
+- A task may fill `TASK_LIMIT` bytes of its cell and all tasks together `CELL_LIMIT`; then one line, which is updated,
+  says how much more there was.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+from nbray.backends.backend import OutputEvent
+from nbray.ids import CellRunId, TaskId
+from nbray.notebook.cell_output import NEVER, CellOutput, Shown
+from nbray.notebook.wording import one_line
+
+MAX_CELLS = 200
+MAX_DISPLAYS = 10_000
+STREAMS = ("stdout", "stderr")
+
+IsOwnTask = Callable[[CellRunId, TaskId], bool]
+"""Is this the task that runs the code of a `%%remote` cell?"""
+
+
+class OutputBuffer:
+    """Coalesces the output of all cells: `handle` each event, call `due` when `next_deadline` has come."""
+
+    def __init__(self, is_own_task: IsOwnTask = lambda cell_run, task_id: False) -> None:
+        self._is_own_task = is_own_task
+        self._cells: OrderedDict[CellRunId, CellOutput] = OrderedDict()
+        self._display_names: OrderedDict[str, str] = OrderedDict()
+
+    def handle(self, event: OutputEvent, now: float) -> None:
+        """File away one event."""
+        cell = self._cell(event.cell_run)
+        if event.stream in STREAMS:
+            cell.handle_text(event, now)
+            return
+        content = display_content(event)
+        if content is None:
+            kind = one_line(event.stream, 40)
+            text = f"[nbray] a {kind} that is not well formed is not shown\n"
+            cell.handle_text(event._replace(stream="stderr", data=text.encode()), now)
+        else:
+            self._name_display(event, content)
+            cell.handle_display(event, content, now)
+
+    def due(self, now: float) -> list[Shown]:
+        """What must be published now."""
+        return [shown for cell in self._cells.values() if cell.deadline() <= now for shown in cell.publish(now)]
+
+    def flush(self, cell_run: CellRunId, now: float) -> list[Shown]:
+        """Everything that is left of a cell, unfinished lines too: its code, or its last task, has ended."""
+        cell = self._cells.get(cell_run)
+        return [] if cell is None else cell.publish(now, everything=True)
+
+    def next_deadline(self) -> float:
+        """When `due` has something to give, if nothing else comes; infinity when nothing is left."""
+        return min((cell.deadline() for cell in self._cells.values()), default=NEVER)
+
+    def _cell(self, cell_run: CellRunId) -> CellOutput:
+        cell = self._cells.get(cell_run)
+        if cell is None:
+            cell = CellOutput(cell_run, lambda task_id: self._is_own_task(cell_run, task_id))
+            self._cells[cell_run] = cell
+            idle = [old for old, output in self._cells.items() if output.deadline() == NEVER and old != cell_run]
+            for old in idle[: len(self._cells) - MAX_CELLS]:
+                del self._cells[old]
+        self._cells.move_to_end(cell_run)
+        return cell
+
+    def _name_display(self, event: OutputEvent, content: dict[str, Any]) -> None:
+        """Give a task's display id a name of its own in the notebook.
+
+        So two tasks that use one id do not meet, while a later task may update what an earlier one displayed.
+        """
+        display_id = content.get("transient", {}).get("display_id")
+        if display_id is None:
+            return
+        own = f"nbray-{event.task_id}-{display_id}"
+        known = self._display_names
+        if event.stream == "display_data" or own in known:
+            known[own] = known[display_id] = own
+        content["transient"] = {"display_id": known.get(display_id, own)}
+        while len(known) > MAX_DISPLAYS:
+            known.popitem(last=False)
+
+
+def display_content(event: OutputEvent) -> dict[str, Any] | None:
+    """The content of a display message, checked; None when a task sent something else under its name.
+
+    >>> display_content(OutputEvent("c", 1, "f", "w", "clear_output", b'{"wait": true}'))
+    {'wait': True}
+    """
+    try:
+        content = json.loads(event.data)
+    except ValueError:
+        return None
+    if not isinstance(content, dict):
+        return None
+    if event.stream == "clear_output":
+        return {"wait": bool(content.get("wait"))}
+    if event.stream == "error":
+        traceback = content.get("traceback")
+        if not isinstance(traceback, list):
+            return None
+        return {
+            "ename": str(content.get("ename")), "evalue": str(content.get("evalue")),
+            "traceback": [str(line) for line in traceback],
+        }  # fmt: skip
+    if event.stream not in ("display_data", "update_display_data"):
+        return None
+    parts = {name: content.get(name) or {} for name in ("data", "metadata", "transient")}
+    return parts if all(isinstance(part, dict) for part in parts.values()) else None
