@@ -62,6 +62,7 @@ class LocalBackend(Backend):
         self._default_max_retries = welcome.default_max_retries
         self._functions = FunctionPickler(self._lift)
         self._templates = Templates(link)
+        exchange.on_full = self._templates.release_lifted
         self._output_handler: OutputHandler | None = None
         if driver is not None:
             driver.on_emitted = self._emit
@@ -245,12 +246,15 @@ class LocalBackend(Backend):
         num_gpus: float | None = None, custom: Mapping[str, float] | None = None, linger: float = 0.0,
         default_max_retries: int = 0, preload: Sequence[str] = ("numpy",), job: str = "",
     ) -> LocalBackend:  # fmt: skip
-        """Start a cluster on this machine and connect to it; sizes in bytes. Raises StartFailed."""
-        epoch = secrets.token_hex(4)
+        """Start a cluster on this machine and connect to it; sizes in bytes. Raises StartFailed.
+
+        A cluster of the same job that lingers after a kernel restart is joined instead, if it is what is asked for.
+        """
         cpus = num_cpus if num_cpus is not None else (num_workers or machine.cpu_count())
+        epoch = secrets.token_hex(4)
         config = ClusterConfig(
             epoch=epoch,
-            run_directory=str(run_directory.create(epoch)),
+            run_directory=str(run_directory.parent() / f"{run_directory.PREFIX}{epoch}"),
             num_workers=num_workers or max(1, int(cpus)),
             resources=resources.request(cpus, num_gpus, machine.memory_limit(), custom),
             store_limit=memory or machine.default_store_limit(),
@@ -260,5 +264,18 @@ class LocalBackend(Backend):
             sys_path=tuple(sys.path),
             working_directory=str(Path.cwd()),
         )
-        driver = Driver.start(config, job)
+        driver = (_rejoin(config, job) if job else None) or Driver.start(config, job)
         return cls(driver.connection, driver.exchange, driver.welcome, driver)
+
+
+def _rejoin(config: ClusterConfig, job: str) -> Driver | None:
+    """The job's lingering cluster if it has what `config` asks for; one that has not is ended."""
+    driver = Driver.join(job, config.linger)
+    if driver is None:
+        return None
+    content = run_directory.read(driver.directory)
+    wanted = (config.num_workers, config.store_limit, config.resources)
+    if content is not None and (content.num_workers, content.store_limit, driver.welcome.resources) == wanted:
+        return driver
+    driver.close(stop=True)
+    return None

@@ -27,7 +27,8 @@ class Templates:
 
     def __init__(self, link: Connection) -> None:
         self._link = link
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        """Reentrant: putting a lifted value may find the store full, which releases what was lifted before."""
         self._cell_runs: OrderedDict[CellRunId, dict[_Key, tuple[TemplateId, CallOptions]]] = OrderedDict()
         self._users: dict[bytes, int] = {}
         """How many registered templates use a function; the scheduler forgets it with the last one."""

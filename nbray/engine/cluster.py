@@ -63,12 +63,13 @@ class ClusterProcess:
 
 def start(config: ClusterConfig, job: str) -> ClusterProcess:
     """Start the processes of a cluster; returns as soon as its socket listens. Raises StartFailed with its last words."""
-    directory = Path(config.run_directory)
-    # -X faulthandler stays off and the environment is the driver's: a worker shall see what the notebook sees.
+    directory = run_directory.create(config.epoch)
+    # The very nbray that runs here, by a path in the command: the environment stays the driver's, as tasks shall see it.
+    package = str(Path(__file__).parents[2])
+    program = f"import sys; sys.path.insert(0, {package!r}); from nbray.worker_main import main; main()"
     process = subprocess.Popen(
-        [sys.executable, "-c", "from nbray.worker_main import main; main()"],
+        [sys.executable, "-c", program],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-        env=_environment(config),
     )  # fmt: skip
     try:
         assert process.stdin is not None
@@ -88,13 +89,6 @@ def start(config: ClusterConfig, job: str) -> ClusterProcess:
             if pipe is not None:
                 pipe.close()
     return ClusterProcess(process, directory)
-
-
-def _environment(config: ClusterConfig) -> dict[str, str]:
-    """The driver's environment, with the path on which this very nbray is found."""
-    package = str(Path(__file__).parents[2])
-    inherited = os.environ.get("PYTHONPATH", "")
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [package, inherited])), "PYTHONUNBUFFERED": "1"}
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], directory: Path) -> None:

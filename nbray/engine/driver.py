@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,8 @@ from nbray.engine.connection import Connection
 from nbray.engine.io_thread import IoThread
 from nbray.engine.object_exchange import ObjectExchange
 from nbray.engine.observer import Watcher
-from nbray.scheduler.messages import Emitted, FromScheduler, Goodbye, Welcome
+from nbray.errors import StartFailed
+from nbray.scheduler.messages import PROTOCOL, Emitted, FromScheduler, Goodbye, Welcome
 from nbray.snapshot import ClusterSnapshot
 from nbray.store.arena import Arena
 from nbray.store.object_store import ObjectStore
@@ -54,6 +56,15 @@ class Driver:
             process.wait(0)
             raise
 
+    @classmethod
+    def join(cls, job: str, linger: float) -> Driver | None:
+        """Connect to the cluster of this job that lingers after a kernel restart; None when there is none."""
+        for directory, content in run_directory.clusters():
+            if content.job == job and content.protocol == PROTOCOL:
+                with contextlib.suppress(StartFailed):  # it ended between the look and the call
+                    return cls(directory, content.epoch, job, linger, None)
+        return None
+
     def _handle(self, message: FromScheduler) -> None:
         if isinstance(message, Emitted):
             self.on_emitted(message)
@@ -77,13 +88,16 @@ class Driver:
         if self._closed or os.getpid() != self._pid:  # a forked child must not speak for its parent
             return
         self._closed = True
+        lost = bool(self.connection.lost)
         self.connection.close(Goodbye(stop))
-        self._watch_ended()
-        if self._process is not None and (stop or self.connection.lost):
+        self._end_io()
+        if self._process is not None and (stop or lost):
             self._process.wait(STOP_SECONDS if stop else 0)
+        elif stop:
+            run_directory.wait_until_gone(self.directory, STOP_SECONDS)
         self._arena.close()
 
-    def _watch_ended(self) -> None:
+    def _end_io(self) -> None:
         """End the I/O thread, after which the watcher is nobody's but ours."""
         self.io.stop()
         if self._watcher is not None:

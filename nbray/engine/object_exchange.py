@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 from typing import Any
 
 from nbray import serialization
@@ -21,6 +22,8 @@ class ObjectExchange:
     def __init__(self, connection: Connection, store: ObjectStore) -> None:
         self._connection = connection
         self._store = store
+        self.on_full: Callable[[], None] = lambda: None
+        """Called when the store is full, to let go of what is only kept for speed."""
 
     def pack(self, value: Any) -> Value:
         """The value as it travels; large ones are written into the arena first. Raises NotShippable, StoreFull."""
@@ -69,6 +72,7 @@ class ObjectExchange:
     def _allocate(self, size: int) -> Granted:
         reply = self._connection.allocate(size)
         if isinstance(reply, Refused):
+            self.on_full()
             gc.collect()  # arrays in cycles keep their objects pinned until they are collected
             reply = self._connection.allocate(size)
         if isinstance(reply, Refused):

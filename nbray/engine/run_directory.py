@@ -15,6 +15,7 @@ import shutil
 import stat
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -121,6 +122,14 @@ def clusters() -> Iterator[tuple[Path, ClusterFile]]:
         content = read(directory)
         if content is not None and alive(content):
             yield directory, content
+
+
+def wait_until_gone(directory: Path, seconds: float) -> None:
+    """Wait until a cluster that was told to stop has removed its directory and ended; it is not our child."""
+    content = read(directory)
+    deadline = time.monotonic() + seconds
+    while content is not None and (directory.exists() or alive(content)) and time.monotonic() < deadline:
+        time.sleep(0.005)
 
 
 def sweep() -> None:
