@@ -44,9 +44,16 @@ class FallbackPickler(Rules, PythonPickler):  # type: ignore[misc]
         **{kind: dill.Pickler.dispatch[kind] for kind in _TAKEN_FROM_DILL if kind in dill.Pickler.dispatch},
     }
 
-    def __init__(self, file: io.BytesIO, buffer_callback: Callable[[pickle.PickleBuffer], Any]) -> None:
+    def __init__(
+        self, file: io.BytesIO, buffer_callback: Callable[[pickle.PickleBuffer], Any],
+        lift: Callable[[Any], Any] | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(file, PROTOCOL, buffer_callback=buffer_callback)
         self.trail: list[Any] = []
+        self._lift = lift
+
+    def persistent_id(self, obj: Any) -> Any:
+        return None if self._lift is None else self._lift(obj)
 
     def save(self, obj: Any, save_persistent_id: bool = True) -> None:
         # No `finally`: what is left in the trail when an exception passes is the way to its origin.

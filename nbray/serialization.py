@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import struct
 from collections.abc import Callable, Iterator
@@ -76,9 +77,12 @@ def dumps_arguments(args: tuple[Any, ...], kwargs: dict[str, Any], function_name
 
 
 def _dumps_fallback(value: Any, name: str, buffers: list[pickle.PickleBuffer], error: Exception) -> bytes:
-    from nbray.shippability import pickle_or_explain
+    from nbray.fallback_pickler import FallbackPickler
+    from nbray.shippability import dump_or_explain
 
-    return pickle_or_explain(value, name, buffers.append, error)
+    file = io.BytesIO()
+    dump_or_explain(FallbackPickler(file, buffers.append), value, name, error)
+    return file.getvalue()
 
 
 def encoded_size(payload: Payload) -> int:

@@ -1,0 +1,31 @@
+"""The source text of notebook cells, carried along so that remote tracebacks show the cell's lines.
+
+IPython keeps the text of a cell in `linecache` under a file name that exists nowhere, with the modification time None.
+Code from files needs nothing: the worker reads the same files.
+"""
+
+from __future__ import annotations
+
+import linecache
+import types
+from collections.abc import Iterable, Mapping
+
+
+def of_functions(functions: Iterable[types.FunctionType]) -> dict[str, str]:
+    """File name and text of every cell in which one of the functions was written."""
+    filenames = dict.fromkeys(function.__code__.co_filename for function in functions)
+    return {name: text for name in filenames if (text := of_file(name))}
+
+
+def of_file(filename: str) -> str:
+    """The text of a cell by its file name; empty for a real file and for a name that is not known."""
+    entry = linecache.cache.get(filename)
+    if entry is None or len(entry) != 4 or entry[1] is not None:
+        return ""
+    return "".join(entry[2])
+
+
+def install(sources: Mapping[str, str]) -> None:
+    """Make the cells' texts known here; they outlive `linecache.checkcache`."""
+    for filename, text in sources.items():
+        linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
