@@ -1,0 +1,123 @@
+"""Owns which cell run is now, and the record of earlier ones: what late output and cards need to find their cell."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nbray.ids import CellRunId, TaskId
+
+MAX_RUNS = 2000
+
+
+@dataclass(eq=False)
+class CellRun:
+    """One run of one cell, from its execute_request on."""
+
+    id: CellRunId
+    """The msg_id of the execute_request."""
+    number: int
+    """The execution count, as shown beside the cell."""
+    parent: Mapping[str, Any] | None
+    """What messages for this cell carry as their parent; None where there is no kernel."""
+    thread: int
+    """The thread that runs the cell's code."""
+    ended: bool = False
+    own_tasks: set[TaskId] = field(default_factory=set)
+    """Tasks that run the code of a `%%remote` cell itself; what they print bears no prefix."""
+
+    @property
+    def label(self) -> str:
+        """ "[4]"."""
+        return f"[{self.number}]"
+
+    @property
+    def display_id(self) -> str:
+        """Names the card of this cell run on the page."""
+        return f"nbray-card-{self.id}"
+
+
+class CellRuns:
+    """The runs of this kernel's cells, the latest `MAX_RUNS` of them; any thread may ask.
+
+    Cells run one after the other on the main thread, but a cell may run code as a cell of its own (same request), and a
+    subshell may run one beside it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._runs: OrderedDict[CellRunId, CellRun] = OrderedDict()
+        self._active: list[tuple[CellRun, int]] = []
+        """Runs that have begun, with how deep they are nested; the last is the current one."""
+
+    def begin(self, run: CellRun) -> CellRun:
+        """A cell begins; returns the run on record if its request has begun already."""
+        with self._lock:
+            for index, (active, depth) in enumerate(self._active):
+                if active.id == run.id:
+                    self._active[index] = (active, depth + 1)
+                    return active
+            # A thread runs one cell at a time: one that never ended here was torn away by a second interrupt.
+            self._active = [pair for pair in self._active if pair[0].thread != run.thread]
+            self._active.append((run, 1))
+            self._runs[run.id] = run
+            while len(self._runs) > MAX_RUNS:
+                self._runs.popitem(last=False)
+            return run
+
+    def end(self, cell_run: CellRunId) -> CellRun | None:
+        """A cell's code has ended; returns its run, or None while an outer cell of the same request goes on."""
+        with self._lock:
+            for index, (active, depth) in enumerate(self._active):
+                if active.id == cell_run:
+                    if depth > 1:
+                        self._active[index] = (active, depth - 1)
+                        return None
+                    del self._active[index]
+                    active.ended = True
+                    return active
+            return None
+
+    @property
+    def current(self) -> CellRun | None:
+        """The run of the cell whose code runs now; None between cells."""
+        with self._lock:
+            return self._active[-1][0] if self._active else None
+
+    def get(self, cell_run: CellRunId) -> CellRun | None:
+        """The run with this id, if it is on record."""
+        return self._runs.get(cell_run)
+
+    def latest(self) -> CellRun | None:
+        """The run that began last."""
+        with self._lock:
+            return next(reversed(self._runs.values()), None)
+
+    def by_label(self, label: str) -> CellRun | None:
+        """The latest run with this execution count: "4" or "[4]"."""
+        wanted = label.strip().removeprefix("[").removesuffix("]")
+        with self._lock:
+            return next((run for run in reversed(self._runs.values()) if str(run.number) == wanted), None)
+
+
+RUNS = CellRuns()
+"""The runs of this process's cells."""
+
+
+def current() -> CellRun | None:
+    """The run of the cell whose code runs now; None between cells and outside a notebook."""
+    return RUNS.current
+
+
+def by_label(label: str) -> CellRun | None:
+    """The latest run with this execution count: "4" or "[4]"."""
+    return RUNS.by_label(label)
+
+
+def is_own_task(cell_run: CellRunId, task_id: TaskId) -> bool:
+    """Is this the task that runs the code of a `%%remote` cell itself?"""
+    run = RUNS.get(cell_run)
+    return run is not None and task_id in run.own_tasks

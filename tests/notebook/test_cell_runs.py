@@ -1,0 +1,79 @@
+"""Which cell run is now, and which ones were."""
+
+from __future__ import annotations
+
+from nbray.ids import CellRunId, TaskId
+from nbray.notebook import cell_runs
+from nbray.notebook.cell_runs import MAX_RUNS, CellRun, CellRuns
+
+
+def run(name: str, number: int = 1, thread: int = 1) -> CellRun:
+    return CellRun(CellRunId(name), number, None, thread)
+
+
+def test_a_cell_is_current_while_it_runs() -> None:
+    runs = CellRuns()
+    first = runs.begin(run("a"))
+    assert runs.current is first
+    assert not first.ended
+    assert runs.end(first.id) is first
+    assert first.ended
+    assert runs.current is None
+    assert runs.get(first.id) is first
+
+
+def test_a_cell_inside_a_cell_is_the_same_run() -> None:
+    runs = CellRuns()
+    outer = runs.begin(run("a"))
+    assert runs.begin(run("a")) is outer
+    assert runs.end(outer.id) is None
+    assert runs.current is outer
+    assert runs.end(outer.id) is outer
+    assert runs.end(outer.id) is None
+
+
+def test_a_cell_that_never_ended_here_is_over_when_its_thread_runs_the_next() -> None:
+    runs = CellRuns()
+    runs.begin(run("torn away"))
+    second = runs.begin(run("b"))
+    runs.end(second.id)
+    assert runs.current is None
+
+
+def test_a_subshell_runs_a_cell_beside() -> None:
+    runs = CellRuns()
+    main = runs.begin(run("a", thread=1))
+    side = runs.begin(run("b", thread=2))
+    runs.end(side.id)
+    assert runs.current is main
+
+
+def test_a_label_finds_the_latest_run() -> None:
+    runs = CellRuns()
+    runs.begin(run("a", 4))
+    second = runs.begin(run("b", 4))
+    runs.begin(run("c", 5))
+    assert runs.by_label("4") is second
+    assert runs.by_label(" [4]") is second
+    assert runs.by_label("6") is None
+    latest = runs.latest()
+    assert latest is not None
+    assert latest.label == "[5]"
+
+
+def test_old_runs_are_dropped() -> None:
+    runs = CellRuns()
+    for number in range(MAX_RUNS + 5):
+        runs.begin(run(str(number), number))
+    assert runs.by_label("4") is None
+    assert runs.by_label("5") is not None
+
+
+def test_the_own_task_of_a_cell_is_known_by_its_run() -> None:
+    mine = cell_runs.RUNS.begin(run("own-task-test", thread=-1))
+    mine.own_tasks.add(TaskId(7))
+    assert cell_runs.current() is mine
+    assert cell_runs.is_own_task(mine.id, TaskId(7))
+    assert not cell_runs.is_own_task(mine.id, TaskId(8))
+    assert not cell_runs.is_own_task(CellRunId("unknown"), TaskId(7))
+    cell_runs.RUNS.end(mine.id)
