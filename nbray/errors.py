@@ -2,6 +2,7 @@
 
     NbrayError
     ├── UsageError (ValueError)        your call is wrong: the message says what to type
+    │   ├── WrongType (TypeError)        a value of the wrong kind, such as an ObjectRef where its value is needed
     │   ├── NotShippable (TypeError)     a value cannot be sent; names the path to the culprit
     │   ├── InfeasibleRequest            asks for more than the cluster has
     │   ├── WrongCluster                 an ObjectRef of a cluster that is gone, or of another one
@@ -32,6 +33,10 @@ class NbrayError(Exception):
 
 class UsageError(NbrayError, ValueError):
     """The call is wrong; the message quotes the value and says what to type."""
+
+
+class WrongType(UsageError, TypeError):
+    """A value of the wrong kind was given, such as an ObjectRef where its value is needed, or the other way round."""
 
 
 class NotShippable(UsageError, TypeError):

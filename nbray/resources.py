@@ -5,6 +5,7 @@ Memory is counted in bytes (its unit is 1 byte x `UNIT`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from nbray.errors import UsageError
@@ -13,6 +14,8 @@ UNIT = 10_000
 CPU = "CPU"
 GPU = "GPU"
 MEMORY = "memory"
+
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGTkmgt]?)(i?)[Bb]?")
 
 Amounts = dict[str, int]
 """Resource name to amount in units of 1/10,000."""
@@ -26,6 +29,21 @@ def to_units(value: float, what: str) -> int:
     if units == 0 and value > 0:
         raise UsageError(f"{what}={value!r} is too small: the finest amount is {1 / UNIT}")
     return units
+
+
+def to_bytes(value: float | str, what: str) -> int:
+    """A size in bytes, given as a number of bytes or as text with a unit; what is neither is an error naming `what`.
+
+    >>> to_bytes("1.5 GB", "memory"), to_bytes("512MiB", "memory"), to_bytes(1e6, "memory")
+    (1500000000, 536870912, 1000000)
+    """
+    if isinstance(value, str):
+        match = _SIZE.fullmatch(value.strip())
+        if match:
+            return int(float(match[1]) * (1024 if match[3] else 1000) ** " KMGT".index(match[2].upper() or " "))
+    elif isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < float("inf"):
+        return int(value)
+    raise UsageError(f"{what}={value!r}: expected a size, for example {what}=\"2GB\" or {what}=2_000_000_000 (bytes)")
 
 
 def from_units(amounts: Mapping[str, int]) -> dict[str, float]:

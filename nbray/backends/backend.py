@@ -3,6 +3,10 @@
 Every method may be called from any thread unless it says otherwise. None takes a lock that a task's own code could
 hold. Methods that wait do so in slices of at most 0.25 s, so that KeyboardInterrupt (Stop) arrives promptly; what they
 waited for goes on. All raise `ClusterDied` within a second once the engine is gone.
+
+Tried on Ray 2.60 and Dask 2026: a value travels as `Payload`, with the engine's own references to `nested` beside it.
+Neither engine refuses an infeasible request, interrupts a sleeping task or counts what a cancel did, and a
+KeyboardInterrupt that escapes a task ends Dask's worker: that is their backend's and its task runner's to do.
 """
 
 from __future__ import annotations
@@ -63,6 +67,13 @@ class Backend(ABC):
     name: str
     epoch: str
     """Names this very cluster; an ObjectRef of another epoch raises `WrongCluster`."""
+    settings: Mapping[str, Any] = {}
+    """What it runs with, by the names of `nbray.init`'s arguments: a second `init` compares with them."""
+
+    @property
+    @abstractmethod
+    def lost(self) -> str:
+        """Why the engine is gone; empty while it lives. Read at every use of the API, so from memory."""
 
     @abstractmethod
     def submit(
@@ -132,5 +143,5 @@ class Backend(ABC):
         """The cluster now; asks the engine and waits for its answer."""
 
     @abstractmethod
-    def close(self) -> None:
-        """Leave and end what this backend started; idempotent."""
+    def close(self, *, stop: bool = True) -> None:
+        """Leave, and end what this backend started; without `stop` the engine may linger. Idempotent."""

@@ -67,6 +67,11 @@ class LocalBackend(Backend):
         if driver is not None:
             driver.on_emitted = self._emit
 
+    @property
+    def lost(self) -> str:
+        """See `Backend.lost`."""
+        return self._link.lost
+
     # ---------------------------------------------------------------- tasks
 
     def submit(
