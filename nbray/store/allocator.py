@@ -71,10 +71,12 @@ class Allocator:
 
     def free(self, offset: int) -> None:
         """End the extent that begins at `offset`; its pages are idle now. KeyError when there is none."""
-        size = self._extents.pop(offset)
-        self.used -= size
-        self._free.add(offset, offset + size)
+        size = self._end(offset)
         self._idle.add(offset, offset + size)
+
+    def abandon(self, offset: int) -> tuple[int, int]:
+        """End an extent that was perhaps not filled: offset and size of the pages to give back, which count as fresh."""
+        return offset, self._end(offset)
 
     def expired(self, now: float, after: float, at_most: int = 64 << 20) -> list[tuple[int, int]]:
         """Offsets and sizes of idle pages to give back to the system now, lowest first; they count as fresh again.
@@ -91,6 +93,12 @@ class Allocator:
         if not self._aging.total:
             self._aging, self._marked = self._idle.copy(), now
         return self._give_back(self._aging, at_most) if now - self._marked >= after else []
+
+    def _end(self, offset: int) -> int:
+        size = self._extents.pop(offset)
+        self.used -= size
+        self._free.add(offset, offset + size)
+        return size
 
     def _give_back(self, runs: Runs, at_most: int) -> list[tuple[int, int]]:
         pieces = list(runs.first(at_most))

@@ -58,6 +58,12 @@ class AllocatorMachine(RuleBasedStateMachine):
         self.allocator.free(first * PAGE)
         self.idle_since |= dict.fromkeys(range(first, first + self.live.pop(first)), self.now)
 
+    @precondition(lambda self: self.live)
+    @rule(data=st.data())
+    def abandon(self, data: st.DataObject) -> None:
+        first = data.draw(st.sampled_from(sorted(self.live)))
+        assert self.allocator.abandon(first * PAGE) == (first * PAGE, self.live.pop(first) * PAGE)
+
     @rule(seconds=st.sampled_from([1.0, 10.0, 31.0]), at_most=st.sampled_from([PAGE, 5 * PAGE, ARENA_PAGES * PAGE]))
     def expire(self, seconds: float, at_most: int) -> None:
         self.now += seconds
