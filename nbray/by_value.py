@@ -71,7 +71,10 @@ class ByValue:
         if not written_in_python or not isinstance(reduced, tuple) or reduced[0] is not type(error):
             return reduced
         state = reduced[2] if len(reduced) > 2 else None
-        return rebuild_exception, (type(error), reduced[1], error.args), state
+        construction = (type(error), reduced[1], error.args)
+        if type(error).__setstate__ is not BaseException.__setstate__:
+            return rebuild_exception, construction, state
+        return rebuild_exception, construction, state, None, None, restore_attributes
 
 
 def rebuild_exception(cls: type[BaseException], construction: tuple[Any, ...], args: tuple[Any, ...]) -> BaseException:
@@ -79,8 +82,13 @@ def rebuild_exception(cls: type[BaseException], construction: tuple[Any, ...], a
     base: Any = next(ancestor for ancestor in cls.__mro__ if not ancestor.__flags__ & _HEAP_TYPE)
     error: BaseException = base.__new__(cls, *construction)
     base.__init__(error, *construction)
-    error.args = args
+    BaseException.__setattr__(error, "args", args)  # the class may forbid it (a frozen dataclass)
     return error
+
+
+def restore_attributes(error: BaseException, state: dict[str, Any]) -> None:
+    """Give an exception its attributes back, also where its class forbids setting them."""
+    error.__dict__.update(state)
 
 
 def used_names(code: types.CodeType) -> tuple[str, ...]:

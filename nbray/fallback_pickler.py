@@ -40,7 +40,7 @@ class FallbackPickler(Rules, PythonPickler):  # type: ignore[misc]
     """dill's pickler with nbray's rules; after a failure, `trail` leads from the value to the object at fault."""
 
     dispatch = {
-        **pickle._Pickler.dispatch,
+        **dill._dill.pickle_dispatch_copy,  # pickle's own; importing dill has extended `pickle._Pickler.dispatch`
         **{kind: dill.Pickler.dispatch[kind] for kind in _TAKEN_FROM_DILL if kind in dill.Pickler.dispatch},
     }
 
