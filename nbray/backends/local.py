@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from nbray import machine, resources, serialization
+from nbray import machine, serialization
+from nbray import resources as amounts
 from nbray.backends.backend import (
     Backend,
     CallOptions,
@@ -92,7 +93,7 @@ class LocalBackend(Backend):
 
     def _check(self, options: CallOptions) -> int:
         """The retries of a call, once it is sure that the cluster can run it at all."""
-        missing = resources.shortfall(options.resources, self._resources)
+        missing = amounts.shortfall(options.resources, self._resources)
         if missing:
             raise InfeasibleRequest(
                 f"this task could never run: {missing}. Ask for less in .options(...), or start the cluster with more: "
@@ -248,7 +249,7 @@ class LocalBackend(Backend):
     @classmethod
     def start(
         cls, *, num_workers: int | None = None, memory: int | None = None, num_cpus: float | None = None,
-        num_gpus: float | None = None, custom: Mapping[str, float] | None = None, linger: float = 0.0,
+        num_gpus: float | None = None, resources: Mapping[str, float] | None = None, linger: float = 0.0,
         default_max_retries: int = 0, preload: Sequence[str] = ("numpy",), job: str = "",
     ) -> LocalBackend:  # fmt: skip
         """Start a cluster on this machine and connect to it; sizes in bytes. Raises StartFailed.
@@ -261,7 +262,7 @@ class LocalBackend(Backend):
             epoch=epoch,
             run_directory=str(run_directory.parent() / f"{run_directory.PREFIX}{epoch}"),
             num_workers=num_workers or max(1, int(cpus)),
-            resources=resources.request(cpus, num_gpus, machine.memory_limit(), custom),
+            resources=amounts.request(cpus, num_gpus, machine.memory_limit(), resources),
             store_limit=memory or machine.default_store_limit(),
             linger=linger,
             default_max_retries=default_max_retries,
@@ -270,7 +271,13 @@ class LocalBackend(Backend):
             working_directory=str(Path.cwd()),
         )
         driver = (_rejoin(config, job) if job else None) or Driver.start(config, job)
-        return cls(driver.connection, driver.exchange, driver.welcome, driver)
+        backend = cls(driver.connection, driver.exchange, driver.welcome, driver)
+        backend.settings = {
+            "num_workers": config.num_workers, "memory": config.store_limit, "num_cpus": cpus, "num_gpus": num_gpus or 0,
+            "resources": dict(resources or {}), "linger": linger, "default_max_retries": default_max_retries,
+            "preload": config.preload,
+        }  # fmt: skip
+        return backend
 
 
 def _rejoin(config: ClusterConfig, job: str) -> Driver | None:

@@ -1,0 +1,238 @@
+"""The one current session of this process: which cluster it uses, and which cell run its tasks belong to.
+
+A driver starts a local cluster at the first use. A worker is born inside one: its entry point calls `adopt`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import difflib
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nbray import resources as amounts
+from nbray.backends import registry
+from nbray.backends.backend import Backend
+from nbray.cluster_info import ClusterInfo
+from nbray.engine import task_context
+from nbray.errors import ClusterDied, UsageError
+from nbray.ids import BACKGROUND, CellRunId
+
+Settings = dict[str, Any]
+
+_HINTS = {
+    "object_store_memory": 'write memory="2GB" for the size of the object store',
+    "_memory": 'write memory="2GB" for the size of the object store',
+    "ignore_reinit_error": "leave it out: init may be called again with the same arguments",
+    "include_dashboard": "leave it out: nbray shows its state in the notebook, without a server",
+    "log_to_driver": "leave it out: output of tasks always goes to the cell that submitted them",
+    "runtime_env": "it comes with a later release",
+    "namespace": "it comes with named actors, in a later release",
+}
+
+
+class Session:
+    """The state of this process; `_lock` guards starting and ending, all else is read without it."""
+
+    __slots__ = ("_lock", "address", "backend", "cell_run", "defaults", "forked", "given", "in_worker", "label")
+
+    def __init__(self) -> None:
+        self.backend: Backend | None = None
+        self.address = registry.LOCAL
+        self.given: Settings = {}
+        """What `init` was told explicitly."""
+        self.defaults: Settings = {}
+        """What the notebook extension sets for a cluster that starts by itself."""
+        self.in_worker = False
+        self.forked = False
+        self.cell_run = BACKGROUND
+        self.label = ""
+        self._lock = threading.RLock()
+
+    def start(self, address: str, settings: Settings) -> Backend:
+        """Start a cluster unless one runs; one that has died is cleared away first."""
+        with self._lock:
+            if self.backend is not None and not self.backend.lost:
+                return self.backend
+            self._refuse()
+            self.end(stop=True)
+            self.backend = registry.start(address, {**self.defaults, **settings})
+            self.address, self.given = address, settings
+            if self.label:
+                self.backend.describe_cell_run(self.cell_run, self.label)
+            return self.backend
+
+    def _refuse(self) -> None:
+        if self.forked:
+            raise UsageError(
+                "this process was forked from one that uses nbray, and cannot use the cluster of its parent. Run the work as "
+                'nbray tasks, or start the process afresh: multiprocessing.get_context("spawn").'
+            )
+        if self.in_worker:
+            assert self.backend is not None
+            raise ClusterDied(f"the cluster of this worker is gone: {self.backend.lost}")
+
+    def end(self, *, stop: bool) -> None:
+        """Leave the cluster if there is one, and let the next use start another."""
+        with self._lock:
+            backend, self.backend, self.given = self.backend, None, {}
+            if backend is not None:
+                backend.close(stop=stop)
+
+    def mark_forked(self) -> None:
+        """In the child of a fork: its threads, and so its connection, are gone."""
+        self._lock = threading.RLock()
+        if self.backend is not None:
+            self.forked, self.in_worker, self.backend = True, False, None
+
+
+current = Session()
+"""The session of this process. It is read by the modules of the API; everybody else calls the functions below."""
+
+
+def init(
+    address: str | None = None,
+    *,
+    num_workers: int | None = None,
+    memory: float | str | None = None,
+    num_cpus: float | None = None,
+    num_gpus: float | None = None,
+    resources: Mapping[str, float] | None = None,
+    linger: float | None = None,
+    default_max_retries: int | None = None,
+    preload: Sequence[str] | None = None,
+    **unknown: Any,
+) -> ClusterInfo:
+    """Start a cluster on this machine; calling it is optional, since the first use starts one by itself.
+
+    `num_workers` defaults to the number of CPUs that this process may use. `memory` is the size of the object store, in
+    bytes or as "2GB". `num_cpus`, `num_gpus` and `resources` are what tasks can ask for in all. The cluster outlives this
+    process by `linger` seconds. `default_max_retries` is how often a task is run again when its worker died under it.
+    `preload` names modules that workers import before they start.
+
+    Calling it again is fine; with arguments that differ from the running cluster's it raises UsageError, which says which.
+    Raises StartFailed.
+
+    >>> nbray.init(num_workers=2).workers  # doctest: +SKIP
+    2
+    """
+    _refuse_unknown(unknown)
+    if current.in_worker:
+        raise UsageError("init() was called inside a task: it runs in a cluster already. Use nbray.get, f.remote(...) directly.")
+    asked = _checked(
+        num_workers=num_workers, memory=memory, num_cpus=num_cpus, num_gpus=num_gpus, resources=resources, linger=linger,
+        default_max_retries=default_max_retries, preload=preload,
+    )  # fmt: skip
+    where = registry.LOCAL if address is None else address
+    registry.engine_of(where)
+    running = current.backend
+    if running is not None and not running.lost:
+        _refuse_difference(running, asked)
+    backend = current.start(where, asked)
+    return ClusterInfo.of(backend.name, backend.snapshot())
+
+
+def shutdown() -> None:
+    """End the cluster with its tasks and objects; does nothing where there is none. The next use starts a new one."""
+    if current.in_worker:
+        raise UsageError("shutdown() was called inside a task: it would end the cluster that runs it. Call it in the notebook.")
+    current.end(stop=True)
+
+
+def is_initialized() -> bool:
+    """Whether this process has a cluster."""
+    backend = current.backend
+    return backend is not None and not backend.lost
+
+
+def current_backend() -> Backend:
+    """The backend in use; starts a local cluster where there is none, or where the last one has died."""
+    backend = current.backend
+    if backend is None or backend.lost:
+        return current.start(registry.LOCAL, {})
+    return backend
+
+
+def adopt(backend: Backend) -> None:
+    """Use this backend from now on: a worker's connection to the cluster that it belongs to."""
+    current.backend = backend
+    current.in_worker, current.forked = True, False
+
+
+def set_defaults(**settings: Any) -> None:
+    """What a cluster starts with where `init` does not say; a notebook asks for a longer `linger`, for example."""
+    current.defaults.update(settings)
+
+
+def current_cell_run() -> CellRunId:
+    """The cell run that submissions of this thread belong to: a task's are its own, a driver's the running cell's."""
+    context = task_context.current()
+    return current.cell_run if context is None else context.cell_run
+
+
+def set_cell_run(cell_run: CellRunId, label: str = "") -> None:
+    """From now on this driver's tasks belong to `cell_run`; `label` is how cards and messages call it."""
+    current.cell_run, current.label = cell_run, label
+    backend = current.backend
+    if backend is not None and label and not backend.lost:
+        backend.describe_cell_run(cell_run, label)
+
+
+def _checked(**given: Any) -> Settings:
+    """The settings that were given, each of the right kind."""
+    asked = {name: value for name, value in given.items() if value is not None}
+    for name in ("num_workers", "default_max_retries"):
+        least = 1 if name == "num_workers" else -1
+        if name in asked and (not isinstance(asked[name], int) or isinstance(asked[name], bool) or asked[name] < least):
+            raise UsageError(f"{name}={asked[name]!r}: expected a whole number of at least {least}, for example {name}=2")
+    for name in ("num_cpus", "num_gpus", "linger"):
+        if name in asked:
+            amounts.to_units(asked[name], name)
+    if "memory" in asked:
+        asked["memory"] = amounts.to_bytes(asked["memory"], "memory")
+    if "resources" in asked:
+        asked["resources"] = dict(asked["resources"])
+        amounts.request(resources=asked["resources"])
+    if "preload" in asked:
+        asked["preload"] = _module_names(asked["preload"])
+    return asked
+
+
+def _module_names(preload: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(preload, str) or not all(isinstance(name, str) for name in preload):
+        raise UsageError(f'preload={preload!r}: expected a list of names of modules, for example preload=["numpy", "pandas"]')
+    return tuple(preload)
+
+
+def _refuse_unknown(unknown: Mapping[str, Any]) -> None:
+    for name in unknown:
+        known = list(init.__kwdefaults__ or {})
+        near = difflib.get_close_matches(name, known, 1)
+        hint = _HINTS.get(name) or (f"did you mean {near[0]}=?" if near else f"it knows {', '.join(known)}")
+        raise UsageError(f"init() has no argument {name}=: {hint}")
+
+
+def _refuse_difference(running: Backend, asked: Settings) -> None:
+    has = {**current.given, **running.settings}
+    differ = [
+        f"{name}={value!r} (it runs with {has[name]!r})" if name in has else f"{name}={value!r} (it runs with the default)"
+        for name, value in asked.items()
+        if name not in has or has[name] != value
+    ]
+    if differ:
+        raise UsageError(
+            f"a cluster runs already, and differs: {', '.join(differ)}. Go on with it as it is, or end it with its tasks and "
+            "objects by nbray.shutdown() and call init again."
+        )
+
+
+def _leave() -> None:
+    """At exit: a script's cluster ends, a notebook's lingers as it was told to."""
+    if not current.in_worker:
+        current.end(stop=False)
+
+
+atexit.register(_leave)
+os.register_at_fork(after_in_child=lambda: current.mark_forked())
