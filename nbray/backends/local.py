@@ -53,6 +53,8 @@ class LocalBackend(Backend):
     """The embedded engine as the public API sees it."""
 
     name = "local"
+    linger = 0.0
+    """How long the cluster outlives its last driver, in seconds."""
 
     def __init__(self, link: Connection, exchange: ObjectExchange, welcome: Welcome, driver: Driver | None = None) -> None:
         self.epoch = link.epoch
@@ -244,7 +246,7 @@ class LocalBackend(Backend):
     def close(self, *, stop: bool = True) -> None:
         """Leave the cluster; with `stop` it ends now, else it lingers as it was told to."""
         if self._driver is not None:
-            self._driver.close(stop=stop)
+            self._driver.close(stop=stop or not self.linger)
 
     @classmethod
     def start(
@@ -272,6 +274,7 @@ class LocalBackend(Backend):
         )
         driver = (_rejoin(config, job) if job else None) or Driver.start(config, job)
         backend = cls(driver.connection, driver.exchange, driver.welcome, driver)
+        backend.linger = linger
         backend.settings = {
             "num_workers": config.num_workers, "memory": config.store_limit, "num_cpus": cpus, "num_gpus": num_gpus or 0,
             "resources": dict(resources or {}), "linger": linger, "default_max_retries": default_max_retries,

@@ -22,7 +22,7 @@ def to_exception(failure: Failure) -> BaseException:
     if failure.kind != "exception":
         return _CLASSES[failure.kind](failure.message)
     error = exceptions_shipping.load_exception(failure.pickled, failure.type_name, failure.message, failure.traceback)
-    error.add_note(origin(failure))
+    exceptions_shipping.add_note(error, origin(failure))
     return error
 
 
