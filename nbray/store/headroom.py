@@ -1,0 +1,44 @@
+"""How many bytes can still be populated before the system kills somebody: the machine's memory and every cgroup's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nbray import machine
+
+
+def available_memory() -> int:
+    """Bytes that may be granted now; takes about half a millisecond.
+
+    >>> available_memory() > 0
+    True
+    """
+    groups = [room for group in machine.cgroups("memory") if (room := cgroup_room(group)) is not None]
+    return max(0, min([system_room(), *groups]))
+
+
+def system_room(meminfo: Path = Path("/proc/meminfo")) -> int:
+    """Bytes that the system has for new pages; where it does not say (macOS), all its memory: it compresses and swaps."""
+    if not meminfo.exists():
+        return machine.total_memory()
+    return named_number(meminfo.read_text().replace(":", ""), "MemAvailable") * 1024
+
+
+def cgroup_room(group: Path) -> int | None:
+    """Bytes left under a cgroup's limit, counting file cache that it would drop as free; None when it has no limit."""
+    limit = machine.read_int(group, "memory.max", "memory.limit_in_bytes")
+    used = machine.read_int(group, "memory.current", "memory.usage_in_bytes")
+    if limit is None or used is None:
+        return None
+    statistics = (group / "memory.stat").read_text()
+    droppable = named_number(statistics, "total_inactive_file") or named_number(statistics, "inactive_file")
+    return limit - used + droppable
+
+
+def named_number(text: str, name: str) -> int:
+    """The number behind a name at the start of a line, 0 when there is none.
+
+    >>> named_number("anon 12\\ninactive_file 4096\\n", "inactive_file")
+    4096
+    """
+    return next((int(line.split()[1]) for line in text.splitlines() if line.split()[:1] == [name]), 0)

@@ -1,0 +1,43 @@
+"""Values in the arena: written once into an extent, read without a copy, pinned while an array over them lives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from nbray import serialization
+from nbray.ids import ObjectId
+from nbray.serialization import Payload
+from nbray.store.arena import Arena
+from nbray.store.pins import Pins
+
+
+class ObjectStore:
+    """One process's way to the objects in the arena; any thread. `hold` and `release` count its pins."""
+
+    def __init__(self, arena: Arena, hold: Callable[[ObjectId], None], release: Callable[[ObjectId], None]) -> None:
+        self._arena = arena
+        self._pins = Pins(hold, release)
+        self._read_at: dict[int, ObjectId] = {}
+        """The object that this process last read at each offset."""
+
+    def __repr__(self) -> str:
+        return f"ObjectStore({self._arena!r})"
+
+    def write(self, payload: Payload, offset: int, size: int, warm: bool) -> None:
+        """Fill an extent that was granted for `size` bytes; `warm` says that all its pages hold memory already."""
+        assert serialization.encoded_size(payload) <= size, (offset, size)
+        if warm:
+            self._arena.touch(offset, size)
+            serialization.write_into(payload, self._arena.write_view(offset, size))
+        else:
+            serialization.write_to(payload, lambda piece, position: self._arena.pwrite(piece, offset + position))
+
+    def read(self, object_id: ObjectId, offset: int, size: int) -> Any:
+        """The value of an object; its arrays are read-only views into the arena, and pin it. Raises ObjectLost."""
+        if self._read_at.get(offset) != object_id:
+            # What stray writes left in private pages here belongs to an object that is gone. Forgetting it now, not
+            # when that one was released, keeps the pages mapped for whoever reads the same object again.
+            self._arena.forget(offset, size)
+            self._read_at[offset] = object_id
+        return serialization.loads(self._pins.pin(object_id, self._arena.read_view(offset, size)))
