@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import xxhash
 
 from nbray import sources
-from nbray.errors import NotShippable
+from nbray.errors import NbrayError, NotShippable
 from nbray.ids import ObjectId
 from nbray.pickler import PROTOCOL, FastPickler, collect_references
 from nbray.serialization import Payload, dumps, load_error
@@ -195,6 +195,8 @@ def _pickle(function: Function, lift: Lift) -> _Remembered:
     with collect_references() as nested:
         try:
             stream, lifting, used = _pickle_fast(function, lift)
+        except (NbrayError, MemoryError):
+            raise
         except Exception as error:  # noqa: BLE001 - a captured value's own __reduce__ may raise anything
             nested.clear()
             stream, lifting, used = _pickle_fallback(function, name, lift, error)

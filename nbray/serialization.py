@@ -14,7 +14,7 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from nbray.errors import NotShippable, ObjectLost
+from nbray.errors import NbrayError, NotShippable, ObjectLost
 from nbray.ids import ObjectId
 from nbray.pickler import PROTOCOL, collect_references, note_reference, pickle_fast
 
@@ -58,30 +58,39 @@ def dumps(value: Any, name: str = "") -> Payload:
     kind = type(value)
     if kind in _SCALARS or (kind is tuple and _SCALARS.issuperset(map(type, value))):
         return Payload(pickle.dumps(value, PROTOCOL), [], [])
-    buffers: list[pickle.PickleBuffer] = []
-    with collect_references() as nested:
-        try:
-            stream = pickle_fast(value, buffers.append)
-        except Exception as error:  # noqa: BLE001 - a value's own __reduce__ may raise anything
-            buffers.clear()
-            nested.clear()
-            stream = _dumps_fallback(value, name, buffers, error)
-    return Payload(stream, buffers, nested)
+    return _dumps(value, name, is_call=False)
 
 
 def dumps_arguments(args: tuple[Any, ...], kwargs: dict[str, Any], function_name: str) -> Payload:
     """Pickle the arguments of a call as `(args, kwargs)`; an error names the argument. Raises NotShippable."""
     if not kwargs and _SCALARS.issuperset(map(type, args)):
         return Payload(pickle.dumps((args, kwargs), PROTOCOL), [], [])
-    return dumps((args, kwargs), function_name)
+    return _dumps((args, kwargs), function_name, is_call=True)
 
 
-def _dumps_fallback(value: Any, name: str, buffers: list[pickle.PickleBuffer], error: Exception) -> bytes:
+def _dumps(value: Any, name: str, *, is_call: bool) -> Payload:
+    buffers: list[pickle.PickleBuffer] = []
+    with collect_references() as nested:
+        try:
+            stream = pickle_fast(value, buffers.append)
+        except (NbrayError, MemoryError):
+            raise
+        except Exception as error:  # noqa: BLE001 - a value's own __reduce__ may raise anything
+            buffers.clear()
+            nested.clear()
+            stream = _dumps_fallback(value, name, buffers, error, is_call=is_call)
+    return Payload(stream, buffers, nested)
+
+
+def _dumps_fallback(
+    value: Any, name: str, buffers: list[pickle.PickleBuffer], error: Exception, *, is_call: bool
+) -> bytes:
+    # Loaded at first need: dill takes longer to import than a whole small session to start.
     from nbray.fallback_pickler import FallbackPickler
     from nbray.shippability import dump_or_explain
 
     file = io.BytesIO()
-    dump_or_explain(FallbackPickler(file, buffers.append), value, name, error)
+    dump_or_explain(FallbackPickler(file, buffers.append), value, name, error, is_call=is_call)
     return file.getvalue()
 
 
