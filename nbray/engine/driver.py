@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nbray.config import ClusterConfig
 from nbray.engine import cluster, run_directory
@@ -13,12 +14,14 @@ from nbray.engine.cluster import ClusterProcess
 from nbray.engine.connection import Connection
 from nbray.engine.io_thread import IoThread
 from nbray.engine.object_exchange import ObjectExchange
-from nbray.engine.observer import Watcher
 from nbray.errors import StartFailed
 from nbray.scheduler.messages import PROTOCOL, Emitted, FromScheduler, Goodbye, Welcome
 from nbray.snapshot import ClusterSnapshot
 from nbray.store.arena import Arena
 from nbray.store.object_store import ObjectStore
+
+if TYPE_CHECKING:
+    from nbray.engine.observer import Watcher
 
 STOP_SECONDS = 5.0
 
@@ -79,6 +82,8 @@ class Driver:
             self._watcher.close()
             self._watcher = None
         if handler is not None and not self._closed:
+            from nbray.engine.observer import Watcher  # zmq takes 20 ms to import: only for who watches
+
             self._watcher = Watcher(self.welcome.observer, handler)
             self.io.watch(self._watcher.fileno(), self._watcher.drain)
             self._watcher.drain()
