@@ -39,6 +39,8 @@ class CellRunSnapshot(msgspec.Struct, frozen=True):
     cancelled: int = 0
     run_seconds: float = 0.0
     """Summed run time of its finished tasks."""
+    elapsed: float = 0.0
+    """Seconds from its first submission until its last task ended, or until now while some have not."""
     waits_for: str = ""
     """Why its next task does not run, in words: "all CPUs held by cell [4] of other.ipynb"."""
     first_failure: str = ""
