@@ -62,8 +62,12 @@ def test_value_comes_back(bench: Bench, kind: str, warm: bool) -> None:
     again = bench.store.read(FIRST, 4096, size)
     if isinstance(value, pandas.DataFrame):
         pandas.testing.assert_frame_equal(again, value)
+    elif isinstance(value, numpy.ndarray):
+        numpy.testing.assert_array_equal(again, value, strict=True)
+    elif kind == "many arrays":
+        numpy.testing.assert_array_equal(numpy.stack(again), numpy.stack(value))
     else:
-        numpy.testing.assert_equal(again, value)
+        assert again == value
     del again
     gc.collect()
     assert bench.pinned == []
