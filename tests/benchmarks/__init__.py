@@ -1,0 +1,1 @@
+"""nbray beside its peers, on this machine, in one run: `python -m tests.benchmarks`."""

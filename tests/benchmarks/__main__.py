@@ -1,0 +1,103 @@
+"""`python -m tests.benchmarks`: run the figures, print nbray beside its peers, save JSON and a chart."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.benchmarks import limits, report
+from tests.benchmarks.report import Cell, Run
+from tests.benchmarks.rows import ROWS, Row
+from tests.benchmarks.systems import installed
+from tests.leak_guard import MARK, ProcessTable
+
+ROOT = Path(__file__).parents[2]
+TIMEOUT = 180
+
+
+def measure(system: str, row: Row) -> Cell:
+    """One row of one system, each repeat in a fresh process; whatever a run leaves behind is ended."""
+    values: list[float] = []
+    note = ""
+    for _ in range(row.processes):
+        mark = secrets.token_hex(8)
+        with tempfile.TemporaryDirectory() as directory:
+            result, log = Path(directory, "result"), Path(directory, "log")
+            code = _run_child([system, row.name, str(result)], mark, log)
+            if not result.exists():
+                return Cell([], f"failed ({code}): {_last_line(log)}")
+            outcome = json.loads(result.read_text())
+        values += outcome["values"]
+        note = outcome["note"]
+    return Cell(values, note, row.pick(values) if values else None)
+
+
+def _run_child(arguments: list[str], mark: str, log: Path) -> str:
+    environment = os.environ | {MARK: mark, "PYTHONPATH": str(ROOT), "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+    command = [sys.executable, "-m", "tests.benchmarks.child", *arguments]
+    with log.open("wb") as output:
+        child = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=output, stderr=output, stdin=subprocess.DEVNULL
+        )
+        try:
+            return f"exit code {child.wait(TIMEOUT)}"
+        except subprocess.TimeoutExpired:
+            return f"not done after {TIMEOUT} s"
+        finally:
+            for pid in ProcessTable(mark).ours():
+                _kill(pid)
+            child.wait()
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _last_line(log: Path) -> str:
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return lines[-1][:200] if lines else "no output"
+
+
+def _chosen(text: str, known: Sequence[str], what: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")] if text else list(known)
+    unknown = set(names) - set(known)
+    if unknown:
+        raise SystemExit(f"no {what} {', '.join(sorted(unknown))!r}; there are: {', '.join(known)}")
+    return names
+
+
+def main() -> None:
+    """Run the chosen rows on the chosen systems; exit code 1 when a promise is not kept."""
+    systems = list(installed())
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("--rows", default="", help=f"comma-separated, of: {', '.join(row.name for row in ROWS)}")
+    parser.add_argument("--systems", default="", help=f"comma-separated, of those installed: {', '.join(systems)}")
+    parser.add_argument("--output", type=Path, default=ROOT / "results", help="folder for the JSON and the chart")
+    arguments = parser.parse_args()
+    row_names = _chosen(arguments.rows, [row.name for row in ROWS], "row")
+    chosen = _chosen(arguments.systems, systems, "system")
+
+    run = Run(chosen, {"memcpy": limits.memcpy(), "socket": limits.socket_roundtrip()})
+    print(report.heading(run), flush=True)
+    for row in ROWS:
+        if row.name in row_names:
+            run.cells[row.name] = {system: measure(system, row) for system in chosen}
+            print(report.line(run, row), flush=True)
+    print(report.footer(run))
+    report.save(run, arguments.output)
+    sys.exit(1 if any(report.verdict(run, row) is False for row in ROWS if row.name in run.cells) else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+"""The peers, each through its public API, started as its own manual says for two local workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from tests.benchmarks.systems import WORKERS, System, Unsupported
+
+CHUNKS = 8
+"""A map over n items goes in chunks of n/8: four for each worker."""
+
+
+def _in_function(loop: str) -> str:
+    return "def printing():\n" + "".join(f"    {line}\n" for line in loop.splitlines())
+
+
+class Ray(System):
+    """Ray without its dashboard."""
+
+    module = "ray"
+
+    def start(self) -> None:
+        import ray
+
+        ray.init(num_cpus=WORKERS, include_dashboard=False, logging_level="error", log_to_driver=False)
+        self._ray = ray
+        self._remote: dict[Callable[..., Any], Any] = {}
+
+    def stop(self) -> None:
+        self._ray.shutdown()
+
+    def submit(self, function: Callable[..., Any], *args: Any) -> Any:
+        remote = self._remote.get(function)
+        if remote is None:
+            remote = self._remote[function] = self._ray.remote(function)
+        return remote.remote(*args)
+
+    def gather(self, handles: Sequence[Any]) -> list[Any]:
+        results: list[Any] = self._ray.get(list(handles))
+        return results
+
+    def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterable[Any]:
+        from ray.util.multiprocessing import Pool
+
+        if not hasattr(self, "_pool"):
+            self._pool = Pool(WORKERS)
+        results: list[Any] = self._pool.map(function, items, chunksize=len(items) // CHUNKS)
+        return results
+
+    def put(self, value: Any) -> Any:
+        return self._ray.put(value)
+
+    def get(self, stored: Any) -> Any:
+        return self._ray.get(stored)
+
+    def takes_handles(self) -> None:
+        return
+
+    def printing_cells(self, loop: str) -> tuple[str, str]:
+        first = f"import ray\nray.init(num_cpus={WORKERS}, include_dashboard=False, logging_level='error')"
+        return first, f"{_in_function(loop)}ray.get(ray.remote(printing).remote())\nimport time; time.sleep(1)"
+
+
+class Dask(System):
+    """Dask's LocalCluster with processes."""
+
+    module = "distributed"
+    map_items = 10_000
+
+    def start(self) -> None:
+        from distributed import Client, LocalCluster
+
+        self._cluster = LocalCluster(n_workers=WORKERS, threads_per_worker=1, processes=True, dashboard_address=None)
+        self._client = Client(self._cluster)
+
+    def stop(self) -> None:
+        self._client.close()
+        self._cluster.close()
+
+    def submit(self, function: Callable[..., Any], *args: Any) -> Any:
+        return self._client.submit(function, *args, pure=False)
+
+    def gather(self, handles: Sequence[Any]) -> list[Any]:
+        results: list[Any] = self._client.gather(list(handles))
+        return results
+
+    def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterable[Any]:
+        return self.gather(self._client.map(function, items, pure=False))
+
+    def put(self, value: Any) -> Any:
+        return self._client.scatter(value, hash=False)
+
+    def get(self, stored: Any) -> Any:
+        return stored.result()
+
+    def takes_handles(self) -> None:
+        return
+
+
+class Ipyparallel(System):
+    """ipyparallel with a load-balanced view; a stored value is pushed to every engine."""
+
+    module = "ipyparallel"
+
+    def start(self) -> None:
+        import ipyparallel
+
+        self._library = ipyparallel
+        self._cluster = ipyparallel.Cluster(n=WORKERS, log_level=40)
+        self._client = self._cluster.start_and_connect_sync()
+        self._view = self._client.load_balanced_view()
+
+    def stop(self) -> None:
+        self._client.close()
+        self._cluster.stop_cluster_sync()
+
+    def submit(self, function: Callable[..., Any], *args: Any) -> Any:
+        return self._view.apply_async(function, *args)
+
+    def gather(self, handles: Sequence[Any]) -> list[Any]:
+        return [handle.get() for handle in handles]
+
+    def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterable[Any]:
+        results: Iterable[Any] = self._view.map_sync(function, items, chunksize=len(items) // CHUNKS)
+        return results
+
+    def put(self, value: Any) -> Any:
+        self._client[:].push({"stored": value}, block=True)
+        return self._library.Reference("stored")
+
+    def get(self, stored: Any) -> Any:
+        return self._client[0].pull(stored.name, block=True)
+
+    def printing_cells(self, loop: str) -> tuple[str, str]:
+        start = f"clients = ipyparallel.Cluster(n={WORKERS}, log_level=40).start_and_connect_sync()"
+        return f"import ipyparallel\n{start}", f"%%px --targets 0\n{loop}"
+
+
+class Executor(System):
+    """`concurrent.futures.ProcessPoolExecutor`, as Python ships it."""
+
+    module = "concurrent.futures"
+    plain_pickle = True
+
+    def _make(self) -> Any:
+        from concurrent.futures import ProcessPoolExecutor
+
+        return ProcessPoolExecutor(WORKERS)
+
+    def start(self) -> None:
+        self._executor = self._make()
+
+    def stop(self) -> None:
+        self._executor.shutdown()
+
+    def submit(self, function: Callable[..., Any], *args: Any) -> Any:
+        if self.plain_pickle and getattr(function, "__closure__", None) is not None:
+            raise Unsupported("plain pickle takes no closure")
+        return self._executor.submit(function, *args)
+
+    def gather(self, handles: Sequence[Any]) -> list[Any]:
+        return [handle.result() for handle in handles]
+
+    def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterable[Any]:
+        results: Iterable[Any] = self._executor.map(function, items, chunksize=len(items) // CHUNKS)
+        return results
+
+
+class Loky(Executor):
+    """loky's reusable executor, which joblib uses."""
+
+    module = "loky"
+    plain_pickle = False
+
+    def _make(self) -> Any:
+        from loky import get_reusable_executor
+
+        return get_reusable_executor(max_workers=WORKERS)
+
+    def stop(self) -> None:
+        self._executor.shutdown(wait=True, kill_workers=True)

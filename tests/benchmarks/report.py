@@ -1,0 +1,126 @@
+"""A run of the benchmarks as a table in the terminal, as JSON and as a Bokeh page."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks.rows import ROWS, Row
+
+DISTRIBUTIONS = {"dask": "distributed"}
+
+
+@dataclass
+class Cell:
+    """One row of one system: the repeats, a remark, and the figure picked from the repeats."""
+
+    values: list[float]
+    note: str = ""
+    figure: float | None = None
+
+
+@dataclass
+class Run:
+    """All that was measured in one run."""
+
+    systems: list[str]
+    limits: dict[str, float]
+    cells: dict[str, dict[str, Cell]] = field(default_factory=dict)
+
+
+def _columns(run: Run, row: Row) -> dict[str, float]:
+    figures = {name: cell.figure for name, cell in run.cells[row.name].items() if cell.figure is not None}
+    return figures | run.limits
+
+
+def verdict(run: Run, row: Row) -> bool | None:
+    """Whether all targets of the row that can be judged are met; None when none can."""
+    judged = [met for target in row.targets if (met := target.met(_columns(run, row))) is not None]
+    if "nbray" in run.systems and run.cells[row.name]["nbray"].figure is None:
+        return False
+    return all(judged) if judged else None
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    if value >= 10_000:
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
+
+
+def heading(run: Run) -> str:
+    """The first lines: the machine, and the columns' names."""
+    limits = f"memcpy {run.limits['memcpy']:.1f} GiB/s, socket there and back {run.limits['socket']:.0f} us"
+    machine = f"{os.cpu_count()} cores, Python {platform.python_version()}; the machine itself: {limits}"
+    columns = "".join(f"{name:>12}" for name in run.systems)
+    return f"{machine}\n\n{'':36}{'unit':>10}{columns}  {'limit':>8}  target"
+
+
+def line(run: Run, row: Row) -> str:
+    """One row of the table, with what is worth knowing about its figures below it."""
+    cells = run.cells[row.name]
+    figures = "".join(f"{_number(cells[name].figure):>12}" for name in run.systems)
+    limit = _number(run.limits.get(row.limit)) if row.limit else ""
+    kept = {True: "kept", False: "MISSED", None: ""}[verdict(run, row)]
+    targets = ", ".join(str(target) for target in row.targets)
+    text = f"{row.title:36}{row.unit:>10}{figures}  {limit:>8}  {targets}  {kept}"
+    notes = [f"{name}: {cell.note}" for name, cell in cells.items() if cell.note not in ("", "unsupported")]
+    return text + (f"\n      {'; '.join(notes)}" if notes else "")
+
+
+def footer(run: Run) -> str:
+    """The versions that were measured."""
+    return "\n" + ", ".join(f"{name} {_version(name)}" for name in run.systems)
+
+
+def _version(system: str) -> str:
+    try:
+        return version(DISTRIBUTIONS.get(system, system))
+    except PackageNotFoundError:
+        return platform.python_version()
+
+
+def save(run: Run, directory: Path) -> None:
+    """Write `benchmarks.json` and `benchmarks.html`."""
+    directory.mkdir(parents=True, exist_ok=True)
+    record = {
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S"),
+        "machine": {"cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()},
+        "versions": {name: _version(name) for name in run.systems},
+        "verdicts": {row.name: verdict(run, row) for row in ROWS if row.name in run.cells},
+        **asdict(run),
+    }
+    (directory / "benchmarks.json").write_text(json.dumps(record, indent=1))
+    (directory / "benchmarks.html").write_text(_chart(run))
+    print(f"saved in {directory}: benchmarks.json, benchmarks.html")
+
+
+def _chart(run: Run) -> str:
+    """One small bar chart a row, each with its own logarithmic axis: the systems differ by powers of ten."""
+    from bokeh.embed import file_html
+    from bokeh.layouts import gridplot
+    from bokeh.models import FactorRange
+    from bokeh.plotting import figure
+    from bokeh.resources import INLINE
+
+    figures: list[Any] = []
+    for row in ROWS:
+        shown = {name: cell.figure for name, cell in run.cells.get(row.name, {}).items() if cell.figure}
+        if not shown:
+            continue
+        plot = figure(
+            y_range=FactorRange(factors=list(reversed(shown))), x_axis_type="log", height=60 + 28 * len(shown), width=420,
+            title=f"{row.title} [{row.unit}]", toolbar_location=None, tooltips="@y: @right",
+        )  # fmt: skip
+        colors = ["#f37726" if name == "nbray" else "#9aa5b1" for name in shown]
+        lowest = min(shown.values()) / 3
+        plot.hbar(y=list(shown), right=list(shown.values()), left=lowest, height=0.7, color=colors)
+        figures.append(plot)
+    return str(file_html(gridplot(figures, ncols=3), INLINE, "nbray and its peers"))
