@@ -42,6 +42,8 @@ class ClusterProcess:
     def __init__(self, process: subprocess.Popen[bytes], directory: Path) -> None:
         self._process = process
         self.directory = directory
+        self.last_words = ""
+        """Why it ended, once `wait` has returned."""
 
     @property
     def pid(self) -> int:
@@ -56,9 +58,17 @@ class ClusterProcess:
                 self._process.send_signal(number)
             if select.select([self._process.stdout], [], [], seconds)[0]:
                 break
+        self.last_words = _read_all(self._process.stdout.fileno())
         self._process.wait()
         self._process.stdout.close()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def _read_all(pipe: int) -> str:
+    parts = []
+    while part := os.read(pipe, 65536):
+        parts.append(part)
+    return b"".join(parts).decode("utf-8", "replace")
 
 
 def start(config: ClusterConfig, job: str) -> ClusterProcess:

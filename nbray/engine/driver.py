@@ -14,7 +14,7 @@ from nbray.engine.cluster import ClusterProcess
 from nbray.engine.connection import Connection
 from nbray.engine.io_thread import IoThread
 from nbray.engine.object_exchange import ObjectExchange
-from nbray.errors import StartFailed
+from nbray.errors import ClusterDied, StartFailed
 from nbray.scheduler.messages import PROTOCOL, Emitted, FromScheduler, Goodbye, Welcome
 from nbray.snapshot import ClusterSnapshot
 from nbray.store.arena import Arena
@@ -55,6 +55,9 @@ class Driver:
         process = cluster.start(config, job)
         try:
             return cls(Path(config.run_directory), config.epoch, job, config.linger, process)
+        except (StartFailed, ClusterDied, OSError, TimeoutError) as error:
+            process.wait(1)
+            raise StartFailed(f"the cluster ended as it began ({error}). Its last words:\n{process.last_words}") from error
         except BaseException:
             process.wait(0)
             raise

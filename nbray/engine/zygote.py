@@ -211,6 +211,8 @@ class Zygote:
             process_tree.end_group(pid)
         self._workers.clear()
         process_tree.end_strays((), ())
+        with contextlib.suppress(OSError):  # last words, for a driver that is still there
+            os.write(self._life_pipe, (reason + "\n" + _tail(self._logs / "scheduler.log")).encode()[-4096:])
         shutil.rmtree(self._config.run_directory, ignore_errors=True)
         _exit(0)
 
@@ -227,6 +229,13 @@ def redirect_output(log: Path) -> None:
     os.dup2(descriptor, 2)
     os.close(nothing)
     os.close(descriptor)
+
+
+def _tail(log: Path) -> str:
+    try:
+        return log.read_text(errors="replace")[-3000:]
+    except OSError:
+        return ""
 
 
 def _note(text: str) -> None:
