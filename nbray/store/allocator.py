@@ -5,7 +5,7 @@ reuse keeps the arena small. Which process touched a page before does not matter
 sixteen at a time, for half the price of the copy that follows, and only once per process and page.
 
 Invariants: extents do not overlap; the idle pages are the free pages that were granted since they were last given
-back; live bytes never exceed the limit. The arena is larger than the limit, since a sparse one costs nothing and room
+back; live bytes never exceed the limit, nor live and idle ones after `excess`. The arena is larger than the limit, since a sparse one costs nothing and room
 to spare is what keeps fragments from failing a request.
 """
 
@@ -79,20 +79,20 @@ class Allocator:
         return offset, self._end(offset)
 
     def expired(self, now: float, after: float, at_most: int = 64 << 20) -> list[tuple[int, int]]:
-        """Offsets and sizes of idle pages to give back to the system now, lowest first; they count as fresh again.
+        """Offsets and sizes of pages to give back now, idle for `after` seconds or longer, but less than twice that.
 
-        They are those that have been idle for `after` seconds or longer (given back before twice that), and as many as
-        live and idle pages together exceed the limit. At most `at_most` bytes (giving 64 MiB back takes about 10 ms),
-        so call again while this gives something.
+        They count as fresh again. At most `at_most` bytes (giving 64 MiB back takes about 10 ms), so call again while
+        this gives something.
         """
-        excess = self.used + self.idle - self.limit
-        if excess > 0:
-            return self._give_back(self._idle, min(excess, at_most))
         if now - self._marked < after:
             return []
         if not self._aging.total:
             self._aging, self._marked = self._idle.copy(), now
         return self._give_back(self._aging, at_most) if now - self._marked >= after else []
+
+    def excess(self) -> list[tuple[int, int]]:
+        """Offsets and sizes of idle pages to give back now, because live and idle ones together exceed the limit."""
+        return self._give_back(self._idle, self.used + self.idle - self.limit)
 
     def _end(self, offset: int) -> int:
         size = self._extents.pop(offset)

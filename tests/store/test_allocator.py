@@ -34,6 +34,14 @@ class AllocatorMachine(RuleBasedStateMachine):
         ends = sorted(page for page in pages if page + 1 not in pages)
         return [end - start + 1 for start, end in zip(starts, ends, strict=True)]
 
+    def give_back(self, pieces: list[tuple[int, int]]) -> list[float]:
+        """Since when each of these pages was idle."""
+        return [
+            self.idle_since.pop(page)
+            for offset, size in pieces
+            for page in range(offset // PAGE, (offset + size) // PAGE)
+        ]
+
     @rule(pages=st.integers(1, 16), missing=st.integers(0, PAGE - 1))
     def allocate(self, pages: int, missing: int) -> None:
         free = set(range(ARENA_PAGES)) - self.taken
@@ -67,14 +75,9 @@ class AllocatorMachine(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([1.0, 10.0, 31.0]), at_most=st.sampled_from([PAGE, 5 * PAGE, ARENA_PAGES * PAGE]))
     def expire(self, seconds: float, at_most: int) -> None:
         self.now += seconds
-        excess = max(0, len(self.taken) + len(self.idle_since) - LIMIT_PAGES)
         pieces = self.allocator.expired(self.now, AFTER, at_most)
-        pages = {page for offset, size in pieces for page in range(offset // PAGE, (offset + size) // PAGE)}
-        assert len(pages) * PAGE == sum(size for _, size in pieces) <= at_most
-        assert excess or all(self.now - self.idle_since[page] >= AFTER for page in pages)
-        assert not excess or len(pages) == min(excess, at_most // PAGE)
-        for page in pages:
-            del self.idle_since[page]
+        assert sum(size for _, size in pieces) <= at_most
+        assert all(self.now - since >= AFTER for since in self.give_back(pieces))
 
     @rule()
     def wait_long(self) -> None:
@@ -82,10 +85,13 @@ class AllocatorMachine(RuleBasedStateMachine):
         for _ in range(2):
             self.now += AFTER
             while pieces := self.allocator.expired(self.now, AFTER):
-                for offset, size in pieces:
-                    for page in range(offset // PAGE, (offset + size) // PAGE):
-                        del self.idle_since[page]
+                self.give_back(pieces)
         assert not self.idle_since
+
+    @rule()
+    def trim(self) -> None:
+        excess = len(self.taken) + len(self.idle_since) - LIMIT_PAGES
+        assert len(self.give_back(self.allocator.excess())) == max(0, excess)
 
     @invariant()
     def counts(self) -> None:
