@@ -5,8 +5,8 @@ reuse keeps the arena small. Which process touched a page before does not matter
 sixteen at a time, for half the price of the copy that follows, and only once per process and page.
 
 Invariants: extents do not overlap; the idle pages are the free pages that were granted since they were last given
-back; live bytes never exceed the limit, nor live and idle ones after `excess`. The arena is larger than the limit, since a sparse one costs nothing and room
-to spare is what keeps fragments from failing a request.
+back; live bytes never exceed the limit, nor live and idle ones after `excess`. The arena is larger than the limit: a
+sparse one costs nothing, and room to spare is what keeps fragments from failing a request.
 """
 
 from __future__ import annotations
