@@ -16,7 +16,8 @@ QUIET = 2.0
 """A task may show its unfinished line when no other task printed in the cell for so long."""
 HELD = 5.0
 """After so many seconds an unfinished line is shown, ended by us."""
-TASK_LIMIT = 256 * 1024
+TASK_LIMIT = 320 * 1024
+"""The engine cuts the text of a task at 256 KiB and says which file has the rest; this is the net below."""
 CELL_LIMIT = 2 * 1024 * 1024
 DISPLAY_LIMIT = 64 * 1024 * 1024
 FREE_REWRITE = 1024

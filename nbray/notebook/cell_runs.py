@@ -87,6 +87,11 @@ class CellRuns:
         with self._lock:
             return self._active[-1][0] if self._active else None
 
+    def of_thread(self, thread: int) -> CellRun | None:
+        """The run whose code this thread runs now."""
+        with self._lock:
+            return next((run for run, _ in reversed(self._active) if run.thread == thread), None)
+
     def get(self, cell_run: CellRunId) -> CellRun | None:
         """The run with this id, if it is on record."""
         return self._runs.get(cell_run)

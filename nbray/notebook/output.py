@@ -63,6 +63,10 @@ class OutputBuffer:
         cell = self._cells.get(cell_run)
         return [] if cell is None else cell.publish(now, everything=True)
 
+    def flush_all(self, now: float) -> list[Shown]:
+        """Everything that is left of all cells."""
+        return [shown for cell in self._cells.values() for shown in cell.publish(now, everything=True)]
+
     def next_deadline(self) -> float:
         """When `due` has something to give, if nothing else comes; infinity when nothing is left."""
         return min((cell.deadline() for cell in self._cells.values()), default=NEVER)

@@ -1,0 +1,99 @@
+"""Owns the wiring of a shell: its cells become cell runs, their output and cards reach the page, Stop reaches the cluster."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from nbray import session
+from nbray.ids import BACKGROUND, CellRunId
+from nbray.notebook import stop
+from nbray.notebook.cell_runs import RUNS, CellRun
+from nbray.notebook.display import Display, KernelDisplay, TerminalDisplay, header_of
+from nbray.notebook.job import cell_label, job_key, notebook_path
+from nbray.notebook.publisher import Publisher
+
+END_SECONDS = 3.0
+"""How long a cell's end may wait for its last output and for the answer to a cancel; the rest follows by itself."""
+
+Uninstall = Callable[[], None]
+
+
+def install(shell: Any) -> Uninstall:
+    """Follow the cells of this IPython shell from the one that runs now on; returns what undoes it."""
+    hooks = CellHooks(shell)
+    session.set_defaults(job=job_of(shell))
+    hooks.begin()
+    shell.events.register("pre_run_cell", hooks.pre_run_cell)
+    shell.events.register("post_run_cell", hooks.post_run_cell)
+    session.on_start(hooks.publisher.attach)
+    atexit.register(hooks.publisher.close)
+
+    def uninstall() -> None:
+        shell.events.unregister("pre_run_cell", hooks.pre_run_cell)
+        shell.events.unregister("post_run_cell", hooks.post_run_cell)
+        session.on_start(None)
+        session.set_cell_run(BACKGROUND)
+        atexit.unregister(hooks.publisher.close)
+        hooks.publisher.close()
+
+    return uninstall
+
+
+def job_of(shell: Any) -> str:
+    """The key of this process's job."""
+    script = sys.argv[0] if sys.argv else ""
+    return job_key(connection_file(shell), os.environ, shell.user_ns, script, os.getpid())
+
+
+def connection_file(shell: Any) -> str:
+    """The path of the kernel's connection file; "" where there is no kernel."""
+    kernel = getattr(shell, "kernel", None)
+    app = getattr(kernel, "parent", None)
+    return str(getattr(app, "connection_file", "") or "")
+
+
+class CellHooks:
+    """What happens before and after each cell, on the thread that runs it."""
+
+    def __init__(self, shell: Any) -> None:
+        self._shell = shell
+        kernel = getattr(shell, "kernel", None)
+        display: Display = TerminalDisplay() if kernel is None else KernelDisplay(kernel)
+        self._has_kernel = kernel is not None
+        self._process = uuid.uuid4().hex[:8]
+        self._begun = 0
+        self.publisher = Publisher(display, RUNS)
+
+    def pre_run_cell(self, info: Any) -> None:
+        """A cell begins."""
+        self.begin()
+
+    def begin(self) -> None:
+        """From now on what is submitted belongs to the cell that runs."""
+        parent = header_of(self._shell.get_parent()) if self._has_kernel else None
+        if parent is None and self._has_kernel:
+            return  # loaded while the kernel starts: no cell runs
+        self._begun += 1
+        cell_run = CellRunId(parent["header"]["msg_id"] if parent else f"{self._process}-{self._begun}")
+        run = RUNS.begin(CellRun(cell_run, self._shell.execution_count, parent, threading.get_ident()))
+        if session.current.cell_run != run.id:
+            notebook = notebook_path(os.environ, self._shell.user_ns)
+            session.set_cell_run(run.id, cell_label(run.number, notebook))
+
+    def post_run_cell(self, result: Any) -> None:
+        """A cell's code has ended, well or not."""
+        with stop.unshaken():
+            run = RUNS.of_thread(threading.get_ident())
+            if run is None or RUNS.end(run.id) is None:
+                return
+            used, outer = session.cell_run_used(), RUNS.current
+            session.set_cell_run(outer.id if outer else BACKGROUND)
+            if used:
+                raised, interrupted = result is None or not result.success, stop.was_interrupted(result)
+                self.publisher.end_cell(run, raised=raised, interrupted=interrupted, timeout=END_SECONDS)

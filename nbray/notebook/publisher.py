@@ -1,0 +1,203 @@
+"""Owns the thread that puts on the page what cells have to show: their tasks' output and their cards.
+
+    backend's I/O thread --- output, snapshots ---> inbox ---> display thread ---> iopub
+    main thread (hooks) ---- calls, waits ------->
+
+Only the display thread touches buffers and cards and asks the engine for them, so nothing here needs a lock, a flood of
+output never slows the I/O thread, and a second interrupt, which can only hit the main thread, tears nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from nbray.backends.backend import Backend, OutputEvent
+from nbray.errors import ClusterDied
+from nbray.ids import BACKGROUND, CellRunId
+from nbray.notebook import cell_runs, stop
+from nbray.notebook.card import CardModel, Cleared, Drawing, Ended, Event, Lost, Stopping
+from nbray.notebook.card_html import card_html, card_text
+from nbray.notebook.cell_output import NEVER, Shown
+from nbray.notebook.cell_runs import CellRun, CellRuns
+from nbray.notebook.display import Display
+from nbray.notebook.output import OutputBuffer
+from nbray.snapshot import ClusterSnapshot
+
+POLL = 1.0
+"""Snapshots are lossy: while work is left over and none came for so long, the engine is asked."""
+MAX_CARDS = 200
+
+Call = Callable[[], None]
+
+
+class Publisher:
+    """The display thread with all it needs; `close` ends it."""
+
+    def __init__(self, display: Display, runs: CellRuns) -> None:
+        self._display = display
+        self._runs = runs
+        self._inbox: SimpleQueue[OutputEvent | ClusterSnapshot | Call | None] = SimpleQueue()
+        self._buffer = OutputBuffer(cell_runs.is_own_task)
+        self._cards: OrderedDict[CellRunId, CardModel] = OrderedDict()
+        self._backend: Backend | None = None
+        self._heard_at = 0.0
+        self._thread = threading.Thread(target=self._run, name="nbray-display", daemon=True)
+        self._thread.start()
+
+    def attach(self, backend: Backend) -> None:
+        """Show what the tasks of this backend print and do; any thread."""
+        self._backend = backend
+        backend.on_output(self._inbox.put)
+        backend.on_snapshot(self._inbox.put)
+
+    def end_cell(self, run: CellRun, *, raised: bool, interrupted: bool, timeout: float) -> None:
+        """The code of a cell that used the cluster has ended: show what is left of it; after a Stop cancel its tasks.
+
+        Waits until that is done, at most `timeout` seconds.
+        """
+        self._call(lambda: self._end_cell(run, raised, interrupted), timeout)
+
+    def close(self) -> None:
+        """Publish what is left and end the thread; idempotent."""
+        self._inbox.put(None)
+        self._thread.join(2.0)
+
+    def _call(self, call: Call, timeout: float) -> None:
+        done = threading.Event()
+
+        def call_and_tell() -> None:
+            try:
+                call()
+            finally:
+                done.set()
+
+        self._inbox.put(call_and_tell)
+        done.wait(timeout)
+
+    # ---------------------------------------------------------------- display thread
+
+    def _run(self) -> None:
+        while True:
+            now = time.monotonic()
+            self._publish_due(now)
+            deadline = self._next_deadline(now)
+            try:
+                item = self._inbox.get(timeout=None if deadline == NEVER else max(0.0, deadline - now))
+            except Empty:
+                continue
+            if item is None:
+                break
+            self._take(item)
+        self._show_output(self._buffer.flush_all(time.monotonic()))
+
+    def _take(self, item: OutputEvent | ClusterSnapshot | Call) -> None:
+        if isinstance(item, OutputEvent):
+            self._buffer.handle(item, time.monotonic())
+        elif isinstance(item, ClusterSnapshot):
+            self._take_snapshot(item)
+        else:
+            item()
+
+    def _next_deadline(self, now: float) -> float:
+        cards = min((card.next_deadline() for card in self._cards.values()), default=NEVER)
+        poll = NEVER if self._backend is None or not self._watched() else max(now, self._heard_at + POLL)
+        return min(self._buffer.next_deadline(), cards, poll)
+
+    def _publish_due(self, now: float) -> None:
+        self._show_output(self._buffer.due(now))
+        if now >= self._heard_at + POLL and self._watched():
+            self._ask()
+        for cell_run, card in list(self._cards.items()):
+            self._show_card(cell_run, card.due(now))
+
+    def _watched(self) -> bool:
+        """Is there a card that will change?"""
+        return any(card.open for card in self._cards.values())
+
+    def _ask(self) -> None:
+        """Ask the engine for exact numbers; when it is gone, so is what it did for our cells."""
+        if self._backend is None:
+            return
+        try:
+            self._take_snapshot(self._backend.snapshot())
+        except ClusterDied as error:
+            self._heard_at = time.monotonic()
+            for card in list(self._cards.values()):
+                if card.open:
+                    self._tell_card(card, Lost(str(error)))
+
+    def _take_snapshot(self, snapshot: ClusterSnapshot) -> None:
+        self._heard_at = time.monotonic()
+        for counts in snapshot.cell_runs:
+            run = self._runs.get(counts.cell_run)
+            if run is not None and run.id != BACKGROUND and (counts.waiting or counts.running or self._is_open(run.id)):
+                self._tell_card(self._card(run.id), snapshot)
+
+    def _is_open(self, cell_run: CellRunId) -> bool:
+        card = self._cards.get(cell_run)
+        return card is not None and not card.complete
+
+    def _card(self, cell_run: CellRunId) -> CardModel:
+        card = self._cards.get(cell_run)
+        if card is None:
+            card = self._cards[cell_run] = CardModel(cell_run)
+            closed = [old for old, model in self._cards.items() if model.complete]
+            for old in closed[: len(self._cards) - MAX_CARDS]:
+                del self._cards[old]
+        return card
+
+    def _tell_card(self, card: CardModel, event: Event) -> None:
+        was_complete = card.complete
+        drawing = card.handle(event, time.monotonic())
+        if card.complete and not was_complete:
+            self._show_output(self._buffer.flush(card.cell_run, time.monotonic()))
+        self._show_card(card.cell_run, drawing)
+
+    def _end_cell(self, run: CellRun, raised: bool, interrupted: bool) -> None:
+        card = self._card(run.id)
+        if interrupted and self._backend is not None:
+            self._stop(run, card, self._backend)
+        self._ask()
+        self._tell_card(card, Ended(raised))
+        self._show_output(self._buffer.flush(run.id, time.monotonic()))
+
+    def _stop(self, run: CellRun, card: CardModel, backend: Backend) -> None:
+        try:
+            report = backend.cancel_cell_runs([run.id])
+            others = stop.others_message(backend.snapshot(), run, self._runs)
+        except ClusterDied:
+            return  # the card says so
+        if report.cancelled or report.stopping:
+            self._tell_card(card, Stopping(report))
+        if others:
+            self._publish(Shown(run.id, "stream", {"name": "stderr", "text": others}))
+
+    def _show_output(self, messages: list[Shown]) -> None:
+        for shown in messages:
+            self._publish(shown)
+            if shown.kind == "clear_output" and shown.cell_run in self._cards:
+                self._tell_card(self._cards[shown.cell_run], Cleared())
+
+    def _show_card(self, cell_run: CellRunId, drawing: Drawing | None) -> None:
+        run = self._runs.get(cell_run)
+        if drawing is None or run is None or not (self._display.live or drawing.picture.final):
+            return
+        content: dict[str, Any] = {
+            "data": {"text/html": card_html(drawing.picture), "text/plain": card_text(drawing.picture)},
+            "metadata": {},
+            "transient": {"display_id": run.display_id},
+        }
+        first = drawing.first or not self._display.live
+        self._publish(Shown(cell_run, "display_data" if first else "update_display_data", content))
+
+    def _publish(self, shown: Shown) -> None:
+        run = self._runs.get(shown.cell_run)
+        if run is None and shown.cell_run == BACKGROUND:
+            run = self._runs.latest()
+        if run is not None:
+            self._display.publish(shown.kind, shown.content, run.parent)
