@@ -1,0 +1,191 @@
+"""How tasks are stopped: by `cancel`, by Stop, by their time limit. First asked, then killed; never anybody else's task.
+
+A task that a worker has not started is taken back and ends at once. The running one gets SIGINT, which its worker turns
+into KeyboardInterrupt only if that task still runs; after the grace period, or with `force`, its worker is killed and
+forked anew. What else was waiting inside that worker was asked back before, and runs elsewhere.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterable, Iterator
+from functools import partial
+
+import msgspec
+
+from nbray.scheduler.actions import SetCancelWord, Signal
+from nbray.scheduler.cell_runs import CellRun, Job
+from nbray.scheduler.deadlines import Deadlines
+from nbray.scheduler.fairness import Turns
+from nbray.scheduler.messages import Answer, Cancel, Failure
+from nbray.scheduler.outcomes import Outcomes
+from nbray.scheduler.ownership import Objects
+from nbray.scheduler.placement import Placement
+from nbray.scheduler.processes import Outbox, Process
+from nbray.scheduler.states import TaskState, WorkerState, move_task
+from nbray.scheduler.tasks import Task
+from nbray.scheduler.workers import Fleet, Worker
+
+ANSWER_SECONDS = 0.1
+"""A cancel is answered when all its tasks have ended, or after so long with some of them still stopping."""
+
+
+class _Request:
+    """A Cancel that has not been answered."""
+
+    __slots__ = ("finished", "process", "request_id", "tasks")
+
+    def __init__(self, process: Process, request_id: int, finished: int, tasks: list[Task]) -> None:
+        self.process = process
+        self.request_id = request_id
+        self.finished = finished
+        self.tasks = tasks
+
+
+class Cancellation:
+    """Stops tasks."""
+
+    def __init__(
+        self, objects: Objects, turns: Turns, fleet: Fleet, placement: Placement, outcomes: Outcomes, outbox: Outbox,
+        deadlines: Deadlines, grace: float,
+    ) -> None:  # fmt: skip
+        self._objects = objects
+        self._turns = turns
+        self._fleet = fleet
+        self._placement = placement
+        self._outcomes = outcomes
+        self._outbox = outbox
+        self._deadlines = deadlines
+        self._grace = grace
+        self._requests: list[_Request] = []
+
+    # ---------------------------------------------------------------- requests
+
+    def cancel(self, process: Process, job: Job, message: Cancel) -> None:
+        """Stop what the message names, and answer with counts."""
+        runs = list(job.runs.values()) if message.everything else [
+            job.runs[cell_run] for cell_run in message.cell_runs if cell_run in job.runs
+        ]  # fmt: skip
+        named = [self._objects.entries.get(object_id) for object_id in message.task_ids]
+        alone = [entry.task for entry in named if entry is not None and entry.task is not None]
+        finished = len(named) - len(alone) + sum(run.ended for run in runs)
+        tasks = [task for run in runs for task in self.pending(run)]
+        targets = list(dict.fromkeys(alone + tasks))
+        self.stop(targets, force=message.force)
+        self._stop_children(alone, force=message.force)
+        self._requests.append(_Request(process, message.request_id, finished, targets))
+        if self._is_stopping(targets):
+            self._deadlines.after(ANSWER_SECONDS, partial(self._answer, message.request_id, process))
+
+    def stop(self, tasks: Iterable[Task], *, force: bool) -> None:
+        """Stop tasks; those that ended meanwhile, because what they needed was stopped, are left alone."""
+        workers: dict[Worker, None] = {}
+        for task in tasks:
+            if task.state in (TaskState.WAITING, TaskState.QUEUED):
+                self._outcomes.fail_queued(task, _cancelled(task))
+            elif task.state in (TaskState.ASSIGNED, TaskState.CANCELLING):
+                assert task.worker is not None
+                self._mark(task, _cancelled(task), force=force)
+                workers[task.worker] = None
+        for worker in workers:
+            self._empty(worker)
+
+    def pending(self, run: CellRun) -> Iterator[Task]:
+        """The tasks of a cell run that have not ended."""
+        yield from list(run.waiting.values())
+        yield from list(run.line.tasks())
+        for worker in self._fleet.workers.values():
+            yield from [task for task in worker.queue if task.run is run]
+
+    def answer_finished(self) -> None:
+        """Answer the requests whose tasks have all ended; called after every event."""
+        for request in [request for request in self._requests if not self._is_stopping(request.tasks)]:
+            self._answer(request.request_id, request.process)
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether any request waits for its answer."""
+        return bool(self._requests)
+
+    def _answer(self, request_id: int, process: Process) -> None:
+        for request in self._requests:
+            if request.request_id == request_id and request.process is process:
+                self._requests.remove(request)
+                break
+        else:
+            return
+        states = [task.state for task in request.tasks]
+        stopping = sum(state is TaskState.CANCELLING for state in states)
+        cancelled = sum(state is TaskState.CANCELLED for state in states)
+        finished = request.finished + len(states) - stopping - cancelled
+        body = {"cancelled": cancelled, "finished": finished, "stopping": stopping}
+        self._outbox.send(process.process_id, Answer(request_id, msgspec.msgpack.encode(body)))
+
+    @staticmethod
+    def _is_stopping(tasks: Iterable[Task]) -> bool:
+        return any(task.state is TaskState.CANCELLING for task in tasks)
+
+    def _stop_children(self, parents: list[Task], *, force: bool) -> None:
+        """What running tasks have submitted goes with them, and what that has submitted."""
+        family = {task.task_id for task in parents if task.run.nests}
+        runs = dict.fromkeys(task.run for task in parents if task.run.nests)
+        grown = bool(family)
+        while grown:
+            children = [
+                task for run in runs for task in self.pending(run)
+                if task.parent in family and task.task_id not in family
+            ]  # fmt: skip
+            family.update(task.task_id for task in children)
+            self.stop(children, force=force)
+            grown = bool(children)
+
+    # ---------------------------------------------------------------- one worker
+
+    def time_out(self, task: Task, attempt: int) -> None:
+        """The task's time is up, if it still is in that attempt."""
+        if task.state is TaskState.ASSIGNED and task.attempt == attempt:
+            worker, template = task.worker, task.template.template
+            assert worker is not None
+            failure = Failure(
+                "timeout",
+                f"{template.name} ran longer than its timeout={template.timeout:g} s on {worker.name} and was ended. "
+                "Give it more with .options(timeout=...), or 0 for no limit.",
+                task=template.name, worker=worker.name, attempt=attempt,
+            )  # fmt: skip
+            self._mark(task, failure, force=False)
+            self._empty(worker)
+            self._stop_children([task], force=False)
+
+    def look_at(self, worker: Worker) -> None:
+        """The first task of the worker may be one that must stop."""
+        head = worker.head
+        if head is None or head.state is not TaskState.CANCELLING or worker.state is WorkerState.STOPPING:
+            return
+        if head.force:
+            self._fleet.kill(worker)
+            worker.killed = True
+        elif not head.interrupted:
+            head.interrupted = True
+            self._outbox.actions.append(SetCancelWord(worker.slot, head.task_id))
+            self._outbox.actions.append(Signal(worker.slot, signal.SIGINT))
+            self._deadlines.after(self._grace, partial(self._kill_overdue, worker, head))
+
+    def _mark(self, task: Task, failure: Failure, *, force: bool) -> None:
+        if task.state is TaskState.ASSIGNED:
+            move_task(task, TaskState.CANCELLING)
+            task.verdict = failure
+        task.force = task.force or force
+
+    def _empty(self, worker: Worker) -> None:
+        """Get back all that the worker has not started, and stop what it runs if that is to stop."""
+        self._placement.ask_back(worker, worker.queue)
+        self.look_at(worker)
+
+    def _kill_overdue(self, worker: Worker, task: Task) -> None:
+        if worker.head is task and worker.state is not WorkerState.STOPPING:
+            task.force = True
+            self.look_at(worker)
+
+
+def _cancelled(task: Task) -> Failure:
+    return Failure("cancelled", f"{task.template.name} was cancelled", task=task.template.name, attempt=task.attempt)

@@ -1,0 +1,133 @@
+"""Jobs and their cell runs: the records that outlive a kernel, and what each cell run's tasks have come to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nbray.ids import BACKGROUND, CellRunId, ObjectId, ProcessId, TaskId
+from nbray.scheduler.fairness import Line, Share
+from nbray.scheduler.messages import Emitted, Failure
+from nbray.scheduler.processes import Process
+from nbray.scheduler.tasks import Task
+
+MOST_RECORDS = 500
+"""Cell runs of one job that are kept after their last task; then the oldest go, with what only they held."""
+
+
+class CellRun:
+    """One run of one cell."""
+
+    __slots__ = (
+        "backlog", "backlog_size", "cancelled", "cell_run", "failed", "first_failure", "held", "job", "label", "line", "live",
+        "nests", "run_seconds", "succeeded", "templates", "waiting",
+    )  # fmt: skip
+
+    def __init__(self, job: Job, cell_run: CellRunId) -> None:
+        self.job = job
+        self.cell_run = cell_run
+        self.label = ""
+        self.line = Line(job.share)
+        self.live = 0
+        """Accepted tasks that have not ended."""
+        self.waiting: dict[TaskId, Task] = {}
+        """Those of them that wait for dependencies."""
+        self.nests = False
+        """Whether any of its tasks submitted tasks."""
+        self.templates = 0
+        """Registered templates of this cell run."""
+        self.succeeded = 0
+        self.failed = 0
+        self.cancelled = 0
+        self.run_seconds = 0.0
+        self.first_failure = ""
+        self.held: set[ObjectId] = set()
+        """References that a driver left behind."""
+        self.backlog: list[Emitted] = []
+        """Output that came while no driver of the job was there."""
+        self.backlog_size = 0
+
+    def __repr__(self) -> str:
+        return f"<cell run {self.name}: {self.live} live tasks>"
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self.label or str(self.cell_run)
+
+    @property
+    def ended(self) -> int:
+        """How many of its tasks have ended."""
+        return self.succeeded + self.failed + self.cancelled
+
+    def count_end(self, task: Task, failure: Failure) -> None:
+        """One task has ended without a result."""
+        self.live -= 1
+        if failure.kind == "cancelled":
+            self.cancelled += 1
+            return
+        self.failed += 1
+        if not self.first_failure:
+            first_line = failure.message.strip().split("\n", 1)[0]
+            what = f"{failure.type_name}: {first_line}" if failure.type_name else first_line
+            self.first_failure = f"{task.template.name}: {what}"
+
+
+class Job:
+    """One notebook or script, over any number of kernels."""
+
+    __slots__ = ("drivers", "name", "runs", "share")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.share = Share()
+        self.drivers: dict[ProcessId, Process] = {}
+        self.runs: dict[CellRunId, CellRun] = {}
+
+    def __repr__(self) -> str:
+        return f"<job {self.name!r}: {len(self.drivers)} drivers, {len(self.runs)} cell runs>"
+
+
+class Jobs:
+    """All jobs that ever joined."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, Job] = {}
+
+    def job(self, name: str) -> Job:
+        """The job of this name."""
+        if name not in self._jobs:
+            self._jobs[name] = Job(name)
+        return self._jobs[name]
+
+    def run(self, job: Job, cell_run: CellRunId) -> tuple[CellRun, list[CellRun]]:
+        """The record of a cell run, and the old records that had to make room for it."""
+        run = job.runs.get(cell_run)
+        if run is not None:
+            return run, []
+        run = job.runs[cell_run] = CellRun(job, cell_run)
+        return run, self._make_room(job, run)
+
+    def runs(self) -> Iterator[CellRun]:
+        """Every record, oldest first in each job."""
+        for job in self._jobs.values():
+            yield from job.runs.values()
+
+    def drivers(self) -> int:
+        """How many drivers are connected."""
+        return sum(len(job.drivers) for job in self._jobs.values())
+
+    def live(self) -> int:
+        """How many tasks have not ended."""
+        return sum(run.live for run in self.runs())
+
+    @staticmethod
+    def _make_room(job: Job, new: CellRun) -> list[CellRun]:
+        if len(job.runs) <= MOST_RECORDS:
+            return []
+        over = [
+            run for run in job.runs.values()
+            if not (run.live or run.templates or run is new or run.cell_run == BACKGROUND)
+        ][: len(job.runs) - MOST_RECORDS]  # fmt: skip
+        for run in over:
+            del job.runs[run.cell_run]
+        return over

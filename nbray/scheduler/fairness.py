@@ -1,0 +1,150 @@
+"""Whose task is next: queued tasks by job and cell run, and the share that each has had.
+
+    Turns ──> job ──> Line (one for each cell run) ──> a queue for each shape of task
+
+Each job and each line has a clock of the service it has had: seconds of work times the part of the cluster that the work took.
+The job with the least goes first, then its line with the least. One that had nothing to do comes back at the clock of
+the one served last: idling saves nothing up. So a map of 100,000 tasks does not hold up a cell of one task, and a
+choice costs a look at the jobs and lines that have work, however many tasks they have.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator
+from operator import attrgetter
+from typing import TypeVar
+
+from nbray.resources import CPU
+from nbray.scheduler.pool import Shape
+from nbray.scheduler.states import TaskState
+from nbray.scheduler.tasks import Task
+
+_service = attrgetter("service")
+
+
+class Share:
+    """The lines of one job."""
+
+    __slots__ = ("clock", "lines", "service")
+
+    def __init__(self) -> None:
+        self.service = 0.0
+        self.clock = 0.0
+        self.lines: dict[int, Line] = {}
+        """Those that have queued tasks, by identity."""
+
+
+class Line:
+    """The queued tasks of one cell run."""
+
+    __slots__ = ("queues", "service", "share", "size")
+
+    def __init__(self, share: Share) -> None:
+        self.share = share
+        self.service = 0.0
+        self.size = 0
+        self.queues: dict[Shape, deque[Task]] = {}
+        """Cancelled tasks stay in them until their turn comes; `size` does not count them."""
+
+    def head(self, shape: Shape) -> Task | None:
+        """The next task of this shape."""
+        queue = self.queues.get(shape)
+        while queue:
+            if queue[0].state is TaskState.QUEUED:
+                return queue[0]
+            queue.popleft()
+        return None
+
+    def first(self, full: Collection[Shape]) -> Shape | None:
+        """A shape that has a task and is not `full`."""
+        for shape in self.queues:
+            if shape not in full and self.head(shape) is not None:
+                return shape
+        return None
+
+    def tasks(self) -> Iterator[Task]:
+        """Every queued task."""
+        for queue in self.queues.values():
+            for task in queue:
+                if task.state is TaskState.QUEUED:
+                    yield task
+
+    def charge(self, seconds: float) -> None:
+        """Count work, times the part of the cluster that it takes, for this line and its job."""
+        self.service += seconds
+        self.share.service += seconds
+
+
+_Served = TypeVar("_Served", Share, Line)
+
+
+class Turns:
+    """All queued tasks."""
+
+    def __init__(self) -> None:
+        self._shares: dict[int, Share] = {}
+        self._clock = 0.0
+
+    def __bool__(self) -> bool:
+        return bool(self._shares)
+
+    def add(self, line: Line, shape: Shape, tasks: Collection[Task]) -> None:
+        """Put tasks, already QUEUED, at the end of a line."""
+        if shape not in line.queues:
+            line.queues[shape] = deque()
+        line.queues[shape].extend(tasks)
+        self._grow(line, len(tasks))
+
+    def put_back(self, line: Line, shape: Shape, task: Task) -> None:
+        """Put a task, already QUEUED again, at the front of its line."""
+        line.queues.setdefault(shape, deque()).appendleft(task)
+        self._grow(line, 1)
+
+    def shrink(self, line: Line, count: int) -> None:
+        """So many tasks of the line are queued no more."""
+        line.size -= count
+        if not line.size:
+            line.queues.clear()
+            line.share.lines.pop(id(line), None)
+            if not line.share.lines:
+                self._shares.pop(id(line.share), None)
+
+    def next(self, full: Collection[Shape]) -> tuple[Line, Shape] | None:
+        """Whose turn it is, of those whose shape is not `full`."""
+        for share in self._in_order(self._shares):
+            for line in self._in_order(share.lines):
+                shape = line.first(full)
+                if shape is not None:
+                    share.clock, self._clock = line.service, share.service
+                    return line, shape
+        return None
+
+    def lines(self) -> list[Line]:
+        """Every line that has tasks."""
+        return [line for share in self._shares.values() for line in share.lines.values()]
+
+    def count(self, shape: Shape) -> int:
+        """How many tasks of a shape are queued (an upper bound: cancelled ones may still count)."""
+        return sum(len(line.queues.get(shape, ())) for line in self.lines())
+
+    def cpus(self) -> list[int]:
+        """The CPUs that queued tasks ask for, in units."""
+        shapes = {shape for line in self.lines() for shape in line.queues if line.head(shape) is not None}
+        return [shape.cpus.get(CPU, 0) for shape in shapes]
+
+    @staticmethod
+    def _in_order(candidates: dict[int, _Served]) -> Iterable[_Served]:
+        return candidates.values() if len(candidates) == 1 else sorted(candidates.values(), key=_service)
+
+    def _grow(self, line: Line, count: int) -> None:
+        if not count:
+            return
+        line.size += count
+        share = line.share
+        if id(line) not in share.lines:
+            if id(share) not in self._shares:
+                share.service = max(share.service, self._clock)
+                self._shares[id(share)] = share
+            line.service = max(line.service, share.clock)
+            share.lines[id(line)] = line

@@ -1,0 +1,246 @@
+"""How tasks end: with a result, with a failure that their dependents share, cancelled; or not yet, because they run again."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterable
+
+from nbray.scheduler.cell_runs import CellRun
+from nbray.scheduler.events import WorkerExited
+from nbray.scheduler.fairness import Turns
+from nbray.scheduler.messages import Failure, TaskResult, Value
+from nbray.scheduler.output import OutputDesk
+from nbray.scheduler.ownership import Objects
+from nbray.scheduler.processes import Process
+from nbray.scheduler.registry import Registry
+from nbray.scheduler.states import TaskState, move_task
+from nbray.scheduler.tasks import CallTemplate, Task
+from nbray.scheduler.workers import Worker, cause
+
+
+class Tally:
+    """Neighbouring results of one template and cell run, summed up before they are booked."""
+
+    __slots__ = ("charged", "count", "micros", "run", "succeeded", "template")
+
+    def __init__(self, template: CallTemplate, run: CellRun) -> None:
+        self.template = template
+        self.run = run
+        self.count = 0
+        self.succeeded = 0
+        self.micros = 0
+        self.charged = 0.0
+
+
+class Outcomes:
+    """Ends tasks; every accepted task ends exactly once, in `finished` or in `fail`."""
+
+    def __init__(self, objects: Objects, registry: Registry, turns: Turns, output: OutputDesk) -> None:
+        self._objects = objects
+        self._registry = registry
+        self._turns = turns
+        self._output = output
+
+    # ---------------------------------------------------------------- reports of workers
+
+    def finished(self, worker: Worker, results: list[TaskResult]) -> None:
+        """A worker's report: the results of its next tasks, in the order of its queue."""
+        process = worker.process
+        assert process is not None
+        queue, ended, settle, tally = worker.queue, worker.ended, self._objects.settle, None
+        for result in results:
+            if not queue or queue[0].task_id != result.task_id:
+                self._reject(process, result)
+                continue
+            task = queue.popleft()
+            template, values = task.template, result.values
+            ended.append((result.task_id, task.run, template.name))
+            if tally is None or tally.template is not template or tally.run is not task.run:
+                if tally is not None:
+                    self._book(tally)
+                tally = Tally(template, task.run)
+            tally.count += 1
+            tally.micros += result.micros
+            tally.charged += task.charged
+            worker.backlog -= task.charged
+            if task.state is TaskState.ASSIGNED and template.plain and len(values) == 1 and type(values[0]) is not Failure:
+                move_task(task, TaskState.SUCCEEDED)
+                tally.succeeded += 1
+                waiters = settle(task.entry, values[0], process)
+                if waiters is not None:
+                    self._arrived(waiters)
+                if task.spec.deps or task.spec.nested:
+                    self._let_go(task)
+                if self._output.records:
+                    self._output.end(task, worker)
+            else:
+                tally.succeeded += self._finish_other(worker, process, task, values)
+        if tally is not None:
+            self._book(tally)
+
+    def _finish_other(self, worker: Worker, process: Process, task: Task, values: list[Value]) -> bool:
+        """A failure, several returns or none, a task that was being cancelled; True when it has succeeded."""
+        failure = values[0] if len(values) == 1 and isinstance(values[0], Failure) else None
+        self._output.end(task, worker)
+        if failure is None and len(values) != task.template.template.num_returns:
+            failure = self._wrong_count(task, values)
+        if failure is None:
+            self._succeed(task, process, values or [b""])
+        elif task.state is TaskState.CANCELLING:
+            assert task.verdict is not None
+            self.fail(task, task.verdict)
+        elif failure.retriable and task.retries:
+            self._requeue([self._next_attempt(task)])
+        else:
+            self.fail(task, failure)
+        return failure is None
+
+    def _succeed(self, task: Task, process: Process, values: list[Value]) -> None:
+        move_task(task, TaskState.SUCCEEDED)
+        entries = [self._objects.entries[object_id] for object_id in task.returns]
+        for entry, value in zip(entries, values, strict=True):
+            self._arrived(self._objects.settle(entry, value, process) or ())
+        self._let_go(task)
+
+    def _book(self, tally: Tally) -> None:
+        """Count the results of one template in one cell run."""
+        template, run, seconds = tally.template, tally.run, tally.micros * 1e-6
+        run.live -= tally.succeeded
+        run.succeeded += tally.succeeded
+        run.run_seconds += seconds
+        run.line.charge((seconds - tally.charged) * template.shape.share)
+        template.function.learn(seconds / tally.count)
+        self._retire(template, tally.succeeded)
+
+    def _retire(self, template: CallTemplate, count: int) -> None:
+        template.live -= count
+        if template.forgotten and not template.live and template.template_id in self._registry.templates:
+            self._registry.drop(template)
+
+    def _reject(self, process: Process, result: TaskResult) -> None:
+        """A result of a task that the worker does not have (any more)."""
+        for value in result.values:
+            self._objects.reject(process, value)
+
+    # ---------------------------------------------------------------- failures
+
+    def fail(self, task: Task, failure: Failure) -> None:
+        """End a task without a result, and with it every task that waits for it: they share its failure.
+
+        A queued task must have been taken out of the count of its line before.
+        """
+        outcome = TaskState.CANCELLED if failure.kind == "cancelled" else TaskState.FAILED
+        pending = [task]
+        while pending:
+            task = pending.pop()
+            if task.state in (TaskState.FAILED, TaskState.CANCELLED):
+                continue  # it waited for two objects that failed
+            task.run.waiting.pop(task.task_id, None)
+            move_task(task, outcome)
+            task.run.count_end(task, failure)
+            for object_id in task.returns:
+                waiters = self._objects.settle(self._objects.entries[object_id], failure)
+                pending += [waiter for waiter in waiters or () if waiter.state is TaskState.WAITING]
+            self._let_go(task)
+            self._retire(task.template, 1)
+
+    def fail_queued(self, task: Task, failure: Failure) -> None:
+        """The same for a task that has no worker yet."""
+        if task.state is TaskState.QUEUED:
+            self._turns.shrink(task.run.line, 1)
+        self.fail(task, failure)
+
+    def _let_go(self, task: Task) -> None:
+        """An ended task keeps its arguments alive no longer."""
+        spec = task.spec
+        self._objects.unpin(spec.deps)
+        self._objects.unpin(spec.nested)
+        spec.deps, spec.nested, spec.args = [], [], b""
+
+    def _arrived(self, waiters: Iterable[Task]) -> None:
+        """One dependency of each of these is there."""
+        for task in waiters:
+            task.missing -= 1
+            if not task.missing and task.state is TaskState.WAITING:
+                del task.run.waiting[task.task_id]
+                move_task(task, TaskState.QUEUED)
+                self._turns.add(task.run.line, task.template.shape, (task,))
+
+    # ---------------------------------------------------------------- again
+
+    def died(self, worker: Worker, exited: WorkerExited) -> None:
+        """A worker has ended: what it had not started runs elsewhere, what it was running has failed.
+
+        Tasks run in the order of the queue, so those before the one it started last had finished, unreported. They
+        never run a second time unasked; nor does the running one, except where nbray killed it for another's sake.
+        """
+        tasks = list(worker.queue)
+        worker.queue.clear()
+        began = next((place for place, task in enumerate(tasks) if task.task_id == exited.started), -1)
+        again: list[Task] = []
+        for place, task in enumerate(tasks):
+            if place <= began:
+                self._output.end(task, worker)
+            if task.state is TaskState.CANCELLING:
+                assert task.verdict is not None
+                self.fail(task, task.verdict)
+            elif place > began:
+                again.append(task)
+            elif worker.killed and place == began:
+                task.attempt += 1
+                again.append(task)
+            elif task.retries:
+                again.append(self._next_attempt(task))
+            else:
+                self.fail(task, _died(task, worker, exited))
+        self._requeue(again)
+
+    def give_back(self, tasks: list[Task]) -> None:
+        """These had not started: they go back to the front of their lines, and their charge is refunded."""
+        for task in tasks:
+            task.run.line.charge(-task.charged * task.template.shape.share)
+        self._requeue(tasks)
+
+    def _next_attempt(self, task: Task) -> Task:
+        task.attempt += 1
+        if task.retries > 0:
+            task.retries -= 1
+        return task
+
+    def _requeue(self, tasks: list[Task]) -> None:
+        for task in reversed(tasks):
+            move_task(task, TaskState.QUEUED)
+            task.worker = None
+            self._turns.put_back(task.run.line, task.template.shape, task)
+
+    def _wrong_count(self, task: Task, values: list[Value]) -> Failure:
+        return Failure(
+            "exception",
+            f"{task.template.name} was reported with {len(values)} values instead of {task.template.template.num_returns}: "
+            "this is a bug in nbray, please report it",
+            task=task.template.name,
+        )
+
+
+_ADVICE = {
+    signal.SIGKILL: "Something outside killed it, most often the system because memory ran out: give each task less data, "
+    "or let fewer run at once (num_cpus=2 or memory= in .options).",
+    signal.SIGSEGV: "Compiled code crashed: look for a library that is called with bad data or is not safe in threads or forks.",
+    signal.SIGABRT: "Compiled code gave up; its last lines may say why.",
+    signal.SIGBUS: "A file or memory that it had mapped went away, often because a disk or a memory limit was full.",
+    signal.SIGTERM: "Something outside asked it to end.",
+}
+
+
+def _died(task: Task, worker: Worker, exited: WorkerExited) -> Failure:
+    """The failure of a task that a worker took with it."""
+    advice = _ADVICE.get(signal.Signals(exited.signal)) if exited.signal in set(signal.Signals) else None
+    if exited.signal is None:
+        advice = "The task, or a library that it calls, ended the process (os._exit or the like): raise an exception instead."
+    tail = f"\nIts last lines:\n{exited.log_tail}" if exited.log_tail else ""
+    return Failure(
+        "worker_died",
+        f"{worker.name} ended by {cause(exited)} while it ran {task.template.name}, attempt {task.attempt}. "
+        f"{advice or 'Its last lines may say why.'} To run such a task again by itself: .options(max_retries=2).{tail}",
+        task=task.template.name, worker=worker.name, attempt=task.attempt, log_tail=exited.log_tail,
+    )  # fmt: skip

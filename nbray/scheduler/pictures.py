@@ -1,0 +1,124 @@
+"""Snapshots of the cluster, with the reason in words why a cell run waits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from nbray.resources import CPU, UNIT
+from nbray.scheduler.cell_runs import CellRun, Jobs
+from nbray.scheduler.extents import Extents
+from nbray.scheduler.ownership import Objects
+from nbray.scheduler.pool import Pool, Shape
+from nbray.scheduler.states import WorkerState
+from nbray.scheduler.workers import Fleet, Worker
+from nbray.snapshot import CellRunSnapshot, ClusterSnapshot, StoreSnapshot, WorkerSnapshot
+from nbray.snapshot import WorkerState as StateName
+
+_NAMES: dict[WorkerState, StateName] = {
+    WorkerState.NEW: "starting",
+    WorkerState.STARTING: "starting",
+    WorkerState.IDLE: "idle",
+    WorkerState.BUSY: "busy",
+    WorkerState.BLOCKED: "blocked",
+    WorkerState.STOPPING: "stopping",
+    WorkerState.DEAD: "stopping",
+}
+
+
+class Pictures:
+    """Reads every table and changes none."""
+
+    def __init__(
+        self, epoch: str, limit: int, jobs: Jobs, fleet: Fleet, pool: Pool, objects: Objects, extents: Extents
+    ) -> None:
+        self._epoch = epoch
+        self._limit = limit
+        self._jobs = jobs
+        self._fleet = fleet
+        self._pool = pool
+        self._objects = objects
+        self._extents = extents
+        self._sequence = 0
+
+    def cluster(self, now: float) -> ClusterSnapshot:
+        """All of it."""
+        self._sequence += 1
+        runs = self.cell_runs()
+        return ClusterSnapshot(
+            sequence=self._sequence,
+            epoch=self._epoch,
+            resources=dict(self._pool.total),
+            available={name: max(0, units) for name, units in self._pool.available.items()},
+            store=StoreSnapshot(self._limit, self._extents.used, len(self._objects.entries), self._extents.inline),
+            workers=[self._worker(self._fleet.workers[slot], now) for slot in sorted(self._fleet.workers)],
+            cell_runs=runs,
+            queued=sum(run.waiting for run in runs),
+            finished=sum(run.ended for run in self._jobs.runs()),
+        )
+
+    def cell_runs(self) -> list[CellRunSnapshot]:
+        """Every cell run that ever had a task."""
+        running = dict.fromkeys(self._jobs.runs(), 0)
+        for worker in self._fleet.workers.values():
+            if worker.head is not None and worker.head.run in running:
+                running[worker.head.run] += 1
+        return [self._cell_run(run, count) for run, count in running.items() if run.live or run.ended]
+
+    def _worker(self, worker: Worker, now: float) -> WorkerSnapshot:
+        head, state = worker.head, worker.state
+        assert isinstance(state, WorkerState)
+        if head is None:
+            return WorkerSnapshot(worker.slot, worker.pid, _NAMES[state])
+        return WorkerSnapshot(
+            worker.slot, worker.pid, _NAMES[state], task=head.template.name, cell_run=head.run.cell_run,
+            running_for=max(0.0, now - worker.head_since), queued=len(worker.queue) - 1,
+        )  # fmt: skip
+
+    def _cell_run(self, run: CellRun, running: int) -> CellRunSnapshot:
+        return CellRunSnapshot(
+            run.cell_run, run.label, run.job.name, waiting=run.live - running, running=running, succeeded=run.succeeded,
+            failed=run.failed, cancelled=run.cancelled, run_seconds=run.run_seconds, waits_for=self._reason(run, running),
+            first_failure=run.first_failure,
+        )  # fmt: skip
+
+    # ---------------------------------------------------------------- why
+
+    def _reason(self, run: CellRun, running: int) -> str:
+        """Why the next task of a cell run does not run; empty when some of its tasks run or none wait."""
+        if running or not run.live:
+            return ""
+        task = next(run.line.tasks(), None)
+        if task is None:
+            return "its inputs, which other tasks have not made yet" if run.waiting else ""
+        shape = task.template.shape
+        short = self._pool.missing(shape)
+        if short:
+            return self._held(short[0], shape, run)
+        return "a worker that is starting" if self._fleet.starting() else "a worker"
+
+    def _held(self, resource: str, shape: Shape, run: CellRun) -> str:
+        """ "all CPUs held by cell [4]", or how much is free of what it needs."""
+        holders = [worker for worker in self._fleet.workers.values() if _holds(worker, resource)]
+        names = dict.fromkeys(self._name(worker.head.run, run) for worker in holders if worker.head is not None)
+        available = max(0, self._pool.available.get(resource, 0))
+        what = f"{resource}s" if resource in (CPU, "GPU") else resource
+        if available:
+            needed = shape.amounts[resource] / UNIT
+            part = f"{needed:g} {what}, {available / UNIT:g} free"
+        else:
+            part = f"all {what}"
+        return f"{part}, held by {_join(names)}" if names and available else f"{part} held by {_join(names)}" if names else part
+
+    @staticmethod
+    def _name(holder: CellRun, run: CellRun) -> str:
+        return "its own tasks" if holder is run else holder.name
+
+
+def _holds(worker: Worker, resource: str) -> bool:
+    shape = worker.shape
+    return shape is not None and resource in shape.amounts and not (resource == CPU and worker.gave_cpus)
+
+
+def _join(names: Iterable[str]) -> str:
+    words = list(names)
+    return " and ".join(words) if len(words) < 3 else f"{', '.join(words[:2])} and {len(words) - 2} more"

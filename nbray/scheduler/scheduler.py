@@ -1,0 +1,341 @@
+"""The scheduler: one pure state machine, `handle(event, now) -> actions`, put together from the tables beside this file.
+
+    Submit ──> submission ──> turns (fairness) ──> placement ──> worker ──> outcomes ──> objects (ownership) ──> Ready
+                    registry ──────────────────────────┘            │
+    Cancel ──> cancellation ──> placement, fleet (workers)          └──> cell runs ──> pictures
+
+No socket, clock, file, thread or random source: the same events at the same times give the same actions.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from nbray.config import ClusterConfig
+from nbray.errors import InternalError
+from nbray.ids import BACKGROUND, CellRunId, ProcessId
+from nbray.resources import UNIT
+from nbray.scheduler import messages
+from nbray.scheduler.actions import Action, Admit, Drop
+from nbray.scheduler.cancellation import Cancellation
+from nbray.scheduler.cell_runs import CellRun, Job, Jobs
+from nbray.scheduler.deadlines import Deadlines
+from nbray.scheduler.events import Event, Joined, Left, MemoryHeadroom, Received, Started, Tick, WorkerExited, WorkerForked
+from nbray.scheduler.extents import Allocator, Extents
+from nbray.scheduler.fairness import Turns
+from nbray.scheduler.lifetime import Lifetime
+from nbray.scheduler.outcomes import Outcomes
+from nbray.scheduler.output import OutputDesk
+from nbray.scheduler.ownership import Objects
+from nbray.scheduler.pictures import Pictures
+from nbray.scheduler.placement import Placement
+from nbray.scheduler.pool import Pool
+from nbray.scheduler.processes import Outbox, Process
+from nbray.scheduler.registry import Registry
+from nbray.scheduler.submission import Submission
+from nbray.scheduler.workers import Fleet, Worker
+from nbray.snapshot import ClusterSnapshot
+
+RECENT_EVENTS = 32
+
+
+class Scheduler:
+    """All of a cluster's tables; see `events` for what it must be told and `actions` for what it wants done."""
+
+    def __init__(self, config: ClusterConfig, allocator: Allocator) -> None:
+        self._config = config
+        self._deadlines = Deadlines()
+        self._outbox = Outbox()
+        self._recent: deque[tuple[float, str]] = deque(maxlen=RECENT_EVENTS)
+        self._processes: dict[ProcessId, Process] = {}
+        self._jobs = Jobs()
+        self._turns = Turns()
+        self._pool = Pool(config.resources)
+        outbox, deadlines = self._outbox, self._deadlines
+        self._extents = Extents(allocator, config.store_limit, config.idle_return, outbox, deadlines)
+        self._objects = Objects(self._extents, self._processes, outbox)
+        self._fleet = Fleet(config.num_workers, outbox, deadlines)
+        self._registry = Registry(self._objects, self._pool, self._fleet, outbox)
+        self._output = OutputDesk(config.run_directory, config.output_limit, outbox)
+        self._outcomes = Outcomes(self._objects, self._registry, self._turns, self._output)
+        self._submission = Submission(self._objects, self._registry, self._turns, self._outcomes, outbox)
+        self._placement = Placement(
+            self._turns, self._pool, self._fleet, self._objects, self._registry, self._outcomes, outbox, deadlines,
+            config.prefetch_seconds,
+        )  # fmt: skip
+        self._cancellation = Cancellation(
+            self._objects, self._turns, self._fleet, self._placement, self._outcomes, outbox, deadlines, config.cancel_grace
+        )
+        self._placement.on_timeout = self._cancellation.time_out
+        self._lifetime = Lifetime(config.linger, self._jobs, outbox, deadlines)
+        self._pictures = Pictures(
+            config.epoch, config.store_limit, self._jobs, self._fleet, self._pool, self._objects, self._extents
+        )
+        self._on_event = self._event_table()
+        self._on_message = self._message_table()
+
+    def _event_table(self) -> dict[type, Callable[[Any], None]]:
+        return {
+            Started: self._started, Joined: self._joined, Received: self._received, Left: self._left,
+            WorkerForked: self._worker_forked, WorkerExited: self._worker_exited, Tick: self._tick,
+            MemoryHeadroom: self._memory_headroom,
+        }  # fmt: skip
+
+    def _message_table(self) -> dict[type, Callable[[Process, Any], None]]:
+        return {
+            messages.DescribeCellRun: self._describe_cell_run,
+            messages.RegisterFunction: lambda process, message: self._registry.add_function(process, message),
+            messages.RegisterTemplate: self._register_template,
+            messages.ForgetTemplates: lambda process, message: self._registry.forget(process.process_id, message.template_ids),
+            messages.Submit: lambda process, message: self._submission.submit(process, message.tasks),
+            messages.Put: self._put,
+            messages.Allocate: lambda process, message: self._extents.allocate(process, message.request_id, message.size),
+            messages.GiveBack: lambda process, message: self._extents.give_back(process, message.offset),
+            messages.Finished: self._finished,
+            messages.TakenBack: self._taken_back,
+            messages.Blocked: self._blocked,
+            messages.Unblocked: self._unblocked,
+            messages.Held: lambda process, message: self._objects.hold(process, message.object_ids),
+            messages.Released: lambda process, message: self._objects.release(process, message.object_ids),
+            messages.Subscribe: lambda process, message: self._objects.subscribe(process, message.object_ids),
+            messages.Cancel: self._cancel,
+            messages.Ask: self._ask,
+            messages.Output: self._print,
+            messages.Goodbye: self._goodbye,
+        }
+
+    # ---------------------------------------------------------------- the three public ones
+
+    def handle(self, event: Event, now: float) -> list[Action]:
+        """What must be done about the event; `now` is in seconds of a clock that never goes back."""
+        self._deadlines.now = now
+        kind = type(event.message) if type(event) is Received else type(event)
+        self._recent.append((now, kind.__name__))
+        try:
+            self._on_event[type(event)](event)
+            self._placement.dispatch()
+            if self._cancellation.unanswered:
+                self._cancellation.answer_finished()
+            if self._lifetime.alone:
+                self._lifetime.look()
+        except InternalError as error:
+            recent = ", ".join(f"{name} at {when:.3f}" for when, name in self._recent)
+            error.add_note(f"while handling {event!r:.500}; the last events were: {recent}")
+            raise
+        return self._outbox.take()
+
+    def next_deadline(self) -> float | None:
+        """When a Tick is due; None when nothing waits for time to pass."""
+        return self._deadlines.next()
+
+    def snapshot(self, now: float) -> ClusterSnapshot:
+        """A picture of all tables, for people."""
+        return self._pictures.cluster(now)
+
+    # ---------------------------------------------------------------- processes
+
+    def _started(self, event: Started) -> None:
+        self._lifetime.start()
+        self._fleet.fill()
+
+    def _joined(self, event: Joined) -> None:
+        hello = event.hello
+        if hello.protocol != messages.PROTOCOL or hello.epoch != self._config.epoch:
+            self._drop(event.process, f"this is cluster {self._config.epoch!r}, protocol {messages.PROTOCOL}; it was called as "
+                       f"cluster {hello.epoch!r}, protocol {hello.protocol}")  # fmt: skip
+        elif hello.role == "worker":
+            self._worker_joined(event)
+        else:
+            self._driver_joined(event.process, hello)
+
+    def _worker_joined(self, event: Joined) -> None:
+        worker = self._fleet.join(event.process, event.hello)
+        if worker is None or worker.process is None:
+            self._drop(event.process, f"no worker is expected in slot {event.hello.slot}")
+            return
+        self._processes[event.process] = worker.process
+        self._outbox.actions.append(Admit(event.process))
+
+    def _driver_joined(self, process_id: ProcessId, hello: messages.Hello) -> None:
+        job = self._jobs.job(hello.job)
+        process = self._processes[process_id] = Process(process_id, job, None)
+        job.drivers[process_id] = process
+        self._outbox.actions.append(Admit(process_id))
+        self._lifetime.driver_joined(hello.linger)
+        self._output.catch_up(process, job)
+
+    def _drop(self, process_id: ProcessId, reason: str) -> None:
+        failure = messages.Failure("refused", f"The scheduler refused a connection: {reason}.")
+        self._outbox.actions.append(Drop(process_id, failure))
+
+    def _left(self, event: Left) -> None:
+        process = self._processes.pop(event.process, None)
+        if process is None:
+            return
+        worker = process.worker
+        if worker is None:
+            self._driver_left(process)
+            return
+        worker.left = True
+        if worker.exited is None:
+            self._fleet.kill(worker)
+        self._end_worker_if_complete(worker)
+
+    def _driver_left(self, process: Process) -> None:
+        """Its references pass to the records of its cell runs; what it was writing is given up."""
+        job = process.job
+        assert job is not None
+        del job.drivers[process.process_id]
+        background = self._run(job, BACKGROUND)
+        for object_id in process.held:
+            run = self._objects.entries[object_id].run
+            keeper = run if run is not None and run.job is job else background
+            if object_id in keeper.held:
+                self._objects.unpin((object_id,))
+            keeper.held.add(object_id)
+        process.held = set()
+        self._forget(process)
+        self._lifetime.driver_left()
+
+    def _forget(self, process: Process) -> None:
+        self._objects.release(process, list(process.held))
+        self._extents.forget(process.process_id)
+        self._registry.forget_process(process.process_id)
+
+    def _goodbye(self, process: Process, message: messages.Goodbye) -> None:
+        """A driver leaves for good: the cluster ends with it, unless another driver is there; then only its own work ends."""
+        if not message.stop or process.job is None:
+            return
+        if self._jobs.drivers() == 1:
+            self._lifetime.end("its last driver has shut it down")
+        elif len(process.job.drivers) == 1:
+            tasks = [task for run in process.job.runs.values() for task in self._cancellation.pending(run)]
+            self._cancellation.stop(tasks, force=True)
+            for run in process.job.runs.values():
+                self._release_record(run)
+            self._objects.release(process, list(process.held))
+
+    # ---------------------------------------------------------------- workers
+
+    def _worker_forked(self, event: WorkerForked) -> None:
+        self._fleet.forked(event.slot, event.pid)
+
+    def _worker_exited(self, event: WorkerExited) -> None:
+        worker = self._fleet.workers.get(event.slot)
+        if worker is not None:
+            worker.exited = event
+            self._end_worker_if_complete(worker)
+
+    def _end_worker_if_complete(self, worker: Worker) -> None:
+        """A worker is gone when it was reaped and all that it sent has been handled: results that it sent count."""
+        if worker.exited is None or (worker.process is not None and not worker.left):
+            return
+        self._outcomes.died(worker, worker.exited)
+        self._pool.release(worker)
+        if worker.process is not None:
+            self._forget(worker.process)
+        self._fleet.remove(worker)
+
+    def _finished(self, process: Process, message: messages.Finished) -> None:
+        worker = process.worker
+        if worker is not None:
+            self._outcomes.finished(worker, message.results)
+            self._after_progress(worker)
+
+    def _taken_back(self, process: Process, message: messages.TakenBack) -> None:
+        worker = process.worker
+        if worker is not None:
+            self._placement.taken_back(worker, message.task_ids)
+            self._after_progress(worker)
+
+    def _after_progress(self, worker: Worker) -> None:
+        self._placement.progressed(worker)
+        self._cancellation.look_at(worker)
+
+    def _blocked(self, process: Process, message: messages.Blocked) -> None:
+        if process.worker is not None:
+            self._placement.blocked(process.worker, message.task_id)
+
+    def _unblocked(self, process: Process, message: messages.Unblocked) -> None:
+        if process.worker is not None:
+            self._placement.unblocked(process.worker)
+
+    def _print(self, process: Process, message: messages.Output) -> None:
+        if process.worker is not None:
+            self._output.forward(process.worker, message)
+
+    # ---------------------------------------------------------------- drivers and tasks
+
+    def _describe_cell_run(self, process: Process, message: messages.DescribeCellRun) -> None:
+        self._run(self._job_of(process), message.cell_run).label = message.label
+
+    def _register_template(self, process: Process, message: messages.RegisterTemplate) -> None:
+        run = self._run(self._job_of(process), message.template.cell_run)
+        self._registry.add_template(process, message.template, run)
+
+    def _put(self, process: Process, message: messages.Put) -> None:
+        head = process.worker.head if process.worker is not None else None
+        self._objects.put(process, message.object_id, message.value, head.run if head is not None else None)
+
+    def _cancel(self, process: Process, message: messages.Cancel) -> None:
+        self._cancellation.cancel(process, self._job_of(process), message)
+
+    def _job_of(self, process: Process) -> Job:
+        """A driver's own job; for a worker, the job of the task that it runs."""
+        if process.job is not None:
+            return process.job
+        assert process.worker is not None
+        head = process.worker.head
+        return head.run.job if head is not None else self._jobs.job("")
+
+    def _run(self, job: Job, cell_run: CellRunId) -> CellRun:
+        run, too_old = self._jobs.run(job, cell_run)
+        for record in too_old:
+            self._release_record(record)
+        return run
+
+    def _release_record(self, run: CellRun) -> None:
+        held, run.held = run.held, set()
+        self._objects.unpin(held)
+
+    # ---------------------------------------------------------------- the rest
+
+    def _tick(self, event: Tick) -> None:
+        self._deadlines.run_due()
+
+    def _memory_headroom(self, event: MemoryHeadroom) -> None:
+        self._extents.set_headroom(event.bytes)
+
+    def _received(self, event: Received) -> None:
+        process = self._processes.get(event.process)
+        if process is not None:
+            self._on_message[type(event.message)](process, event.message)
+
+    def _ask(self, process: Process, message: messages.Ask) -> None:
+        answer: object
+        if message.question == "snapshot":
+            answer = self.snapshot(self._deadlines.now)
+        elif message.question == "cell_runs":
+            answer = self._pictures.cell_runs()
+        elif message.question == "scale":
+            answer = self._scale(message.argument)
+        else:
+            answer = {"error": f"nobody here can answer {message.question!r}: ask for snapshot, cell_runs or scale"}
+        self._outbox.send(process.process_id, messages.Answer(message.request_id, msgspec.msgpack.encode(answer)))
+
+    def _scale(self, workers: int) -> dict[str, object]:
+        """So many workers, with one CPU each, from now on; busy ones beyond it end when they have been idle."""
+        if workers < 1:
+            return {"error": f"a cluster of {workers} workers cannot run anything: ask for 1 or more"}
+        largest = max((line_cpus for line_cpus in self._turns.cpus()), default=0)
+        if largest > workers * UNIT:
+            return {"error": f"a queued task needs {largest / UNIT:g} CPUs: cancel it first, or keep as many workers"}
+        self._pool.resize_cpus(workers)
+        self._fleet.target = workers
+        self._fleet.fill()
+        self._fleet.retire(idle_for=0.0)
+        return {"workers": workers}
