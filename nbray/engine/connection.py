@@ -74,6 +74,11 @@ class Connection:
         self._unsent = bytearray()
         self._last_flush = 0.0
         self._flush_due: float | None = None
+        """When the I/O thread flushes at the latest; None while nothing waits."""
+        self._flush_timer = False
+        self._settle_timer = False
+        self._quiet = True
+        """Somebody has waited since the last submission: the next one is awaited too, and leaves at once."""
         self._replies: dict[int, Reply | None] = {}
         self._reply_waiters: dict[int, Waiter] = {}
         self._requests = itertools.count(1)
@@ -144,7 +149,8 @@ class Connection:
             self._tasks.append(task)
             self.references.create(returns)
             self._values.expect(returns)
-            if now - self._last_flush >= BATCH_SECONDS:
+            if self._quiet or now - self._last_flush >= BATCH_SECONDS:
+                self._quiet = False
                 self._flush(now)
             elif self._flush_due is None:
                 self._flush_at(now + BATCH_SECONDS)
@@ -171,12 +177,13 @@ class Connection:
 
     def release(self, object_id: ObjectId) -> None:
         """One reference less; for finalizers: takes no lock, and the scheduler hears of it in time."""
-        first = not self.references.unsettled
         self.references.release(object_id)
-        if first and not self._lost:
+        if not self._settle_timer:
+            self._settle_timer = True
             self.io.call_at(time.monotonic() + RELEASE_SECONDS, self._settle)
 
     def _settle(self) -> None:
+        self._settle_timer = False
         if self.references.unsettled:
             self.flush()
 
@@ -187,13 +194,18 @@ class Connection:
 
     def _flush_at(self, when: float) -> None:
         self._flush_due = when
-        self.io.call_at(when, self._flush_if_due)
+        if not self._flush_timer:
+            self._flush_timer = True
+            self.io.call_at(when, self._flush_if_due)
 
     def _flush_if_due(self) -> None:
         with self._lock:
+            self._flush_timer = False
             now = time.monotonic()
             if self._flush_due is not None and self._flush_due <= now + 0.0001:
                 self._flush(now)
+            elif self._flush_due is not None:
+                self._flush_at(self._flush_due)
 
     def _flush(self, now: float) -> None:
         """Encode and send; under the lock.
@@ -331,6 +343,7 @@ class Connection:
             waiter = self._values.wait_for(missing, still_needed, wake_on_failure=wake_on_failure)
             self._subscribe(missing)
             self._flush(time.monotonic())
+            self._quiet = True
         try:
             with self.on_wait():
                 return self._sleep(waiter, timeout)

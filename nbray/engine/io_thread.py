@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import heapq
 import itertools
+import math
 import os
 import selectors
 import sys
@@ -27,10 +28,14 @@ class IoThread:
         self._selector.register(self._wake_read, selectors.EVENT_READ)
         self._soon: deque[Callback] = deque()
         self._timers: list[tuple[float, int, Callback]] = []
+        self._timer_lock = threading.RLock()
+        """Reentrant, like the other: a finalizer that runs inside may come back here."""
+        self._sleeps_until = 0.0
+        """When the thread wakes by itself; 0 while it is awake and will look at the timers before it sleeps."""
         self._order = itertools.count()
         self._stopping = False
         self._closed = False
-        self._wake_lock = threading.Lock()
+        self._wake_lock = threading.RLock()
         """Without it a wake could write into a descriptor that was closed and given to somebody else."""
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -48,8 +53,12 @@ class IoThread:
         self._wake()
 
     def call_at(self, when: float, callback: Callback) -> None:
-        """Call back on the I/O thread at `when` (time.monotonic); any thread."""
-        self.call_soon(lambda: heapq.heappush(self._timers, (when, next(self._order), callback)))
+        """Call back on the I/O thread at `when` (time.monotonic); any thread. Wakes it only if it would sleep past that."""
+        with self._timer_lock:
+            heapq.heappush(self._timers, (when, next(self._order), callback))
+            oversleeps = when < self._sleeps_until
+        if oversleeps:
+            self._wake()
 
     def watch(self, descriptor: int, callback: Callback, *, write: Callback | None = None) -> None:
         """Call back whenever the descriptor is readable (and writable, with `write`); on the I/O thread or before `start`."""
@@ -87,8 +96,7 @@ class IoThread:
             self._close()
 
     def _step(self) -> None:
-        timeout = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
-        for key, events in self._selector.select(timeout):
+        for key, events in self._selector.select(self._timeout()):
             if key.data is None:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._wake_read, 4096)
@@ -98,10 +106,26 @@ class IoThread:
                 _call(on_writable)
             if events & selectors.EVENT_READ:
                 _call(on_readable)
+        self._sleeps_until = 0.0
         while self._soon:
             _call(self._soon.popleft())
-        while self._timers and self._timers[0][0] <= time.monotonic():
-            _call(heapq.heappop(self._timers)[2])
+        if self._timers:
+            for callback in self._due(time.monotonic()):
+                _call(callback)
+
+    def _timeout(self) -> float | None:
+        with self._timer_lock:
+            if self._soon:
+                return 0.0
+            self._sleeps_until = self._timers[0][0] if self._timers else math.inf
+            return max(0.0, self._sleeps_until - time.monotonic()) if self._timers else None
+
+    def _due(self, now: float) -> list[Callback]:
+        due = []
+        with self._timer_lock:
+            while self._timers and self._timers[0][0] <= now:
+                due.append(heapq.heappop(self._timers)[2])
+        return due
 
     def _close(self) -> None:
         with self._wake_lock:
