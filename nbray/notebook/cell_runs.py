@@ -107,6 +107,11 @@ class CellRuns:
         with self._lock:
             return next((run for run in reversed(self._runs.values()) if str(run.number) == wanted), None)
 
+    def is_own_task(self, cell_run: CellRunId, task_id: TaskId) -> bool:
+        """Is this the task that runs the code of a `%%remote` cell itself?"""
+        run = self._runs.get(cell_run)
+        return run is not None and task_id in run.own_tasks
+
 
 RUNS = CellRuns()
 """The runs of this process's cells."""
@@ -120,9 +125,3 @@ def current() -> CellRun | None:
 def by_label(label: str) -> CellRun | None:
     """The latest run with this execution count: "4" or "[4]"."""
     return RUNS.by_label(label)
-
-
-def is_own_task(cell_run: CellRunId, task_id: TaskId) -> bool:
-    """Is this the task that runs the code of a `%%remote` cell itself?"""
-    run = RUNS.get(cell_run)
-    return run is not None and task_id in run.own_tasks

@@ -19,7 +19,7 @@ from typing import Any
 from nbray.backends.backend import Backend, OutputEvent
 from nbray.errors import ClusterDied
 from nbray.ids import BACKGROUND, CellRunId
-from nbray.notebook import cell_runs, stop
+from nbray.notebook import stop
 from nbray.notebook.card import CardModel, Cleared, Drawing, Ended, Event, Lost, Stopping
 from nbray.notebook.card_html import card_html, card_text
 from nbray.notebook.cell_output import NEVER, Shown
@@ -42,7 +42,7 @@ class Publisher:
         self._display = display
         self._runs = runs
         self._inbox: SimpleQueue[OutputEvent | ClusterSnapshot | Call | None] = SimpleQueue()
-        self._buffer = OutputBuffer(cell_runs.is_own_task)
+        self._buffer = OutputBuffer(runs.is_own_task)
         self._cards: OrderedDict[CellRunId, CardModel] = OrderedDict()
         self._backend: Backend | None = None
         self._heard_at = 0.0

@@ -70,10 +70,16 @@ def test_old_runs_are_dropped() -> None:
 
 
 def test_the_own_task_of_a_cell_is_known_by_its_run() -> None:
-    mine = cell_runs.RUNS.begin(run("own-task-test", thread=-1))
+    runs = CellRuns()
+    mine = runs.begin(run("a"))
     mine.own_tasks.add(TaskId(7))
+    assert runs.is_own_task(mine.id, TaskId(7))
+    assert not runs.is_own_task(mine.id, TaskId(8))
+    assert not runs.is_own_task(CellRunId("unknown"), TaskId(7))
+
+
+def test_this_process_has_one_record_of_its_cells() -> None:
+    mine = cell_runs.RUNS.begin(run("this-process", 12345, thread=-1))
     assert cell_runs.current() is mine
-    assert cell_runs.is_own_task(mine.id, TaskId(7))
-    assert not cell_runs.is_own_task(mine.id, TaskId(8))
-    assert not cell_runs.is_own_task(CellRunId("unknown"), TaskId(7))
+    assert cell_runs.by_label("[12345]") is mine
     cell_runs.RUNS.end(mine.id)
