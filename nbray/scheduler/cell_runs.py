@@ -18,8 +18,8 @@ class CellRun:
     """One run of one cell."""
 
     __slots__ = (
-        "backlog", "backlog_size", "cancelled", "cell_run", "failed", "first_failure", "held", "job", "label", "line", "live",
-        "nests", "run_seconds", "succeeded", "templates", "waiting",
+        "backlog", "backlog_size", "began", "cancelled", "cell_run", "failed", "first_failure", "held", "job", "label",
+        "last_end", "line", "live", "nests", "run_seconds", "succeeded", "templates", "waiting",
     )  # fmt: skip
 
     def __init__(self, job: Job, cell_run: CellRunId) -> None:
@@ -38,6 +38,9 @@ class CellRun:
         self.succeeded = 0
         self.failed = 0
         self.cancelled = 0
+        self.began: float | None = None
+        """When its first task was submitted."""
+        self.last_end = 0.0
         self.run_seconds = 0.0
         self.first_failure = ""
         self.held: set[ObjectId] = set()
@@ -59,9 +62,29 @@ class CellRun:
         """How many of its tasks have ended."""
         return self.succeeded + self.failed + self.cancelled
 
-    def count_end(self, task: Task, failure: Failure) -> None:
+    def count_new(self, tasks: int, now: float) -> None:
+        """So many tasks were accepted."""
+        self.live += tasks
+        if self.began is None:
+            self.began = now
+
+    def count_results(self, tasks: int, seconds: float, now: float) -> None:
+        """So many tasks have ended with a result; `seconds` is the run time of all that were reported."""
+        self.live -= tasks
+        self.succeeded += tasks
+        self.run_seconds += seconds
+        self.last_end = now
+
+    def elapsed(self, now: float) -> float:
+        """Seconds from the first submission to the end of the last task."""
+        if self.began is None:
+            return 0.0
+        return max(0.0, (now if self.live else self.last_end) - self.began)
+
+    def count_failure(self, task: Task, failure: Failure, now: float) -> None:
         """One task has ended without a result."""
         self.live -= 1
+        self.last_end = now
         if failure.kind == "cancelled":
             self.cancelled += 1
             return

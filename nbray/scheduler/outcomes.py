@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterable
 
 from nbray.scheduler.cell_runs import CellRun
+from nbray.scheduler.deadlines import Deadlines
 from nbray.scheduler.events import WorkerExited
 from nbray.scheduler.fairness import Turns
 from nbray.scheduler.messages import Failure, TaskResult, Value
@@ -35,11 +36,14 @@ class Tally:
 class Outcomes:
     """Ends tasks; every accepted task ends exactly once, in `finished` or in `fail`."""
 
-    def __init__(self, objects: Objects, registry: Registry, turns: Turns, output: OutputDesk) -> None:
+    def __init__(
+        self, objects: Objects, registry: Registry, turns: Turns, output: OutputDesk, deadlines: Deadlines
+    ) -> None:
         self._objects = objects
         self._registry = registry
         self._turns = turns
         self._output = output
+        self._deadlines = deadlines
 
     # ---------------------------------------------------------------- reports of workers
 
@@ -105,9 +109,7 @@ class Outcomes:
     def _book(self, tally: Tally) -> None:
         """Count the results of one template in one cell run."""
         template, run, seconds = tally.template, tally.run, tally.micros * 1e-6
-        run.live -= tally.succeeded
-        run.succeeded += tally.succeeded
-        run.run_seconds += seconds
+        run.count_results(tally.succeeded, seconds, self._deadlines.now)
         run.line.charge((seconds - tally.charged) * template.shape.share)
         template.function.learn(seconds / tally.count)
         self._retire(template, tally.succeeded)
@@ -137,7 +139,7 @@ class Outcomes:
                 continue  # it waited for two objects that failed
             task.run.waiting.pop(task.task_id, None)
             move_task(task, outcome)
-            task.run.count_end(task, failure)
+            task.run.count_failure(task, failure, self._deadlines.now)
             for object_id in task.returns:
                 waiters = self._objects.settle(self._objects.entries[object_id], failure)
                 pending += [waiter for waiter in waiters or () if waiter.state is TaskState.WAITING]

@@ -43,7 +43,7 @@ class Pictures:
     def cluster(self, now: float) -> ClusterSnapshot:
         """All of it."""
         self._sequence += 1
-        runs = self.cell_runs()
+        runs = self.cell_runs(now)
         return ClusterSnapshot(
             sequence=self._sequence,
             epoch=self._epoch,
@@ -56,13 +56,13 @@ class Pictures:
             finished=sum(run.ended for run in self._jobs.runs()),
         )
 
-    def cell_runs(self) -> list[CellRunSnapshot]:
+    def cell_runs(self, now: float) -> list[CellRunSnapshot]:
         """Every cell run that ever had a task."""
         running = dict.fromkeys(self._jobs.runs(), 0)
         for worker in self._fleet.workers.values():
             if worker.head is not None and worker.head.run in running:
                 running[worker.head.run] += 1
-        return [self._cell_run(run, count) for run, count in running.items() if run.live or run.ended]
+        return [self._cell_run(run, count, now) for run, count in running.items() if run.live or run.ended]
 
     def _worker(self, worker: Worker, now: float) -> WorkerSnapshot:
         head, state = worker.head, worker.state
@@ -74,11 +74,11 @@ class Pictures:
             running_for=max(0.0, now - worker.head_since), queued=len(worker.queue) - 1,
         )  # fmt: skip
 
-    def _cell_run(self, run: CellRun, running: int) -> CellRunSnapshot:
+    def _cell_run(self, run: CellRun, running: int, now: float) -> CellRunSnapshot:
         return CellRunSnapshot(
             run.cell_run, run.label, run.job.name, waiting=run.live - running, running=running, succeeded=run.succeeded,
-            failed=run.failed, cancelled=run.cancelled, run_seconds=run.run_seconds, waits_for=self._reason(run, running),
-            first_failure=run.first_failure,
+            failed=run.failed, cancelled=run.cancelled, run_seconds=run.run_seconds, elapsed=run.elapsed(now),
+            waits_for=self._reason(run, running), first_failure=run.first_failure,
         )  # fmt: skip
 
     # ---------------------------------------------------------------- why

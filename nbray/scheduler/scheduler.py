@@ -61,8 +61,8 @@ class Scheduler:
         self._fleet = Fleet(config.num_workers, outbox, deadlines)
         self._registry = Registry(self._objects, self._pool, self._fleet, outbox)
         self._output = OutputDesk(config.run_directory, config.output_limit, outbox)
-        self._outcomes = Outcomes(self._objects, self._registry, self._turns, self._output)
-        self._submission = Submission(self._objects, self._registry, self._turns, self._outcomes, outbox)
+        self._outcomes = Outcomes(self._objects, self._registry, self._turns, self._output, deadlines)
+        self._submission = Submission(self._objects, self._registry, self._turns, self._outcomes, outbox, deadlines)
         self._placement = Placement(
             self._turns, self._pool, self._fleet, self._objects, self._registry, self._outcomes, outbox, deadlines,
             config.prefetch_seconds,
@@ -320,7 +320,7 @@ class Scheduler:
         if message.question == "snapshot":
             answer = self.snapshot(self._deadlines.now)
         elif message.question == "cell_runs":
-            answer = self._pictures.cell_runs()
+            answer = self._pictures.cell_runs(self._deadlines.now)
         elif message.question == "scale":
             answer = self._scale(message.argument)
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nbray.ids import ObjectId
 from nbray.scheduler.cell_runs import CellRun
+from nbray.scheduler.deadlines import Deadlines
 from nbray.scheduler.fairness import Turns
 from nbray.scheduler.messages import Failure, TaskSpec
 from nbray.scheduler.outcomes import Outcomes
@@ -17,12 +18,15 @@ from nbray.scheduler.tasks import CallTemplate, Task
 class Submission:
     """Takes in what processes submit."""
 
-    def __init__(self, objects: Objects, registry: Registry, turns: Turns, outcomes: Outcomes, outbox: Outbox) -> None:
+    def __init__(
+        self, objects: Objects, registry: Registry, turns: Turns, outcomes: Outcomes, outbox: Outbox, deadlines: Deadlines
+    ) -> None:
         self._objects = objects
         self._registry = registry
         self._turns = turns
         self._outcomes = outcomes
         self._outbox = outbox
+        self._deadlines = deadlines
 
     def submit(self, process: Process, specs: list[TaskSpec]) -> None:
         """Accept tasks; the process holds one reference to each of their returns.
@@ -61,7 +65,7 @@ class Submission:
             assert template is not None
             assert run is not None
             template.live += len(batch)
-            run.live += len(batch)
+            run.count_new(len(batch), self._deadlines.now)
             self._turns.add(run.line, template.shape, batch)
 
     def _accept(self, process: Process, task: Task, parent: Task | None) -> bool:
@@ -122,10 +126,9 @@ class Submission:
             process.held.discard(task.task_id)
             task.entry.keepers -= 1
 
-    @staticmethod
-    def _count(task: Task) -> None:
+    def _count(self, task: Task) -> None:
         task.template.live += 1
-        task.run.live += 1
+        task.run.count_new(1, self._deadlines.now)
 
     def _refuse(self, process: Process, spec: TaskSpec) -> None:
         """A task of a template that is not known: a bug of the sender, which must not leave its user waiting."""
