@@ -57,10 +57,10 @@ def roundtrip(system: System) -> Measured:
 
 
 def throughput(system: System) -> Measured:
-    count = 10_000
+    count = system.one_by_one
     with running(system):
         times = [seconds(lambda: system.gather([system.submit(no_op) for _ in range(count)])) for _ in range(3)]
-    return Measured([count / taken for taken in times])
+    return Measured([count / taken for taken in times], f"{count} tasks" if count < 10_000 else "")
 
 
 def map_(system: System) -> Measured:

@@ -102,6 +102,7 @@ class Ipyparallel(System):
     """ipyparallel with a load-balanced view; a stored value is pushed to every engine."""
 
     module = "ipyparallel"
+    one_by_one = 1_000
 
     def start(self) -> None:
         import ipyparallel

@@ -23,8 +23,10 @@ class System(ABC):
 
     module: str
     """What must be importable."""
+    one_by_one = 10_000
+    """How many tasks `throughput` submits: fewer where that many would take minutes."""
     map_items = 100_000
-    """How many items `map` is measured with: fewer where that many would take minutes."""
+    """How many items `map` is measured with, likewise."""
 
     @abstractmethod
     def start(self) -> None:
