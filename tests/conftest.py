@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from _pytest.doctest import DoctestItem
 
 from tests.leak_guard import MARK, LeakGuard
 
@@ -31,6 +34,22 @@ def pytest_configure(config: pytest.Config) -> None:
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     }
     config.pluginmanager.register(guard, "leak-guard")
+    config.pluginmanager.register(Doctests())
+
+
+class Doctests:
+    """An example in a docstring may use a cluster, as its reader would: the first use starts one, its end stops it."""
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        for item in items:
+            if isinstance(item, DoctestItem):
+                item.add_marker("local")
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, None, None]:
+        if isinstance(item, DoctestItem) and "nbray.session" in sys.modules:
+            sys.modules["nbray.session"].shutdown()
+        return (yield)
 
 
 def pytest_unconfigure() -> None:
