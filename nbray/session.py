@@ -36,9 +36,7 @@ _HINTS = {
 class Session:
     """The state of this process; `_lock` guards starting and ending, all else is read without it."""
 
-    __slots__ = (
-        "_lock", "address", "backend", "cell_run", "defaults", "forked", "given", "in_worker", "label", "started", "used",
-    )  # fmt: skip
+    __slots__ = ("_lock", "address", "backend", "cell_run", "defaults", "forked", "given", "in_worker", "label", "started")
 
     def __init__(self) -> None:
         self.backend: Backend | None = None
@@ -51,8 +49,6 @@ class Session:
         self.forked = False
         self.cell_run = BACKGROUND
         self.label = ""
-        self.used = False
-        """Whether anything asked for the cell run, to submit under it, since it was set."""
         self.started: Callable[[Backend], None] = lambda backend: None
         """Hears of each backend that starts: the notebook listens to its output."""
         self._lock = threading.RLock()
@@ -176,23 +172,15 @@ def set_defaults(**settings: Any) -> None:
 def current_cell_run() -> CellRunId:
     """The cell run that submissions of this thread belong to: a task's are its own, a driver's the running cell's."""
     context = task_context.current()
-    if context is not None:
-        return context.cell_run
-    current.used = True
-    return current.cell_run
+    return current.cell_run if context is None else context.cell_run
 
 
 def set_cell_run(cell_run: CellRunId, label: str = "") -> None:
     """From now on this driver's tasks belong to `cell_run`; `label` is how cards and messages call it."""
-    current.cell_run, current.label, current.used = cell_run, label, False
+    current.cell_run, current.label = cell_run, label
     backend = current.backend
     if backend is not None and label and not backend.lost:
         backend.describe_cell_run(cell_run, label)
-
-
-def cell_run_used() -> bool:
-    """Whether anything was submitted under the cell run since `set_cell_run`; never False when something was."""
-    return current.used
 
 
 def on_start(handler: Callable[[Backend], None] | None) -> None:

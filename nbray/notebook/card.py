@@ -2,7 +2,8 @@
 
 Pure: snapshots and times go in, pictures of the card come out (`card_html` draws them). When a card is shown:
 
-- A cell whose remote work takes longer than `SHOW_AFTER` gets a live card, redrawn at most four times a second.
+- A cell gets a live card once a snapshot says that its remote work has taken `SHOW_AFTER` and goes on; it is redrawn at
+  most four times a second.
 - Work that was over sooner gets a card only at its end, and only when there is something to say: more than `HANDFUL`
   tasks, a failure that the cell did not raise itself, or a Stop. A call of 5 ms shows nothing but its result.
 - Once the cell has ended and none of its tasks is left the card becomes final. Tasks that are left (`--bg`, references that
@@ -133,6 +134,11 @@ class CardModel:
         return self._ended is not None and (self._counts is None or _open(self._counts) == 0 or bool(self._lost))
 
     @property
+    def known(self) -> bool:
+        """The cell run has had tasks."""
+        return self._counts is not None
+
+    @property
     def open(self) -> bool:
         """Tasks of the cell run are known that have not ended."""
         return self._counts is not None and _open(self._counts) > 0 and not self._lost
@@ -156,8 +162,8 @@ class CardModel:
                 return self._draw(now)
             return self._draw(now) if self.stage is Stage.FINAL and self._news else None
         if self.stage is Stage.HIDDEN:
-            if now < self.next_deadline():
-                return None
+            if _open(self._counts) == 0 or self._counts.elapsed < SHOW_AFTER:
+                return None  # what was running may have ended since: the next snapshot tells
             self._move(Stage.LIVE)
             return self._draw(now)
         if self.stage is Stage.FINAL:
@@ -166,10 +172,8 @@ class CardModel:
 
     def next_deadline(self) -> float:
         """When `due` may have something, if nothing is heard before."""
-        if self._counts is None or self.complete or (self.stage is Stage.HIDDEN and _open(self._counts) == 0):
+        if self._counts is None or self.complete or self.stage is Stage.HIDDEN:
             return NEVER
-        if self.stage is Stage.HIDDEN:
-            return self._heard_at + SHOW_AFTER - self._counts.elapsed
         busy = _open(self._counts) > 0
         return self._drawn_at + (REDRAW if self._news else TICK if busy else NEVER)
 

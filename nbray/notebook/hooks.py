@@ -92,8 +92,8 @@ class CellHooks:
             run = RUNS.of_thread(threading.get_ident())
             if run is None or RUNS.end(run.id) is None:
                 return
-            used, outer = session.cell_run_used(), RUNS.current
+            outer = RUNS.current
             session.set_cell_run(outer.id if outer else BACKGROUND)
-            if used:
+            if self.publisher.attached:
                 raised, interrupted = result is None or not result.success, stop.was_interrupted(result)
                 self.publisher.end_cell(run, raised=raised, interrupted=interrupted, timeout=END_SECONDS)

@@ -55,8 +55,13 @@ class Publisher:
         backend.on_output(self._inbox.put)
         backend.on_snapshot(self._inbox.put)
 
+    @property
+    def attached(self) -> bool:
+        """Has there been a cluster, so that a cell may have used it?"""
+        return self._backend is not None
+
     def end_cell(self, run: CellRun, *, raised: bool, interrupted: bool, timeout: float) -> None:
-        """The code of a cell that used the cluster has ended: show what is left of it; after a Stop cancel its tasks.
+        """The code of a cell has ended: show what is left of its remote work; after a Stop cancel its tasks.
 
         Waits until that is done, at most `timeout` seconds.
         """
@@ -165,6 +170,8 @@ class Publisher:
         self._ask()
         self._tell_card(card, Ended(raised))
         self._show_output(self._buffer.flush(run.id, time.monotonic()))
+        if not card.known:
+            del self._cards[run.id]
 
     def _stop(self, run: CellRun, card: CardModel, backend: Backend) -> None:
         try:
