@@ -21,6 +21,8 @@ import tempfile
 import threading
 from typing import Self
 
+from nbray.errors import StoreFull
+
 HAS_MEMFD = hasattr(os, "memfd_create")
 PRIVATE_FOLLOWS_FILE = sys.platform == "linux"
 MAP_NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)
@@ -80,9 +82,12 @@ class Arena:
             bytes(self.write_view(start, min(TOUCH_AT_ONCE, offset + size - start))[::FAULT_AROUND])
 
     def pwrite(self, data: memoryview, offset: int) -> None:
-        """Write without touching the map: twice as fast into fresh pages, and lets other threads run."""
+        """Write without touching the map: twice as fast into fresh pages, and lets other threads run. Raises StoreFull."""
         while data:
-            written = os.pwrite(self.fd, data, offset)  # at most 2 GiB a call
+            try:
+                written = os.pwrite(self.fd, data, offset)  # at most 2 GiB a call
+            except OSError as error:
+                raise self._full(error, "write to", "free memory or disk space") from error
             data, offset = data[written:], offset + written
 
     def give_back(self, offset: int, size: int) -> None:
@@ -110,8 +115,20 @@ class Arena:
         if self._shared is None:
             with self._lock:
                 if self._shared is None:
-                    self._shared = mmap.mmap(self.fd, self.size)
+                    self._shared = self._map()
         return self._shared
+
+    def _map(self) -> mmap.mmap:
+        try:
+            return mmap.mmap(self.fd, self.size)
+        except OSError as error:
+            advice = "raise this process's address space limit (ulimit -v) or start the cluster with a smaller store"
+            raise self._full(error, "map", advice) from error
+
+    def _full(self, error: OSError, action: str, advice: str) -> Exception:
+        if error.errno not in (errno.ENOMEM, errno.ENOSPC):
+            return error
+        return StoreFull(f"cannot {action} the store's {self.size:,} bytes of shared memory: {error.strerror}. Next: {advice}")
 
     def _for_reading(self) -> mmap.mmap:
         if self._private is None:

@@ -7,13 +7,16 @@ import errno
 import gc
 import mmap
 import os
+import resource
 import struct
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from nbray.errors import StoreFull
 from nbray.store import arena as arena_module
 from nbray.store.allocator import PAGE
 from nbray.store.arena import TOUCH_AT_ONCE, Arena
@@ -129,6 +132,51 @@ def test_partial_writes_are_continued(arena: Arena, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(os, "pwrite", lambda fd, data, offset: pwrite(fd, data[:3], offset))
     arena.pwrite(memoryview(b"hello world"), PAGE)
     assert bytes(arena.read_view(PAGE, 11)) == b"hello world"
+
+
+@linux_only
+def test_touched_pages_are_mapped_many_at_a_time(arena: Arena) -> None:
+    pages = 4096
+    arena.pwrite(memoryview(bytes(pages * PAGE)), 0)
+    source, target = b"x" * pages * PAGE, arena.write_view(0, pages * PAGE)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    arena.touch(0, pages * PAGE)
+    target[:] = source
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before < pages / 4
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.ENOMEM])
+def test_full_disk_or_memory(arena: Arena, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def pwrite(fd: int, data: memoryview, offset: int) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "pwrite", pwrite)
+    with pytest.raises(StoreFull, match=f"cannot write to .* {os.strerror(number)}.* Next: free memory or disk space"):
+        arena.pwrite(memoryview(b"hello"), 0)
+
+
+def test_other_errors_of_write_stay_what_they_are(arena: Arena) -> None:
+    closed = Arena.from_fd(os.open(os.devnull, os.O_RDONLY), SIZE)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        closed.pwrite(memoryview(b"hello"), 0)
+    closed.close()
+
+
+LIMITED = """
+import resource
+from nbray.store.arena import Arena
+arena = Arena.create(8 << 30)
+resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+arena.read_view(0, 10)
+"""
+
+
+@linux_only
+@pytest.mark.local
+def test_limited_address_space_says_what_to_do() -> None:
+    done = subprocess.run([sys.executable, "-c", LIMITED], capture_output=True, text=True, check=False)
+    assert "StoreFull: cannot map the store's 8,589,934,592 bytes" in done.stderr
+    assert "ulimit -v" in done.stderr
 
 
 @pytest.mark.local
