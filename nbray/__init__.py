@@ -1,3 +1,109 @@
-"""nbray makes a Jupyter notebook the front end of a cluster."""
+"""nbray makes a Jupyter notebook the front end of a cluster.
+
+    >>> import nbray
+    >>> @nbray.remote
+    ... def square(x):
+    ...     return x * x
+    >>> nbray.get([square.remote(x) for x in range(4)])  # doctest: +SKIP
+    [0, 1, 4, 9]
+
+The package, from the top down; each layer imports only what stands below it:
+
+    cli, worker_main                  the command `nbray`; a worker's entry point
+    notebook/                         `%load_ext nbray`: magics, `%%remote`, cards, output, Stop
+    parallel_map                      nbray.map
+    remote_functions, introspection   @nbray.remote, calls by name; resources and nodes
+    objects                           ObjectRef, get, put, wait, cancel, as_completed
+    session                           init, shutdown, which backend, which cell run
+    backends/                         the abstract Backend; local
+    engine/                           processes, sockets, workers
+    scheduler/, store/                who runs what; where the bytes are
+    functions, serialization          code and values as bytes
+    errors, ids, resources, config, snapshot
+
+Importing nbray imports none of this: a name is looked up when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nbray.backends.backend import CancelReport
+    from nbray.errors import (
+        ClusterDied,
+        ClusterError,
+        GetTimeoutError,
+        InfeasibleRequest,
+        InternalError,
+        NbrayError,
+        NotShippable,
+        NotSupportedHere,
+        ObjectLost,
+        RemoteError,
+        ResultNotShippable,
+        StartFailed,
+        StoreFull,
+        TaskCancelledError,
+        TaskError,
+        TaskTimeout,
+        UsageError,
+        WorkerDied,
+        WrongCluster,
+        WrongType,
+    )  # fmt: skip
+    from nbray.introspection import available_resources, cluster_resources, nodes
+    from nbray.objects import ObjectRef, as_completed, cancel, get, put, wait
+    from nbray.parallel_map import MapResult
+    from nbray.parallel_map import parallel_map as map
+    from nbray.remote_functions import RemoteFunction, apply_async, register_remote_function, remote
+    from nbray.session import init, is_initialized, shutdown
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "init", "shutdown", "is_initialized",
+    "remote", "RemoteFunction", "register_remote_function", "apply_async", "map", "MapResult",
+    "ObjectRef", "get", "put", "wait", "cancel", "CancelReport", "as_completed",
+    "cluster_resources", "available_resources", "nodes",
+    "NbrayError", "UsageError", "WrongType", "NotShippable", "InfeasibleRequest", "WrongCluster", "NotSupportedHere",
+    "TaskError", "RemoteError", "TaskCancelledError", "TaskTimeout", "ResultNotShippable", "WorkerDied",
+    "ClusterError", "ClusterDied", "StoreFull", "ObjectLost", "StartFailed", "GetTimeoutError", "InternalError",
+]  # fmt: skip
+
+_HOMES = {
+    "backends.backend": ("CancelReport",),
+    "introspection": ("available_resources", "cluster_resources", "nodes"),
+    "objects": ("ObjectRef", "as_completed", "cancel", "get", "put", "wait"),
+    "parallel_map": ("MapResult", "map"),
+    "remote_functions": ("RemoteFunction", "apply_async", "register_remote_function", "remote"),
+    "session": ("init", "is_initialized", "shutdown"),
+}
+_MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the name's module at first use; every error's home is `nbray.errors`."""
+    if name in ("errors", "exceptions"):  # Ray's name for the same thing
+        return import_module("nbray.errors")
+    if name not in __all__:
+        raise AttributeError(f"module 'nbray' has no attribute {name!r}")
+    module = import_module(f"nbray.{_MODULE_OF.get(name, 'errors')}")
+    value = getattr(module, "parallel_map" if name == "map" else name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """What `%load_ext nbray` calls."""
+    import_module("nbray.notebook.extension").load_ipython_extension(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """What `%unload_ext nbray` calls."""
+    import_module("nbray.notebook.extension").unload_ipython_extension(shell)

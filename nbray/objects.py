@@ -1,0 +1,373 @@
+"""ObjectRef, which stands for a value that may not be there yet, and its verbs: get, put, wait, cancel, as_completed."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import copy as copying
+import html
+import reprlib
+import threading
+import time
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from typing import Any, NoReturn
+
+from nbray import session
+from nbray.backends.backend import Backend, CancelReport
+from nbray.cluster_info import format_bytes
+from nbray.errors import GetTimeoutError, UsageError, WrongCluster, WrongType
+from nbray.ids import ObjectId, Reference
+from nbray.serialization import note_reference
+
+HEARTBEAT_SECONDS = 0.1
+"""An event loop that only waits for a value still wakes this often, so that an interrupt is seen."""
+
+PREVIEW_BYTES = 16 * 1024
+"""Values up to this size are in this process once they are ready, and shown."""
+
+
+class ObjectRef(Reference):
+    """Stands for the value of a task or of `nbray.put`; `nbray.get` fetches it, and tasks take it as an argument.
+
+    The value lives as long as an ObjectRef of it does, anywhere in the cluster.
+    """
+
+    __slots__ = ("__weakref__", "task")
+
+    def __init__(self, object_id: ObjectId, epoch: str, task: str = "") -> None:
+        """Takes over one reference that the caller holds."""
+        self.id = object_id
+        self.epoch = epoch
+        self.task = task
+
+    def __del__(self, current: session.Session = session.current) -> None:  # bound early: globals are gone at exit
+        backend = current.backend
+        if backend is not None and backend.epoch == self.epoch:
+            backend.release(self.id)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        backend_of(self)
+        note_reference(self.id)
+        return _rebuild, (self.id, self.epoch, self.task)
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ObjectRef):
+            return NotImplemented
+        return self.id == other.id and self.epoch == other.epoch
+
+    def hex(self) -> str:
+        """The object's id as text, the same in every process."""
+        return f"{self.id:016x}"
+
+    # ---------------------------------------------------------------- waiting elsewhere
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return _arrival(self).__await__()
+
+    def future(self) -> concurrent.futures.Future[Any]:
+        """A `concurrent.futures.Future` of the value; to cancel it does not cancel the task."""
+        future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        # The value is unpickled and the callbacks run on a thread of their own: both may call nbray and wait,
+        # which the backend's I/O thread must never do.
+        fulfil = threading.Thread(target=_fulfil, args=(future, self), name="nbray-future", daemon=True)
+        backend_of(self).on_ready(self.id, fulfil.start)
+        return future
+
+    # ---------------------------------------------------------------- display
+
+    def __repr__(self) -> str:
+        return f"ObjectRef({', '.join(filter(None, [self.task, *_facts(self)]))})"
+
+    def _repr_html_(self) -> str:
+        facts = [f"<b>{html.escape(self.task or 'object')}</b>", *map(html.escape, _facts(self))]
+        preview = _preview(self)
+        return " · ".join(facts) + (f"<pre>{html.escape(preview)}</pre>" if preview else "")
+
+    # ---------------------------------------------------------------- misuse
+
+    def __getattr__(self, name: str) -> NoReturn:
+        hint = "" if name.startswith("_") else f". Its value may have one: nbray.get(ref).{name}"
+        raise AttributeError(f"ObjectRef has no attribute {name!r}{hint}")
+
+    def _refuse(self, *_: object) -> NoReturn:
+        raise WrongType(
+            f"{self!r} was used as if it were its value, which may not be there yet: write nbray.get(ref) to have the "
+            "value, or pass the ref to a remote function as it is"
+        )
+
+    # No __iter__ and no __len__: pandas and others would take a ref for a list. `for x in ref` lands in __getitem__.
+    __getitem__ = __call__ = __float__ = __int__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _refuse
+    __floordiv__ = __mod__ = __pow__ = __matmul__ = __rmatmul__ = __neg__ = __abs__ = __round__ = _refuse
+
+
+def _rebuild(object_id: ObjectId, epoch: str, task: str) -> ObjectRef:
+    """An ObjectRef that came in a pickle; this process holds one more reference from here on."""
+    backend = session.current.backend
+    if backend is not None and backend.epoch == epoch:
+        backend.hold(object_id)
+    return ObjectRef(object_id, epoch, task)
+
+
+def backend_of(*refs: Reference) -> Backend:
+    """The backend whose cluster the refs belong to. Raises WrongCluster where that is not the current one."""
+    backend = session.current.backend
+    epoch = "" if backend is None else backend.epoch
+    for ref in refs:
+        if ref.epoch != epoch:
+            _refuse_foreign(ref, epoch)
+    return backend if backend is not None else session.current_backend()
+
+
+def _refuse_foreign(ref: Reference, epoch: str) -> NoReturn:
+    if session.current.forked:
+        session.current_backend()  # raises, and says why
+    now = f"cluster {epoch} runs now" if epoch else "no cluster runs now"
+    raise WrongCluster(
+        f"{ref!r} belongs to cluster {ref.epoch}, which has died or was shut down ({now}). Its value is gone: run the cell "
+        "that made it again."
+    )
+
+
+def _state(ref: ObjectRef) -> str:
+    backend = session.current.backend
+    if backend is None or backend.epoch != ref.epoch or backend.lost:
+        return "gone with its cluster"
+    return backend.state(ref.id)
+
+
+def _facts(ref: ObjectRef) -> list[str]:
+    """State and size, from what this process knows."""
+    state = _state(ref)
+    size = backend_of(ref).size(ref.id) if state == "ready" else None
+    return [state] if size is None else [state, format_bytes(size)]
+
+
+def _preview(ref: ObjectRef) -> str:
+    """The beginning of a value or error that is in this process already; empty otherwise."""
+    state = _state(ref)
+    if state not in ("ready", "failed"):
+        return ""
+    backend = backend_of(ref)
+    if state == "ready" and (backend.size(ref.id) or PREVIEW_BYTES + 1) > PREVIEW_BYTES:
+        return ""
+    try:
+        return reprlib.repr(backend.get((ref.id,), 0)[0])
+    except Exception as error:  # noqa: BLE001 - the task's own error, or the value's __repr__: a display must not raise
+        return f"{type(error).__name__}: {error}".partition("\n")[0]
+
+
+async def _arrival(ref: ObjectRef) -> Any:
+    """Wait in the running event loop; the value is taken over once it is there, which blocks for as long as unpickling does."""
+    backend = backend_of(ref)
+    loop = asyncio.get_running_loop()
+    arrived = asyncio.Event()
+
+    def on_ready() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits any more
+            loop.call_soon_threadsafe(arrived.set)
+
+    backend.on_ready(ref.id, on_ready)
+    while not arrived.is_set():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(arrived.wait(), HEARTBEAT_SECONDS)
+    return backend.get((ref.id,))[0]
+
+
+def _fulfil(future: concurrent.futures.Future[Any], ref: ObjectRef) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        value = get(ref)
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it is the future's outcome
+        future.set_exception(error)
+    else:
+        future.set_result(value)
+
+
+# -------------------------------------------------------------------- verbs
+
+
+def get(refs: Any, timeout: float | None = None, *, copy: bool = False) -> Any:
+    """Wait for values: of one ObjectRef, or of all in a list, tuple or dict, which keeps its shape.
+
+    Blocks for at most `timeout` seconds, then raises GetTimeoutError; 0 only looks. A task's exception is raised here as
+    soon as it is known, without waiting for the rest. Arrays are read-only views into the store unless `copy`.
+
+    >>> nbray.get([nbray.put(1), nbray.put(2)])  # doctest: +SKIP
+    [1, 2]
+    """
+    check_timeout(timeout)
+    if isinstance(refs, ObjectRef):
+        value = _fetch([refs], timeout)[0]
+    else:
+        found: list[ObjectRef] = []
+        _collect(refs, found)
+        value = _fill(refs, iter(_fetch(found, timeout)))
+    return copying.deepcopy(value) if copy else value
+
+
+def _fetch(refs: Sequence[ObjectRef], timeout: float | None) -> list[Any]:
+    if not refs:
+        return []
+    backend = backend_of(*refs)
+    try:
+        return backend.get([ref.id for ref in refs], timeout)
+    except GetTimeoutError:
+        missing = [ref for ref in refs if backend.state(ref.id) == "pending"]
+        if not missing:  # it has come meanwhile, or the error is one that the task itself raised
+            raise
+    raise GetTimeoutError(_too_late("get", missing, len(refs), timeout))
+
+
+def _too_late(verb: str, missing: Sequence[ObjectRef], total: int, timeout: float | None) -> str:
+    counted = Counter(ref.task or "object" for ref in missing).most_common(5)
+    names = ", ".join(f"{count} x {name}" if count > 1 else name for name, count in counted)
+    return (
+        f"{verb}: after {timeout:g} s, {len(missing)} of {total} values are not there: {names}. Their tasks go on: "
+        f"{verb} them again later, or end them by nbray.cancel(refs)."
+    )
+
+
+def _collect(tree: Any, found: list[ObjectRef]) -> None:
+    """All refs in nested lists, tuples and dicts, in order."""
+    if isinstance(tree, ObjectRef):
+        found.append(tree)
+    elif isinstance(tree, (list, tuple)):
+        for each in tree:
+            if type(each) is ObjectRef:
+                found.append(each)
+            else:
+                _collect(each, found)
+    elif isinstance(tree, dict):
+        _collect(list(tree.values()), found)
+    else:
+        _refuse_value("get", tree)
+
+
+def _fill(tree: Any, values: Iterator[Any]) -> Any:
+    if isinstance(tree, ObjectRef):
+        return next(values)
+    if isinstance(tree, dict):
+        return {key: _fill(each, values) for key, each in tree.items()}
+    filled = [_fill(each, values) for each in tree]
+    return filled if isinstance(tree, list) else tuple(filled)
+
+
+def _refuse_value(verb: str, value: Any) -> NoReturn:
+    if hasattr(value, "remote"):
+        hint = f"call it first: nbray.{verb}(f.remote(...))"
+    elif isinstance(value, (set, frozenset)) or hasattr(value, "__next__"):
+        hint = f"make it a list: nbray.{verb}(list(refs))"
+    else:
+        hint = "what is a value already needs no nbray.get"
+    given = f"{reprlib.repr(value)} ({type(value).__name__})"
+    raise WrongType(f"nbray.{verb}() takes an ObjectRef or a list of them, not {given}: {hint}")
+
+
+def put(value: Any) -> ObjectRef:
+    """Store a value once, to hand it to many tasks; returns its ObjectRef. Raises NotShippable, StoreFull.
+
+    >>> nbray.get(nbray.put("text"))  # doctest: +SKIP
+    'text'
+    """
+    if isinstance(value, ObjectRef):
+        raise WrongType(f"nbray.put({value!r}): it is stored already, pass it on as it is (to store the ref itself, put [ref])")
+    backend = session.current_backend()
+    return ObjectRef(backend.put(value), backend.epoch)
+
+
+def wait(
+    refs: Sequence[ObjectRef], num_returns: int = 1, timeout: float | None = None, *, fetch_local: bool = True
+) -> tuple[list[ObjectRef], list[ObjectRef]]:
+    """Wait until `num_returns` of the values exist, or `timeout` seconds; returns (ready, not ready).
+
+    A failed task counts as ready. Both lists keep the order of `refs`, and `ready` has at most `num_returns`.
+    `fetch_local` is there for Ray's sake: on one machine every value is local.
+    """
+    check_timeout(timeout)
+    if isinstance(refs, ObjectRef) or not isinstance(refs, (list, tuple)):
+        _refuse_sequence("wait", refs)
+    for ref in refs:
+        if not isinstance(ref, ObjectRef):
+            _refuse_value("wait", ref)
+    if not refs:
+        return [], []
+    ids = [ref.id for ref in refs]
+    _check_count(refs, ids, num_returns)
+    ready_ids = backend_of(*refs).wait(ids, num_returns, timeout)
+    ready: list[ObjectRef] = []
+    rest: list[ObjectRef] = []
+    for ref in refs:
+        (ready if len(ready) < num_returns and ref.id in ready_ids else rest).append(ref)
+    return ready, rest
+
+
+def _check_count(refs: Sequence[ObjectRef], ids: Sequence[ObjectId], num_returns: int) -> None:
+    if len(set(ids)) < len(ids):
+        ref, count = Counter(refs).most_common(1)[0]
+        raise UsageError(f"nbray.wait() takes each ref once, and {ref!r} is there {count} times: write list(set(refs))")
+    if not isinstance(num_returns, int) or isinstance(num_returns, bool) or not 1 <= num_returns <= len(refs):
+        raise UsageError(f"num_returns={num_returns!r}: expected a whole number from 1 to {len(refs)}, the number of refs")
+
+
+def _refuse_sequence(verb: str, refs: Any) -> NoReturn:
+    if isinstance(refs, ObjectRef):
+        raise WrongType(f"nbray.{verb}() takes a list of refs, not a single one: write nbray.{verb}([ref])")
+    _refuse_value(verb, refs)
+
+
+def as_completed(refs: Iterable[ObjectRef], timeout: float | None = None) -> Iterator[ObjectRef]:
+    """The refs, each as soon as its value exists or its task has failed.
+
+    Raises GetTimeoutError where some are missing `timeout` seconds after the first was asked for.
+    """
+    check_timeout(timeout)
+    if isinstance(refs, ObjectRef) or not isinstance(refs, Iterable):
+        _refuse_sequence("as_completed", refs)
+    pending = list(refs)
+    for ref in pending:
+        if not isinstance(ref, ObjectRef):
+            _refuse_value("as_completed", ref)
+    return _completions(pending, timeout)
+
+
+def _completions(pending: list[ObjectRef], timeout: float | None) -> Iterator[ObjectRef]:
+    deadline = None if timeout is None else time.monotonic() + timeout
+    total = len(pending)
+    while pending:
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        ready_ids = backend_of(*pending).wait([ref.id for ref in pending], 1, left)
+        if not ready_ids:
+            raise GetTimeoutError(_too_late("as_completed", pending, total, timeout))
+        ready = [ref for ref in pending if ref.id in ready_ids]
+        pending = [ref for ref in pending if ref.id not in ready_ids]
+        yield from ready
+
+
+def cancel(refs: ObjectRef | Sequence[ObjectRef], *, force: bool = False) -> CancelReport:
+    """Cancel the tasks of one ref or of a list; returns how many were cancelled, had ended, or are being stopped.
+
+    A queued task never runs; a running one gets KeyboardInterrupt and, where that does not help or with `force`, its
+    worker is killed and replaced. `nbray.get` of it then raises TaskCancelledError.
+    """
+    found: Sequence[Any] = refs if isinstance(refs, (list, tuple)) else [refs]
+    for ref in found:
+        if not isinstance(ref, ObjectRef):
+            _refuse_value("cancel", ref)
+    if not found:
+        return CancelReport(0, 0)
+    return backend_of(*found).cancel([ref.id for ref in found], force=force)
+
+
+def check_timeout(timeout: float | None) -> None:
+    """Refuse what is neither None nor a number of seconds."""
+    if timeout is None:
+        return
+    if not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or not timeout >= 0:
+        raise UsageError(f"timeout={timeout!r}: expected seconds >= 0, for example timeout=5, or None for no limit")

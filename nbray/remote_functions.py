@@ -1,0 +1,193 @@
+"""Functions that run on the cluster: the decorator `remote`, and calls of functions by name."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn, overload
+
+from nbray import call_options, session
+from nbray.engine import task_context
+from nbray.errors import NotSupportedHere, UsageError, WrongType
+from nbray.functions import name_of
+from nbray.objects import ObjectRef
+
+Function = Callable[..., Any]
+
+
+class RemoteFunction:
+    """A function whose `.remote(...)` runs it as a task; made by `nbray.remote`."""
+
+    __name__: str
+    __wrapped__: Function
+
+    def __init__(self, function: Function, options: call_options.Options) -> None:
+        self._set_up(function, options)
+
+    def _set_up(self, function: Function, options: call_options.Options) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.given = options
+        self._options = call_options.build(options)
+        self._task = self._options.name or name_of(function)
+        self._arity = _arity(function)
+
+    def remote(self, *args: Any, **kwargs: Any) -> Any:
+        """Submit a call and return at once: an ObjectRef, a list of them, or None, by `num_returns`.
+
+        Arguments that are ObjectRefs are replaced by their values before the function starts; refs inside lists and
+        other containers stay refs. Raises TypeError for arguments that the function does not take, NotShippable,
+        InfeasibleRequest and StoreFull.
+        """
+        if kwargs or len(args) not in self._arity:
+            self._check(args, kwargs)
+        current = session.current
+        backend = current.backend
+        if backend is None or backend.lost:
+            backend = session.current_backend()
+        context = task_context.current()
+        cell_run = current.cell_run if context is None else context.cell_run
+        ids = backend.submit(self.function, args, kwargs, self._options, cell_run)
+        if len(ids) == 1:
+            return ObjectRef(ids[0], backend.epoch, self._task)
+        return [ObjectRef(each, backend.epoch, self._task) for each in ids] or None
+
+    def options(self, **options: Any) -> RemoteFunction:
+        """The same function with other options.
+
+        `num_cpus` (1), `num_gpus`, `memory` and `resources` are reserved while it runs; `num_returns` (1) is how many values
+        it returns; `max_retries` how often it is run again when its worker died; `retry_exceptions` True or the types
+        of exceptions after which it is, too; `timeout` the seconds after which it is ended; `name` how it is shown.
+        """
+        return RemoteFunction(self.function, {**self.given, **options})
+
+    def local(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function here, as if it were not remote."""
+        return self.function(*args, **kwargs)
+
+    def _check(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        try:
+            signature = inspect.signature(self.function)
+        except ValueError:  # some functions written in C do not tell
+            return
+        try:
+            signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{self._task}{signature} cannot be called like this: {error}") from None
+        self._arity = _arity(self.function)  # a function that was unpickled in a cycle got its defaults after `_set_up`
+
+    def __call__(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        raise WrongType(
+            f"{self._task} is a remote function: call {self._task}.remote(...) to run it on the cluster, which returns an "
+            f"ObjectRef, or {self._task}.local(...) to run it here"
+        )
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{name}={value!r}" for name, value in self.given.items())
+        return f"RemoteFunction({', '.join(filter(None, [name_of(self.function), options]))})"
+
+    # State, not arguments: a function that calls itself meets this object again while it is being pickled.
+    def __getstate__(self) -> tuple[Function, call_options.Options]:
+        return self.function, self.given
+
+    def __setstate__(self, state: tuple[Function, call_options.Options]) -> None:
+        self._set_up(*state)
+
+
+def _arity(function: Function) -> range:
+    """How many plain positional arguments are fine without a closer look; none where that is not clear."""
+    code = getattr(function, "__code__", None)
+    if code is None or not inspect.isfunction(function):
+        return range(0)
+    needs_keywords = code.co_kwonlyargcount > len(function.__kwdefaults__ or {})
+    if needs_keywords:
+        return range(0)
+    most = sys.maxsize - 1 if code.co_flags & inspect.CO_VARARGS else code.co_argcount
+    return range(code.co_argcount - len(function.__defaults__ or ()), most + 1)
+
+
+@overload
+def remote(function: Function, /, **options: Any) -> RemoteFunction: ...
+@overload
+def remote(**options: Any) -> Callable[[Function], RemoteFunction]: ...
+def remote(function: Function | None = None, /, **options: Any) -> Any:
+    """Make a function remote: as `@nbray.remote`, with options as `@nbray.remote(num_cpus=2)`, or `nbray.remote(f)`.
+
+    The options are those of `RemoteFunction.options`.
+
+    >>> @nbray.remote  # doctest: +SKIP
+    ... def square(x):
+    ...     return x * x
+    >>> nbray.get(square.remote(7))  # doctest: +SKIP
+    49
+    """
+    call_options.build(options)
+    if function is None:
+        return lambda decorated: RemoteFunction(_checked(decorated), options)
+    return RemoteFunction(_checked(function), options)
+
+
+def _checked(function: Any) -> Function:
+    if isinstance(function, RemoteFunction):
+        raise WrongType(f"{function!r} is remote already: write {name_of(function.function)}.options(...) for other options")
+    if isinstance(function, type):
+        raise NotSupportedHere(
+            f"class {function.__name__}: actors come with the next release; until then, keep state in the notebook and make "
+            "the functions remote"
+        )
+    if not callable(function):
+        raise WrongType(f"nbray.remote({function!r}): expected a function, and options by name: @nbray.remote(num_cpus=2)")
+    name = name_of(function)
+    if inspect.iscoroutinefunction(function):
+        raise WrongType(f"async def {name}: a task is a plain function. Write def {name}, and asyncio.run(...) inside it")
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise NotSupportedHere(f"{name} is a generator: streams come with a later release. Return a list instead of yielding")
+    return function  # type: ignore[no-any-return]
+
+
+# -------------------------------------------------------------------- by name
+
+_registered: dict[str, RemoteFunction] = {}
+
+
+def register_remote_function(name: str, function: Function | RemoteFunction, **options: Any) -> RemoteFunction:
+    """Make a function callable by name through `apply_async`; a name that is taken means the new function from now on."""
+    if not isinstance(name, str) or not name:
+        raise WrongType(f'register_remote_function({name!r}, ...): expected a name first, for example "train"')
+    _registered[name] = _as_remote(function, {"name": name, **options})
+    return _registered[name]
+
+
+def apply_async(
+    function: str | Function | RemoteFunction, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Any:  # fmt: skip
+    """Submit a call of a function, or of the name under which it was registered; returns what `.remote` returns.
+
+    >>> nbray.get(nbray.apply_async(pow, (2, 10)))  # doctest: +SKIP
+    1024
+    """
+    if isinstance(args, str) or not isinstance(args, Sequence):
+        raise WrongType(f"args={args!r}: expected a tuple or list of the arguments, for example args=({args!r},)")
+    target = _named(function) if isinstance(function, str) else function
+    return _as_remote(target, options).remote(*args, **(kwargs or {}))
+
+
+def _as_remote(function: Function | RemoteFunction, options: call_options.Options) -> RemoteFunction:
+    if isinstance(function, RemoteFunction):
+        return function.options(**options) if options else function
+    return RemoteFunction(_checked(function), options)
+
+
+def _named(name: str) -> RemoteFunction:
+    if name in _registered:
+        return _registered[name]
+    near = difflib.get_close_matches(name, _registered, 1)
+    known = f"did you mean {near[0]!r}?" if near else f"registered are {', '.join(sorted(_registered)) or 'none'}."
+    raise UsageError(
+        f"no function is registered under {name!r}: {known} Register it in this process: "
+        f"nbray.register_remote_function({name!r}, function)"
+    )

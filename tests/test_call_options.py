@@ -1,0 +1,68 @@
+"""Options of calls: what is right, what is wrong and what is said about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import nbray
+from nbray import call_options
+
+
+def test_options_arrive_in_units() -> None:
+    options = call_options.build(
+        {"num_cpus": 0.5, "num_gpus": 1, "memory": "2GB", "resources": {"disk": 2}, "num_returns": 0, "timeout": 3, "name": "n"}
+    )
+    assert options.resources == {"CPU": 5000, "GPU": 10_000, "memory": 2_000_000_000 * 10_000, "disk": 20_000}
+    assert (options.num_returns, options.timeout, options.name, options.max_retries) == (0, 3.0, "n", None)
+    assert call_options.build({}).resources == {"CPU": 10_000}
+    assert call_options.build({"num_cpus": 0}).resources == {}
+
+
+def test_equal_options_are_one_object() -> None:
+    assert call_options.build({"num_cpus": 2, "resources": {"a": 1, "b": 1}}) is call_options.build(
+        {"resources": {"b": 1, "a": 1}, "num_cpus": 2.0}
+    )
+    assert call_options.build({}) is not call_options.build({"name": "x"})
+
+
+def test_retries() -> None:
+    assert call_options.build({"retry_exceptions": [OSError, KeyError]}).retry_exceptions == (OSError, KeyError)
+    assert call_options.build({"retry_exceptions": OSError}).retry_exceptions == (OSError,)
+    assert call_options.build({"retry_exceptions": True}).max_retries == call_options.RETRIES
+    assert call_options.build({"retry_exceptions": True, "max_retries": 1}).max_retries == 1
+    assert call_options.build({"retry_exceptions": False}).max_retries is None
+    assert call_options.build({"max_retries": -1}).max_retries == -1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"num_cpu": 2}, r"there is no option num_cpu=: did you mean num_cpus=\?"),
+        ({"colour": 2}, r"there is no option colour=: the options are num_cpus, num_gpus"),
+        ({"num_cpus": -1}, r"num_cpus=-1: expected a number >= 0"),
+        ({"num_cpus": "two"}, r"num_cpus='two': expected a number"),
+        ({"num_gpus": 0.00001}, r"num_gpus=1e-05 is too small"),
+        ({"memory": "much"}, r"memory='much': expected a size"),
+        ({"resources": 3}, r"resources=3: expected a dict"),
+        ({"resources": {"disk": -1}}, r"resources\['disk'\]=-1"),
+        ({"resources": {"CPU": 1}}, r"'CPU' goes in num_cpus="),
+        ({"num_returns": -1}, r"num_returns=-1: expected a whole number >= 0"),
+        ({"num_returns": 1.5}, r"num_returns=1.5"),
+        ({"max_retries": -2}, r"max_retries=-2"),
+        ({"retry_exceptions": "OSError"}, r"retry_exceptions='OSError': expected True or a list of exception types"),
+        ({"timeout": 0}, r"timeout=0: expected seconds > 0"),
+        ({"timeout": "1m"}, r"timeout='1m'"),
+        ({"name": 3}, r"name=3: expected text"),
+    ],
+)
+def test_bad_options(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(nbray.UsageError, match=message):
+        call_options.build(options)
+
+
+@pytest.mark.parametrize("options", [{"runtime_env": {}}, {"max_calls": 1}, {"num_returns": "streaming"}])
+def test_options_that_come_later(options: dict[str, Any]) -> None:
+    with pytest.raises(nbray.NotSupportedHere, match="later release"):
+        call_options.build(options)
