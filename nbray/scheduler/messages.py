@@ -23,7 +23,7 @@
     Output             worker      scheduler   what a task printed or displayed
     Goodbye            process     scheduler   the sender leaves on purpose; a driver may end the cluster with it
     Welcome            scheduler   process     the sender's process number, the arena's size and limits
-    Granted            scheduler   process     an extent; `warm` when the receiver has touched its pages before
+    Granted            scheduler   process     an extent; `warm` when all its pages hold memory already
     Refused            scheduler   process     a request that cannot be met, as a Failure
     Ready              scheduler   process     values of objects
     Learn              scheduler   worker      functions and templates, before the first task that needs them
