@@ -8,14 +8,18 @@ never overwritten by the copy that a worker sends back), exceptions whose constr
 from __future__ import annotations
 
 import dis
+import functools
+import io
+import logging
 import sys
 import types
+import typing
 import weakref
 from typing import Any
 
 from cloudpickle import cloudpickle
 
-from nbray.pickler import is_importable_module
+from nbray.importability import is_importable, is_importable_module
 
 _HEAP_TYPE = 1 << 9
 """Py_TPFLAGS_HEAPTYPE: set on classes made by a `class` statement, not on those written in C."""
@@ -36,33 +40,76 @@ class ByValue:
     def __init__(self) -> None:
         self.globals_ref: dict[int, dict[str, Any]] = {}
         self.functions: list[types.FunctionType] = []
+        self._cells: dict[int, types.CellType] = {}
 
     def reduce_function(self, function: types.FunctionType) -> Any:
         self.functions.append(function)
-        construction = cloudpickle.Pickler._function_getnewargs(self, function)
+        code, namespace, *_ = cloudpickle.Pickler._function_getnewargs(self, function)
         state, slots = cloudpickle._function_getstate(function)
         slots["__globals__"] = used_globals(function)
-        return cloudpickle._make_function, construction, (state, slots), None, None, cloudpickle._function_setstate
+        # Cells travel empty with the functions that share them, and their contents once, after the function exists
+        # (it may be what its own cell holds).
+        cells = function.__closure__ or ()
+        slots["__closure__"] = None
+        contents = [(cell, _contents(cell)) for cell in cells if self._is_new(cell)]
+        construction = (code, namespace, None, None, function.__closure__)
+        return cloudpickle._make_function, construction, (state, slots, contents), None, None, _restore_function
+
+    def _is_new(self, cell: types.CellType) -> bool:
+        if id(cell) in self._cells:
+            return False
+        self._cells[id(cell)] = cell
+        return True
 
     def reduce_class(self, cls: type) -> Any:
-        reduced = cloudpickle._class_reduce(cls)
-        if reduced is NotImplemented and cls.__flags__ & _HEAP_TYPE:
-            reduced = cloudpickle._dynamic_class_reduce(cls)
-        if reduced is NotImplemented or len(reduced) < 6:
-            return reduced
-        make, arguments, state = reduced[:3]
-        if not cls.__flags__ & _HEAP_TYPE:
-            return NotImplemented
-        return _make_class, (make, arguments), state, None, None, _restore_class
+        if not cls.__flags__ & _HEAP_TYPE:  # written in C: a name such as types.NoneType, or nothing
+            reduced = cloudpickle._class_reduce(cls)
+            return reduced if reduced is NotImplemented or len(reduced) == 2 else NotImplemented
+        make, arguments, (attributes, slots), *_ = cloudpickle._dynamic_class_reduce(cls)
+        if "__slots__" in cls.__dict__ and not hasattr(cls, "_fields"):  # a NamedTuple sets its own
+            arguments[3]["__slots__"] = cls.__dict__["__slots__"]
+            attributes = {name: value for name, value in attributes.items() if not _is_slot(value, cls)}
+        return _make_class, (make, arguments), (attributes, slots), None, None, _restore_class
 
     def reduce_rare(self, obj: Any) -> Any:
-        if isinstance(obj, types.ModuleType) and not is_importable_module(obj.__name__):
-            state = {name: value for name, value in vars(obj).items() if name not in ("__builtins__", "__loader__")}
-            state["__spec__"] = None
-            return cloudpickle.dynamic_subimport, (obj.__name__, state)
-        if isinstance(obj, types.MethodType) and obj.__name__ == "get_ipython":
-            return getattr, (sys.modules["IPython"], "get_ipython")
+        rule = _RARE.get(type(obj))
+        if rule is not None:
+            return rule(self, obj)
         return cloudpickle.Pickler._dispatch_table[type(obj)](obj)
+
+    def reduce_module(self, module: types.ModuleType) -> Any:
+        if is_importable_module(module.__name__):
+            return cloudpickle.subimport, (module.__name__,)
+        left_out = ("__builtins__", "__loader__", "__spec__")
+        state = {name: value for name, value in vars(module).items() if name not in left_out}
+        return cloudpickle.dynamic_subimport, (module.__name__, state)
+
+    def reduce_cell(self, cell: types.CellType) -> Any:
+        if self._is_new(cell):  # a bare one
+            return cloudpickle._make_empty_cell, (), _contents(cell), None, None, _fill
+        return cloudpickle._make_empty_cell, ()
+
+    def reduce_method(self, method: types.MethodType) -> Any:
+        if method.__name__ == "get_ipython" and "IPython" in sys.modules:
+            return getattr, (sys.modules["IPython"], "get_ipython")  # the worker's own shell, not ours
+        return types.MethodType, (method.__func__, method.__self__)
+
+    def reduce_new_type(self, new_type: typing.NewType) -> Any:
+        if is_importable(new_type):
+            return NotImplemented
+        return typing.NewType, (new_type.__name__, new_type.__supertype__)
+
+    def reduce_lru_cache(self, cached: Any) -> Any:
+        # By itself it pickles as a name, which means nothing where there is no such `__main__`. It arrives empty.
+        if is_importable(cached):
+            return NotImplemented
+        return _make_lru_cache, (cached.__wrapped__, cached.cache_parameters())
+
+    def reduce_named(self, variable: typing.ParamSpec | typing.TypeVarTuple) -> Any:
+        return type(variable), (variable.__name__,)
+
+    def reduce_cached_property(self, cached: functools.cached_property[Any]) -> Any:
+        return _make_cached_property, (cached.func, cached.attrname)
 
     def reduce_exception(self, error: BaseException) -> Any:
         """Keep pickle from calling a constructor written in Python with `error.args`: it may take other arguments."""
@@ -109,6 +156,41 @@ def used_globals(function: types.FunctionType) -> dict[str, Any]:
     return {name: everything[name] for name in used_names(function.__code__) if name in everything}
 
 
+def _contents(cell: types.CellType) -> tuple[Any, ...]:
+    """What a cell holds, in a tuple; an empty one as long as its variable is not assigned."""
+    try:
+        return (cell.cell_contents,)
+    except ValueError:
+        return ()
+
+
+def _fill(cell: types.CellType, contents: tuple[Any, ...]) -> None:
+    if contents:
+        cell.cell_contents = contents[0]
+
+
+def _restore_function(function: types.FunctionType, state: Any) -> None:
+    attributes, slots, cells = state
+    cloudpickle._function_setstate(function, (attributes, slots))
+    for cell, contents in cells:
+        _fill(cell, contents)
+
+
+def _is_slot(value: Any, cls: type) -> bool:
+    return isinstance(value, types.MemberDescriptorType) and value.__objclass__ is cls
+
+
+def _make_lru_cache(function: Any, parameters: dict[str, Any]) -> Any:
+    return functools.lru_cache(**parameters)(function)
+
+
+def _make_cached_property(function: Any, name: str | None) -> functools.cached_property[Any]:
+    # Until Python 3.12 it holds a lock; and it is told its name only by a `class` statement.
+    made = functools.cached_property(function)
+    made.attrname = name
+    return made
+
+
 def _make_class(make: Any, arguments: tuple[Any, ...]) -> type:
     tracker_id = arguments[-2]
     known = cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID.get(tracker_id)
@@ -122,3 +204,20 @@ def _make_class(make: Any, arguments: tuple[Any, ...]) -> type:
 def _restore_class(cls: type, state: Any) -> None:
     if cls in _guests:
         cloudpickle._class_setstate(cls, state)
+
+
+_RARE: dict[type, Any] = {
+    types.ModuleType: ByValue.reduce_module,
+    types.MethodType: ByValue.reduce_method,
+    types.CellType: ByValue.reduce_cell,
+    typing.NewType: ByValue.reduce_new_type,
+    typing.ParamSpec: ByValue.reduce_named,
+    typing.TypeVarTuple: ByValue.reduce_named,
+    functools.cached_property: ByValue.reduce_cached_property,
+    functools._lru_cache_wrapper: ByValue.reduce_lru_cache,
+}
+_NOT_TAKEN = (io.TextIOWrapper, logging.Logger, logging.RootLogger)
+"""cloudpickle would send the contents of an open file; loggers pickle by themselves."""
+
+RARE_KINDS = [kind for kind in (*_RARE, *cloudpickle.Pickler._dispatch_table) if kind not in _NOT_TAKEN]
+"""The types whose objects go through `ByValue.reduce_rare`; plain pickle refuses them or sends a mere name."""

@@ -7,7 +7,6 @@ arrive unlocked), files (reopened elsewhere) and capsules (a pointer of this pro
 from __future__ import annotations
 
 import contextvars
-import functools
 import io
 import pickle
 import sys
@@ -23,7 +22,6 @@ from nbray.pickler import PROTOCOL, Rules
 PythonPickler: Any = dill.Pickler
 
 _TAKEN_FROM_DILL: tuple[type, ...] = (
-    type(functools.lru_cache(len)),
     super,
     types.MemberDescriptorType,
     types.MethodDescriptorType,

@@ -8,9 +8,9 @@ first value that the C pickler refuses.
 
 from __future__ import annotations
 
+import functools
 import io
 import pickle
-import sys
 import threading
 import types
 import typing
@@ -18,15 +18,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from nbray.ids import ObjectId
+from nbray.importability import is_importable
 
 if TYPE_CHECKING:
     from nbray.by_value import ByValue
 
 PROTOCOL = 5
-
-_MAIN_MODULES = ("__main__", "__mp_main__")
-_ABSENT = object()
-_importable_packages: set[str] = set()
 
 
 class _Collected(threading.local):
@@ -80,8 +77,10 @@ class Rules:
     def by_value(self) -> ByValue:
         """The state of this pickling for code that goes by value, made when the first such code is met."""
         if self._by_value is None:
-            from nbray.by_value import ByValue
+            from nbray.by_value import RARE_KINDS, ByValue
 
+            for kind in RARE_KINDS:
+                _RULES.setdefault(kind, _reduce_rare)
             self._by_value = ByValue()
         return self._by_value
 
@@ -93,35 +92,6 @@ class Rules:
 
 class FastPickler(Rules, pickle.Pickler):
     """pickle's C pickler with nbray's rules."""
-
-
-def is_importable(obj: Any) -> bool:
-    """Whether a worker gets this very function or class by importing its module."""
-    module_name = getattr(obj, "__module__", None)
-    if not isinstance(module_name, str) or module_name in _MAIN_MODULES:
-        return False
-    found: Any = sys.modules.get(module_name)
-    if found is None:
-        return False
-    for part in obj.__qualname__.split("."):
-        found = getattr(found, part, _ABSENT)
-    return found is obj and is_importable_module(module_name)
-
-
-def is_importable_module(name: str) -> bool:
-    """Whether a worker, which has the driver's sys.path, can import this module by its name."""
-    package = name.partition(".")[0]
-    if package in _importable_packages or package in sys.stdlib_module_names:
-        return package not in _MAIN_MODULES
-    if not any(_finds(finder, package) for finder in sys.meta_path):
-        return False
-    _importable_packages.add(package)
-    return True
-
-
-def _finds(finder: Any, package: str) -> bool:
-    find_spec = getattr(finder, "find_spec", None)
-    return find_spec is not None and find_spec(package, None) is not None
 
 
 def _reduce_function(pickler: Rules, function: types.FunctionType) -> Any:
@@ -165,18 +135,11 @@ _RULES: dict[type, Rule] = {
     types.FunctionType: _reduce_function,
     types.ModuleType: _reduce_rare,
     types.MethodType: _reduce_rare,
-    types.CodeType: _reduce_rare,
-    types.CellType: _reduce_rare,
-    types.GetSetDescriptorType: _reduce_rare,
-    types.MappingProxyType: _reduce_rare,
-    memoryview: _reduce_rare,
-    property: _reduce_rare,
-    classmethod: _reduce_rare,
-    staticmethod: _reduce_rare,
     typing.TypeVar: _reduce_rare,
-    type({}.keys()): _reduce_rare,
-    type({}.values()): _reduce_rare,
-    type({}.items()): _reduce_rare,
+    typing.ParamSpec: _reduce_rare,
+    typing.TypeVarTuple: _reduce_rare,
+    typing.NewType: _reduce_rare,
+    functools._lru_cache_wrapper: _reduce_rare,
 }
 
 
