@@ -1,7 +1,8 @@
 """One process's end of the task plane: what a driver and a worker share.
 
 Any thread of the process may submit, put, wait and hold references; the I/O thread receives. One lock guards the outbox,
-the values and the settled references; it is never held while user code runs or while anybody waits.
+the values and the settled references; it is never held while user code runs or while anybody waits. KeyboardInterrupt may
+arrive anywhere on the main thread except while a flush moves things on; elsewhere the order of steps keeps all in order.
 
 Messages leave in batches: a call sends at once when the line was quiet, and otherwise leaves its message for the next
 flush, which whoever comes first does: a later call, a wait, or the I/O thread after `BATCH_SECONDS`.
@@ -10,7 +11,10 @@ flush, which whoever comes first does: a later call, a wait, or the I/O thread a
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
+import math
+import select
 import socket
 import threading
 import time
@@ -18,8 +22,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from nbray.engine import transport, wire
-from nbray.engine.io_thread import IoThread
+from nbray.engine import forks, transport, wire
+from nbray.engine.interrupts import InterruptShield
+from nbray.engine.io_thread import IoThread, call_reporting
 from nbray.engine.references import References
 from nbray.engine.values import Values, Waiter
 from nbray.errors import ClusterDied, GetTimeoutError
@@ -29,6 +34,7 @@ from nbray.scheduler.messages import (
     Answer,
     Failure,
     FromScheduler,
+    GiveBack,
     Goodbye,
     Granted,
     Held,
@@ -69,23 +75,32 @@ class Connection:
         self._decoder = decoder
         self._lock = threading.Lock()
         self._values = Values()
-        self._outbox: list[msgspec.Struct] = []
-        self._tasks: list[TaskSpec] = []
+        self._shield = InterruptShield()
+        self._outbox: list[bytearray | list[TaskSpec]] = []
+        """Encoded messages, and lists of tasks that become one message each."""
+        self._tasks: list[TaskSpec] | None = None
+        """The last list in the outbox while nothing else was posted behind it: it still takes tasks."""
         self._unsent = bytearray()
         self._last_flush = 0.0
         self._flush_due: float | None = None
         """When the I/O thread flushes at the latest; None while nothing waits."""
-        self._flush_timer = False
+        self._flush_timer = math.inf
+        """When the I/O thread looks next whether a flush is due."""
         self._settle_timer = False
         self._quiet = True
         """Somebody has waited since the last submission: the next one is awaited too, and leaves at once."""
         self._replies: dict[int, Reply | None] = {}
         self._reply_waiters: dict[int, Waiter] = {}
         self._requests = itertools.count(1)
-        self._objects = itertools.count(1)
+        self._next_object = 1
+        self._object_lock = threading.Lock()
         self._templates = itertools.count(1)
         self._lost = ""
+        self._receive_lock = threading.Lock()
+        """Whoever holds it receives and handles; two at once would mix up the order of messages."""
+        self._io_reads = False
         self._watching_writes = False
+        forks.tell(self)
 
     # ---------------------------------------------------------------- life
 
@@ -93,7 +108,7 @@ class Connection:
         """Receive from now on; `early` are messages that came with the handshake."""
         for message in early:
             self._receive(message)
-        self.io.watch(self._socket.fileno(), self._on_readable)
+        self.receive_in_background()
 
     @property
     def lost(self) -> str:
@@ -116,8 +131,14 @@ class Connection:
                 waiter.wake()
         self.io.call_soon(self._close_socket)
         for callback in callbacks:
-            callback()
+            call_reporting(callback)
         self.on_lost()
+
+    def after_fork(self) -> None:
+        """In a forked child: the connection is the parent's alone, and its scheduler must see it close with the parent."""
+        self._lock, self._object_lock = threading.Lock(), threading.Lock()
+        self._lost = "this process was forked from the one that used it"
+        self._socket.close()
 
     def _close_socket(self) -> None:
         self.io.unwatch(self._socket.fileno())
@@ -133,9 +154,9 @@ class Connection:
 
     def next_object(self, count: int = 1) -> ObjectId:
         """A fresh object id, followed by `count - 1` more that are ours."""
-        first = next(self._objects)
-        for _ in range(count - 1):
-            next(self._objects)
+        with self._object_lock:
+            first = self._next_object
+            self._next_object += count
         return object_id(self.process_id, first)
 
     def next_template(self) -> TemplateId:
@@ -146,9 +167,13 @@ class Connection:
         """Hand over one task; the process then holds one reference of each of its `returns`."""
         now = time.monotonic()
         with self._lock:
-            self._tasks.append(task)
             self.references.create(returns)
             self._values.expect(returns)
+            if self._tasks is None:
+                batch: list[TaskSpec] = []
+                self._outbox.append(batch)
+                self._tasks = batch
+            self._tasks.append(task)
             if self._quiet or now - self._last_flush >= BATCH_SECONDS:
                 self._quiet = False
                 self._flush(now)
@@ -160,11 +185,14 @@ class Connection:
             self._wait_for_room()
 
     def post(self, message: msgspec.Struct, *, now: bool = False, delay: float = BATCH_SECONDS) -> None:
-        """Send a message after all that were posted before; at once with `now`, else within `delay` seconds."""
+        """Send a message after all that were posted before; at once with `now`, else within `delay` seconds.
+
+        Raises ProtocolError when it is larger than a message may be.
+        """
         moment = time.monotonic()
+        frame = wire.frame(message)
         with self._lock:
-            self._seal_tasks()
-            self._outbox.append(message)
+            self._enqueue(frame)
             if now:
                 self._flush(moment)
             elif self._flush_due is None or self._flush_due > moment + delay:
@@ -187,20 +215,19 @@ class Connection:
         if self.references.unsettled:
             self.flush()
 
-    def _seal_tasks(self) -> None:
-        if self._tasks:
-            self._outbox.append(Submit(self._tasks))
-            self._tasks = []
+    def _enqueue(self, frame: bytearray) -> None:
+        self._tasks = None
+        self._outbox.append(frame)
 
     def _flush_at(self, when: float) -> None:
         self._flush_due = when
-        if not self._flush_timer:
-            self._flush_timer = True
+        if when < self._flush_timer:
+            self._flush_timer = when
             self.io.call_at(when, self._flush_if_due)
 
     def _flush_if_due(self) -> None:
         with self._lock:
-            self._flush_timer = False
+            self._flush_timer = math.inf
             now = time.monotonic()
             if self._flush_due is not None and self._flush_due <= now + 0.0001:
                 self._flush(now)
@@ -208,24 +235,28 @@ class Connection:
                 self._flush_at(self._flush_due)
 
     def _flush(self, now: float) -> None:
-        """Encode and send; under the lock.
+        """Send all that was posted; under the lock.
 
         New references are said first and ended ones last: a reference that is said early or ended late is safe, since
         what it came from is still held; the other way round the object could be gone.
         """
-        self._flush_due = None
-        self._last_flush = now
-        held, released = self.references.take()
-        if held:
-            wire.append_frame(self._unsent, Held(held))
-        self._seal_tasks()
-        for message in self._outbox:
-            wire.append_frame(self._unsent, message)
-        self._outbox.clear()
-        if released:
-            self._values.forget(released)
-            wire.append_frame(self._unsent, Released(released))
-        self._send()
+        with self._shield:
+            self._flush_due = None
+            self._last_flush = now
+            held, released = self.references.take()
+            if held:
+                wire.append_frame(self._unsent, Held(held))
+            for posted in self._outbox:
+                if isinstance(posted, list):
+                    wire.append_frame(self._unsent, Submit(posted))
+                else:
+                    self._unsent += posted
+            self._outbox.clear()
+            self._tasks = None
+            if released:
+                self._values.forget(released)
+                wire.append_frame(self._unsent, Released(released))
+            self._send()
 
     def _send(self) -> None:
         if self._lost:
@@ -239,7 +270,9 @@ class Connection:
 
     def _watch(self) -> None:
         if not self._lost:
-            self.io.watch(self._socket.fileno(), self._on_readable, write=self._on_writable if self._watching_writes else None)
+            read = self._on_readable if self._io_reads else None
+            write = self._on_writable if self._watching_writes else None
+            self.io.watch(self._socket.fileno(), read=read, write=write)
 
     def _on_writable(self) -> None:
         with self._lock:
@@ -251,15 +284,42 @@ class Connection:
 
     # ---------------------------------------------------------------- receiving
 
+    def receive_in_background(self) -> None:
+        """Let the I/O thread receive; any thread."""
+        if not self._io_reads:
+            self._io_reads = True
+            self._watch()
+
+    def receive_here(self, wanted: Callable[[], bool]) -> None:
+        """Receive on this thread as long as `wanted()`: saves the idle main thread of a worker one wake-up a message.
+
+        For a thread that no exception can interrupt in between, as a message that was read and not handled is lost.
+        """
+        if self._io_reads:
+            self._io_reads = False
+            self._watch()
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        while wanted() and not self._lost:
+            poll.poll()
+            self._on_readable()
+
     def _on_readable(self) -> None:
-        data = transport.receive(self._socket)
-        if data is None or self._lost:
+        if not self._receive_lock.acquire(blocking=False):
             return
-        if not data:
-            self._lose("its scheduler process ended")
-            return
-        for message in self._decoder.feed(data):
-            self._receive(message)
+        try:
+            data = transport.receive(self._socket)
+            if data is None or self._lost:
+                return
+            if not data:
+                self._lose("its scheduler process ended")
+                return
+            for message in self._decoder.feed(data):
+                self._receive(message)
+        except wire.ProtocolError as error:
+            self._lose(f"its scheduler process sent what is no message ({error})")
+        finally:
+            self._receive_lock.release()
 
     def _receive(self, message: FromScheduler) -> None:
         if type(message) is Ready:
@@ -270,8 +330,15 @@ class Connection:
                 if waiter is not None:
                     self._replies[message.request_id] = message
                     waiter.wake()
+            if waiter is None:
+                self._decline(message)
         else:
-            self.on_message(message)
+            call_reporting(functools.partial(self.on_message, message))
+
+    def _decline(self, reply: Reply | None) -> None:
+        """Nobody waits for this reply any more: what it grants goes back."""
+        if isinstance(reply, Granted):
+            self.post(GiveBack(reply.offset))
 
     def _learn(self, values: Iterable[tuple[ObjectId, Value]]) -> None:
         callbacks: list[Callable[[], None]] = []
@@ -283,30 +350,33 @@ class Connection:
                 if object_id in references:
                     callbacks += learn(object_id, value)
         for callback in callbacks:
-            callback()
+            call_reporting(callback)
 
     # ---------------------------------------------------------------- waiting
 
     def request(self, make: Callable[[int], msgspec.Struct]) -> Reply:
         """Send the message that `make` builds from a request id, and wait for its reply."""
         request_id = next(self._requests)
+        frame = wire.frame(make(request_id))
         waiter = Waiter(1, wake_on_failure=False)
-        with self._lock:
-            if self.references.unsettled:
-                self._flush(time.monotonic())
-            self._reply_waiters[request_id] = waiter
-            self._seal_tasks()
-            self._outbox.append(make(request_id))
-            self._flush(time.monotonic())
+        reply = None
         try:
+            with self._lock:
+                if self.references.unsettled:
+                    self._flush(time.monotonic())
+                self._reply_waiters[request_id] = waiter
+                self._enqueue(frame)
+                self._flush(time.monotonic())
             while not waiter.done:
                 self._check()
                 waiter.sleep(SLICE_SECONDS)
-            reply = self._replies.pop(request_id, None)
+            reply = self._replies.get(request_id)
         finally:
             with self._lock:
                 self._reply_waiters.pop(request_id, None)
-                self._replies.pop(request_id, None)
+                came = self._replies.pop(request_id, None)
+            if reply is None:  # the caller was interrupted
+                self._decline(came)
         if reply is None:
             self._check()
             raise ClusterDied("the cluster ended while it was asked")
@@ -330,6 +400,8 @@ class Connection:
 
     def wait(self, object_ids: Sequence[ObjectId], needed: int, timeout: float | None, *, wake_on_failure: bool = False) -> bool:
         """Wait until `needed` of the objects exist, or one has failed where that ends the wait; False after `timeout`."""
+        if len(object_ids) > 1:
+            object_ids = list(dict.fromkeys(object_ids))
         if timeout == 0:
             self._ask_for(object_ids)
         with self._lock:
@@ -339,6 +411,7 @@ class Connection:
             if still_needed <= 0 or (wake_on_failure and self._any_failed(object_ids)):
                 return True
             if timeout == 0:
+                self._check()
                 return False
             waiter = self._values.wait_for(missing, still_needed, wake_on_failure=wake_on_failure)
             self._subscribe(missing)
@@ -364,8 +437,8 @@ class Connection:
     def _subscribe(self, object_ids: Sequence[ObjectId]) -> None:
         unexpected = self._values.unexpected(object_ids)
         if unexpected:
-            self._seal_tasks()
-            self._outbox.append(Subscribe(unexpected))
+            self._enqueue(wire.frame(Subscribe(unexpected)))
+            self._values.expect(unexpected)  # behind: an interrupt in between asks twice, never not at all
 
     def _sleep(self, waiter: Waiter, timeout: float | None) -> bool:
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -402,10 +475,8 @@ Welcomed = tuple[Welcome, list[FromScheduler], wire.FrameDecoder[FromScheduler],
 
 def say_hello(sock: socket.socket, hello: Hello, timeout: float) -> Welcomed:
     """Introduce this process; returns the welcome, what came right behind it, the decoder and the descriptors sent along."""
-    frame = bytearray()
-    wire.append_frame(frame, hello)
     sock.setblocking(True)
-    sock.sendall(frame)
+    sock.sendall(wire.frame(hello))
     sock.setblocking(False)
     decoder = wire.process_decoder()
     data, descriptors = transport.receive_with_descriptors(sock, timeout)

@@ -88,7 +88,7 @@ class Driver:
             from nbray.engine.observer import Watcher  # zmq takes 20 ms to import: only for who watches
 
             self._watcher = Watcher(self.welcome.observer, handler)
-            self.io.watch(self._watcher.fileno(), self._watcher.drain)
+            self.io.watch(self._watcher.fileno(), read=self._watcher.drain)
             self._watcher.drain()
 
     def close(self, *, stop: bool) -> None:

@@ -14,6 +14,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from nbray.engine import forks
+
 Callback = Callable[[], None]
 
 
@@ -26,6 +28,7 @@ class IoThread:
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
         self._selector.register(self._wake_read, selectors.EVENT_READ)
+        self._watch_lock = threading.RLock()
         self._soon: deque[Callback] = deque()
         self._timers: list[tuple[float, int, Callback]] = []
         self._timer_lock = threading.RLock()
@@ -38,6 +41,7 @@ class IoThread:
         self._wake_lock = threading.RLock()
         """Without it a wake could write into a descriptor that was closed and given to somebody else."""
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        forks.tell(self)
 
     def start(self) -> None:
         """Begin; `register` what it shall watch before or after."""
@@ -60,18 +64,20 @@ class IoThread:
         if oversleeps:
             self._wake()
 
-    def watch(self, descriptor: int, callback: Callback, *, write: Callback | None = None) -> None:
-        """Call back whenever the descriptor is readable (and writable, with `write`); on the I/O thread or before `start`."""
-        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if write else 0)
-        if descriptor in self._selector.get_map():
-            self._selector.modify(descriptor, events, (callback, write))
-        else:
-            self._selector.register(descriptor, events, (callback, write))
+    def watch(self, descriptor: int, *, read: Callback | None = None, write: Callback | None = None) -> None:
+        """Call back, on the I/O thread, whenever the descriptor is readable or writable; neither ends the watch. Any thread."""
+        events = (selectors.EVENT_READ if read else 0) | (selectors.EVENT_WRITE if write else 0)
+        with self._watch_lock:
+            if self._closed:
+                return
+            if descriptor in self._selector.get_map():
+                self._selector.unregister(descriptor)
+            if events:
+                self._selector.register(descriptor, events, (read, write))
 
     def unwatch(self, descriptor: int) -> None:
-        """Stop watching; on the I/O thread or after its end."""
-        with contextlib.suppress(KeyError, ValueError):
-            self._selector.unregister(descriptor)
+        """Watch it no more; before it is closed. Any thread."""
+        self.watch(descriptor)
 
     def stop(self) -> None:
         """End the thread and wait for it, unless this is it; idempotent."""
@@ -92,6 +98,8 @@ class IoThread:
         try:
             while not self._stopping:
                 self._step()
+            while self._soon:  # what was asked for before the stop
+                call_reporting(self._soon.popleft())
         finally:
             self._close()
 
@@ -103,15 +111,15 @@ class IoThread:
                 continue
             on_readable, on_writable = key.data
             if events & selectors.EVENT_WRITE and on_writable:
-                _call(on_writable)
-            if events & selectors.EVENT_READ:
-                _call(on_readable)
+                call_reporting(on_writable)
+            if events & selectors.EVENT_READ and on_readable:
+                call_reporting(on_readable)
         self._sleeps_until = 0.0
         while self._soon:
-            _call(self._soon.popleft())
+            call_reporting(self._soon.popleft())
         if self._timers:
             for callback in self._due(time.monotonic()):
-                _call(callback)
+                call_reporting(callback)
 
     def _timeout(self) -> float | None:
         with self._timer_lock:
@@ -127,8 +135,14 @@ class IoThread:
                 due.append(heapq.heappop(self._timers)[2])
         return due
 
+    def after_fork(self) -> None:
+        """The child has no such thread: nothing wakes the parent's, and no lock that it held is waited for."""
+        self._wake_lock, self._timer_lock = threading.RLock(), threading.RLock()
+        self._stopping = True
+        self._close()
+
     def _close(self) -> None:
-        with self._wake_lock:
+        with self._wake_lock, self._watch_lock:
             if self._closed:
                 return
             self._closed = True
@@ -137,7 +151,7 @@ class IoThread:
             os.close(self._wake_write)
 
 
-def _call(callback: Callback) -> None:
+def call_reporting(callback: Callback) -> None:
     """One callback's bug must not end the thread that all others need."""
     try:
         callback()

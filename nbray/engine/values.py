@@ -49,10 +49,8 @@ class Values:
         self._expected.update(object_ids)
 
     def unexpected(self, object_ids: Iterable[ObjectId]) -> list[ObjectId]:
-        """Which of them nobody has asked the scheduler for yet; from now on they are expected."""
-        fresh = [object_id for object_id in object_ids if object_id not in self._expected and object_id not in self.known]
-        self._expected.update(fresh)
-        return fresh
+        """Which of them nobody has asked the scheduler for yet."""
+        return [object_id for object_id in object_ids if object_id not in self._expected and object_id not in self.known]
 
     def learn(self, object_id: ObjectId, value: Value) -> list[Callback]:
         """A value has come: wake who waits for it, and return the callbacks that the caller must run without the lock."""

@@ -27,12 +27,22 @@ def append_frame(buffer: bytearray, message: msgspec.Struct) -> None:
     """Add one message to the bytes that wait to be sent."""
     start = len(buffer)
     buffer += b"\0\0\0\0"
-    _encoder.encode_into(message, buffer, start + 4)
-    size = len(buffer) - start - 4
-    if size > MAX_FRAME:
+    try:
+        _encoder.encode_into(message, buffer, start + 4)
+        size = len(buffer) - start - 4
+        if size > MAX_FRAME:
+            raise ProtocolError(f"a {type(message).__name__} message of {size:,} bytes: the most is {MAX_FRAME:,}")
+    except BaseException:
         del buffer[start:]
-        raise ProtocolError(f"a {type(message).__name__} message of {size:,} bytes: the most is {MAX_FRAME:,}")
+        raise
     _LENGTH.pack_into(buffer, start, size)
+
+
+def frame(message: msgspec.Struct) -> bytearray:
+    """One message by itself."""
+    buffer = bytearray()
+    append_frame(buffer, message)
+    return buffer
 
 
 class FrameDecoder(Generic[Message]):

@@ -1,11 +1,11 @@
 """The worker: runs one task at a time on its main thread while the I/O thread receives.
 
-    I/O thread                                main thread
-    ----------                                -----------
-    Run       -> puts tasks in the queue      takes the next task, writes its id into the shared word, runs it
-    Learn     -> keeps functions, templates   loads a function at its first task
-    TakeBack  -> takes tasks out again        after each task: the result into the outbox; a flush when the queue is
-    death pipe ends -> exit                   empty or a millisecond has passed
+    I/O thread, or the main thread while idle    main thread
+    -----------------------------------------    -----------
+    Run       -> puts tasks in the queue         takes the next task, writes its id into the shared word, runs it
+    Learn     -> keeps functions, templates      loads a function at its first task
+    TakeBack  -> takes tasks out again           after each task: the result into the outbox; a flush when the queue is
+    death pipe ends -> exit (I/O thread only)    empty or a millisecond has passed
 
 SIGINT raises KeyboardInterrupt only while the task runs that the scheduler marked in the shared word.
 """
@@ -55,6 +55,7 @@ from nbray.scheduler.messages import (
 
 FLUSH_SECONDS = 0.001
 OUTPUT_SECONDS = 0.02
+TAKEOVER_SECONDS = 0.001
 
 Function = Callable[..., Any]
 
@@ -70,9 +71,9 @@ class Worker:
         self._name = f"worker {slot} (pid {os.getpid()})"
         self._queue: deque[RunSpec] = deque()
         self._queue_lock = threading.Lock()
-        self._available = threading.Lock()
-        self._available.acquire()
         self._exiting = False
+        self._idle = False
+        self._takeover_timer = False
         self._templates: dict[TemplateId, Template] = {}
         self._blobs: dict[bytes, tuple[str, bytes]] = {}
         self._functions: dict[bytes, Function] = {}
@@ -91,7 +92,6 @@ class Worker:
     def _handle(self, message: FromScheduler) -> None:
         if type(message) is Run:
             self._queue.extend(message.tasks)
-            self._wake()
         elif isinstance(message, Learn):
             self._templates.update((template.template_id, template) for template in message.templates)
             self._blobs.update((key, (name, blob)) for key, name, blob in message.functions)
@@ -105,11 +105,6 @@ class Worker:
                 self._functions.pop(key, None)
         elif isinstance(message, Exit):
             self._exiting = True
-            self._wake()
-
-    def _wake(self) -> None:
-        with contextlib.suppress(RuntimeError):  # released already: the main thread has not looked yet
-            self._available.release()
 
     def _give_back(self, task_ids: set[TaskId]) -> None:
         with self._queue_lock:
@@ -126,14 +121,28 @@ class Worker:
         signal.signal(signal.SIGINT, self._on_interrupt)
         self._connection.on_lost = self._on_lost
         while not self._exiting:
-            try:
-                spec = self._next()
-                if spec is None:
-                    self._available.acquire()
-                else:
-                    self._run(spec)
-            except KeyboardInterrupt:  # came between two tasks, too late for the one it was meant for
-                continue
+            spec = self._next()
+            if spec is None:
+                self._idle = True
+                self._connection.receive_here(self._is_idle)
+                self._idle = False
+            else:
+                self._let_io_thread_receive_soon()
+                self._run(spec)
+
+    def _is_idle(self) -> bool:
+        return not self._queue and not self._exiting
+
+    def _let_io_thread_receive_soon(self) -> None:
+        """A short task is over before anybody needs to receive; for a longer one the I/O thread takes over."""
+        if not self._takeover_timer:
+            self._takeover_timer = True
+            self._connection.io.call_at(time.monotonic() + TAKEOVER_SECONDS, self._take_over)
+
+    def _take_over(self) -> None:
+        self._takeover_timer = False
+        if not self._idle:
+            self._connection.receive_in_background()
 
     def _next(self) -> RunSpec | None:
         """The next task; before an empty queue, everything that is finished goes out."""
@@ -280,6 +289,7 @@ class Worker:
             yield
             return
         self._flush_results()
+        self._connection.receive_in_background()
         self._connection.post(Blocked(task_id), now=True)
         try:
             yield
