@@ -27,11 +27,15 @@ def first_value(array: Any) -> float:
 
 
 @functools.cache
-def block(mebibytes: int) -> np.ndarray[Any, Any]:
-    """An array that is made once in each process, so that returning it again costs only its way home."""
+def _made(mebibytes: int) -> np.ndarray[Any, Any]:
     import numpy as np
 
     return np.ones(mebibytes * MIB // 8)
+
+
+def block(mebibytes: int) -> np.ndarray[Any, Any]:
+    """An array that is made once in each process, so that returning it again costs only its way home."""
+    return _made(mebibytes)
 
 
 def prepared(mebibytes: int) -> None:

@@ -1,0 +1,91 @@
+"""Each notebook runs from top to bottom in a real kernel and shows what its text promises; as committed, it has its pictures."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat import NotebookNode
+
+from nbray import demo
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+def run(name: str) -> NotebookNode:
+    notebook, failure = demo.execute(ROOT / "notebooks" / name, sys.stdout)
+    assert failure is None
+    return notebook
+
+
+def shown(cell: NotebookNode) -> str:
+    """All text that a cell printed, displayed or raised."""
+    parts = []
+    for output in cell.outputs:
+        data = output.get("data", {})
+        parts += [output.get("text", ""), data.get("text/plain", ""), data.get("text/html", "")]
+        parts += [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in output.get("traceback", [])]
+    return "\n".join(parts)
+
+
+def cell_with(notebook: NotebookNode, text: str) -> NotebookNode:
+    found: NotebookNode = next(cell for cell in notebook.cells if cell.cell_type == "code" and text in cell.source)
+    return found
+
+
+def has_picture(cell: NotebookNode) -> bool:
+    return any("image/png" in output.get("data", {}) for output in cell.outputs)
+
+
+def check_errors_are_the_expected_ones(notebook: NotebookNode) -> None:
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            failed = any(output.output_type == "error" for output in cell.outputs)
+            assert failed == ("raises-exception" in cell.metadata.get("tags", [])), cell.source
+            assert not any(output.get("name") == "stderr" for output in cell.outputs), shown(cell)
+
+
+def test_the_first_notebook() -> None:
+    notebook = run("01_first_cluster.ipynb")
+    check_errors_are_the_expected_ones(notebook)
+    assert "pictures to learn from" in shown(cell_with(notebook, "%%remote"))
+    assert has_picture(cell_with(notebook, "axis.imshow"))
+    assert "recognised[10]" in shown(cell_with(notebook, "recognised[10]"))
+    stopped = shown(cell_with(notebook, "signal.SIGINT"))
+    assert "KeyboardInterrupt" in stopped
+    assert re.search(r"cancelled 8", stopped)
+    assert "<table" in shown(cell_with(notebook, "table.head"))
+    assert has_picture(cell_with(notebook, "axis.plot"))
+    assert "same scores: True" in shown(cell_with(notebook, "serial / cluster"))
+    figures = demo.figures_of(notebook)
+    assert (figures.tasks, figures.workers > 0, figures.cluster > 0) == (36, True, True)
+
+
+def test_the_second_notebook() -> None:
+    notebook = run("02_shipping_code_and_data.ipynb")
+    check_errors_are_the_expected_ones(notebook)
+    assert "[12.0, 24.0, 36.0]" in shown(cell_with(notebook, "rate = 0.2"))
+    assert "[15.0, 30.0, 45.0]" in shown(cell_with(notebook, "rate = 0.5"))
+    assert "[11, 21, 31]" in shown(cell_with(notebook, "return 1\n"))
+    assert shown(cell_with(notebook, "seen = []")).strip().startswith("[1, 1, 1, 1] []")
+    assert ".copy()" in shown(cell_with(notebook, "view[0, 0] = 1.0"))
+    assert "large" in shown(cell_with(notebook, "--plan"))
+    assert "_lock" in shown(cell_with(notebook, "class Model"))
+    assert "ResultNotShippable" in shown(cell_with(notebook, "open_generator"))
+    assert "2 too many" in shown(cell_with(notebook, "class NotEnough"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_as_committed_it_shows_its_outputs_and_nothing_of_the_machine(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    check_errors_are_the_expected_ones(notebook)
+    text = path.read_text()
+    assert len(text) < 400_000
+    assert re.findall(r"/(?:root|home|work|tmp|usr|opt)/[^\s\"\\]*", text) == []
