@@ -29,7 +29,7 @@ from nbray.engine.zygote import Inheritance
 from nbray.ids import NO_TASK, ProcessId, TaskId
 from nbray.scheduler.actions import Action, Admit, Drop, Fork, Punch, Send, SetCancelWord, Signal, StopCluster
 from nbray.scheduler.events import Event, Joined, Left, MemoryHeadroom, Received, Started, Tick, WorkerExited, WorkerForked
-from nbray.scheduler.messages import Finished, Hello, Output, Refused, ToScheduler, Welcome
+from nbray.scheduler.messages import SKIPPED, Finished, Hello, Output, Refused, ToScheduler, Welcome
 from nbray.scheduler.scheduler import Scheduler
 from nbray.snapshot import ClusterSnapshot, WorkerSnapshot
 from nbray.store.allocator import Allocator
@@ -313,8 +313,12 @@ class SchedulerProcess:
         process = next((process for process, link in self._links.items() if link.slot == slot), None)
         if process is None or task_id == NO_TASK:
             return
-        for data in self._log(slot).read(task_id, end, self._config.output_limit):
+        log = self._log(slot)
+        for data in log.read(task_id, end, self._config.output_limit):
             self._do(Received(process, Output(task_id, "stdout", data)))
+        if log.skipped:
+            self._do(Received(process, Output(task_id, SKIPPED, b"%d" % log.skipped)))
+            log.skipped = 0
 
     def _measure(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
         """Add what only the outside knows: each worker's CPU and memory."""

@@ -33,6 +33,8 @@ class WorkerLog:
         self._punched = self._position
         self._task = NO_TASK
         self._sent = 0
+        self.skipped = 0
+        """Bytes that `read` has passed over beyond the limit; the reader sets it back."""
 
     def read(self, task_id: TaskId, end: int | None, limit: int) -> Iterator[bytes]:
         """The task's bytes up to `end` (None: all there are), at most `limit` and a chunk for each task; the rest is skipped."""
@@ -43,6 +45,7 @@ class WorkerLog:
             size = min(CHUNK_BYTES, target - self._position)
             if self._sent > limit:
                 size = target - self._position
+                self.skipped += size
             else:
                 yield os.pread(self._descriptor, size, self._position)
             self._sent += size

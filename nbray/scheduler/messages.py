@@ -48,6 +48,8 @@ from nbray.ids import CellRunId, ObjectId, ProcessId, TaskId, TemplateId
 PROTOCOL = 1
 MAX_FRAME = 256 * 1024 * 1024
 INLINE_LIMIT = 64 * 1024
+SKIPPED = "skipped"
+"""The stream of an Output that only counts, in decimal, bytes of a worker's log which nobody reads for a cell."""
 
 FailureKind = Literal[
     "exception", "unpicklable_result", "cancelled", "timeout", "worker_died", "store_full", "lost", "infeasible", "refused"

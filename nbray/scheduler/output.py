@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nbray.ids import TaskId
 from nbray.scheduler.cell_runs import CellRun, Job
-from nbray.scheduler.messages import Emitted, Output
+from nbray.scheduler.messages import SKIPPED, Emitted, Output
 from nbray.scheduler.processes import Outbox, Process
 from nbray.scheduler.tasks import Task
 from nbray.scheduler.workers import Worker
@@ -45,6 +45,9 @@ class OutputDesk:
         if record is None:
             return
         data = message.data
+        if message.stream == SKIPPED:
+            record.hidden += int(data) if len(data) < 20 and data.isdigit() else 0
+            return
         if message.stream in _TEXT:
             room = self._limit - record.passed
             if len(data) > room:
@@ -60,7 +63,7 @@ class OutputDesk:
         """The task has ended: say how much of its output was hidden."""
         record = self.records.get(task.task_id)
         if record is not None and record.hidden > record.told:
-            text = f"\n[nbray] {record.hidden:,} bytes more of {record.task} are in {self._log(worker)}\n"
+            text = f"\n[nbray] {record.hidden:,} bytes more of {record.task} went to {self._log(worker)}\n"
             record.told = record.hidden
             self._deliver(task.task_id, record, "stderr", text.encode())
 
