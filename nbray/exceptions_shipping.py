@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nbray import sources
 from nbray.errors import NbrayError, RemoteError, RemoteTraceback
 from nbray.serialization import dumps, encode, loads
 
@@ -49,7 +50,7 @@ def load_exception(pickled: bytes, type_name: str, message: str, text: str) -> B
     error = _loaded(pickled) if pickled else None
     if error is None:
         error = RemoteError(type_name, message)
-    _set(error, __cause__=RemoteTraceback(text))
+    _set(error, __cause__=RemoteTraceback(sources.with_cell_labels(text)))
     return error
 
 

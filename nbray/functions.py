@@ -18,7 +18,7 @@ import xxhash
 from nbray import sources
 from nbray.errors import NbrayError, NotShippable
 from nbray.ids import ObjectId
-from nbray.pickler import PROTOCOL, FastPickler, collect_references
+from nbray.pickler import PROTOCOL, FastPickler, ReferenceCollector
 from nbray.serialization import Payload, dumps, load_error
 
 LARGE = 64 * 1024
@@ -192,7 +192,7 @@ class _Unpickler(pickle.Unpickler):
 
 def _pickle(function: Function, lift: Lift) -> _Remembered:
     name = name_of(function)
-    with collect_references() as nested:
+    with ReferenceCollector() as nested:
         try:
             stream, lifting, used = _pickle_fast(function, lift)
         except (NbrayError, MemoryError):

@@ -39,8 +39,8 @@ def note_reference(object_id: ObjectId) -> None:
         _collected.nested.append(object_id)
 
 
-class collect_references:  # noqa: N801 - read as a verb: `with collect_references() as nested`
-    """Collect in a list the ids of the ObjectRefs that this thread pickles; nests, the innermost collects."""
+class ReferenceCollector:
+    """Within it, the ids of the ObjectRefs that this thread pickles go into a list; the innermost one collects."""
 
     __slots__ = ("_outer",)
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from nbray.errors import NbrayError, NotShippable, ObjectLost
 from nbray.ids import ObjectId
-from nbray.pickler import PROTOCOL, collect_references, note_reference, pickle_fast
+from nbray.pickler import PROTOCOL, ReferenceCollector, note_reference, pickle_fast
 
 __all__ = [
     "Payload",
@@ -50,12 +50,24 @@ class Payload(NamedTuple):
     nested: list[ObjectId]
 
 
+class _LargeBytes:
+    """Pickles as its bytes, out of band: pickle would copy them into its stream first."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def __reduce__(self) -> Any:
+        return bytes, (pickle.PickleBuffer(self._data),)
+
+
 def dumps(value: Any, name: str = "") -> Payload:
     """Pickle a value; its arrays are referred to, not copied, so they must not change before they are written.
 
     `name` is how an error calls the value. Raises NotShippable.
     """
     kind = type(value)
+    if kind is bytes and len(value) >= LARGE_COPY:
+        return _dumps(_LargeBytes(value), name, is_call=False)
     if kind in _SCALARS or (kind is tuple and _SCALARS.issuperset(map(type, value))):
         return Payload(pickle.dumps(value, PROTOCOL), [], [])
     return _dumps(value, name, is_call=False)
@@ -70,7 +82,7 @@ def dumps_arguments(args: tuple[Any, ...], kwargs: dict[str, Any], function_name
 
 def _dumps(value: Any, name: str, *, is_call: bool) -> Payload:
     buffers: list[pickle.PickleBuffer] = []
-    with collect_references() as nested:
+    with ReferenceCollector() as nested:
         try:
             stream = pickle_fast(value, buffers.append)
         except (NbrayError, MemoryError):

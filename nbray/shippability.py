@@ -81,8 +81,11 @@ def dump_or_explain(
         except Exception as failure:  # noqa: BLE001 - a value's own __reduce__ may raise anything
             error = failure
     if isinstance(error, RecursionError):
-        raise NotShippable(_too_deep(name or "the value")) from error
-    raise NotShippable(_explain(pickler.trail, name, error, is_call)) from error
+        raise NotShippable(_too_deep(name or "the value")) from None
+    # The frames of the picklers tell a user nothing; those of the value's own code do.
+    own_code = _own_code(error)
+    cause = None if own_code is None else error.with_traceback(own_code)
+    raise NotShippable(_explain(pickler.trail, name, error, is_call)) from cause
 
 
 def _too_deep(root: str) -> str:
@@ -213,20 +216,19 @@ def _describe_file(obj: Any) -> str:
 
 
 def _unknown_kind(culprit: Any, error: Exception) -> str:
-    method = _failing_method(error)
-    if method:
-        return f"its {method} raised {type(error).__name__}: {error}"
+    own_code = _own_code(error)
+    if own_code is not None:
+        return f"its {own_code.tb_frame.f_code.co_name} raised {type(error).__name__}: {error}"
     return f"a {_class_of(culprit)}, which cannot be pickled ({error})"
 
 
-def _failing_method(error: Exception) -> str | None:
-    """Which of the pickling methods of a class, written in Python, raised the error."""
+def _own_code(error: Exception) -> types.TracebackType | None:
+    """The traceback from the innermost pickling method of a class, written in Python, that raised the error."""
     frames = error.__traceback__
     found = None
     while frames is not None:
-        name = frames.tb_frame.f_code.co_name
-        if name in _PICKLING_METHODS:
-            found = name
+        if frames.tb_frame.f_code.co_name in _PICKLING_METHODS:
+            found = frames
         frames = frames.tb_next
     return found
 

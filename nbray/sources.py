@@ -7,8 +7,12 @@ Code from files needs nothing: the worker reads the same files.
 from __future__ import annotations
 
 import linecache
+import re
+import sys
 import types
 from collections.abc import Iterable, Mapping
+
+_FRAME = re.compile(r'File "([^"\n]+)", line (?=\d)')
 
 
 def of_functions(functions: Iterable[types.FunctionType]) -> dict[str, str]:
@@ -29,3 +33,17 @@ def install(sources: Mapping[str, str]) -> None:
     """Make the cells' texts known here; they outlive `linecache.checkcache`."""
     for filename, text in sources.items():
         linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
+
+
+def with_cell_labels(traceback: str) -> str:
+    """A traceback with "Cell In[5], line 2" in place of the file names of this kernel's cells."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    if shell is None:
+        return traceback
+
+    def label(match: re.Match[str]) -> str:
+        name = shell.compile.format_code_name(match[1])
+        return match[0] if name is None else f"{name[0]} {name[1]}, line "
+
+    return _FRAME.sub(label, traceback)

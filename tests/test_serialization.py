@@ -156,6 +156,15 @@ def test_a_large_buffer_is_copied_whole() -> None:
     assert np.array_equal(loads(written_into(dumps(value))), value)
 
 
+def test_large_bytes_are_not_copied_into_the_stream() -> None:
+    value = bytes(range(256)) * 8192
+    payload = dumps(value)
+    assert len(payload.stream) < 100
+    result = loads(encode(payload))
+    assert type(result) is bytes
+    assert result == value
+
+
 def test_other_buffers_than_numpy_s() -> None:
     value = array.array("d", [1.0, 2.0])
     assert loads(encode(dumps(value))) == value

@@ -12,6 +12,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import traceback
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -168,6 +169,18 @@ def test_what_each_culprit_is_called() -> None:
             with pytest.raises(NotShippable) as caught:
                 dumps({"key": [value]}, "the result of f")
             assert f"the result of f cannot be sent: the result of f -> ['key'] -> [0]: {text}" in str(caught.value)
+
+
+def test_only_frames_of_the_value_s_own_code_are_shown(notebook: dict[str, Any]) -> None:
+    with pytest.raises(NotShippable) as caught:
+        dumps(threading.Lock())
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+    with pytest.raises(NotShippable) as caught:
+        FunctionPickler(lift).pickle(notebook["uses_bad_state"])
+    text = "".join(traceback.format_exception(caught.value.__cause__))
+    assert "in __getstate__" in text
+    assert "pickle.py" not in text
 
 
 def test_an_argument_is_named() -> None:
