@@ -98,7 +98,9 @@ class Connection:
         self._lost = ""
         self._receive_lock = threading.Lock()
         """Whoever holds it receives and handles; two at once would mix up the order of messages."""
+        self._role_lock = threading.Lock()
         self._io_reads = False
+        self._reads_here = False
         self._watching_writes = False
         forks.tell(self)
 
@@ -285,41 +287,51 @@ class Connection:
     # ---------------------------------------------------------------- receiving
 
     def receive_in_background(self) -> None:
-        """Let the I/O thread receive; any thread."""
-        if not self._io_reads:
-            self._io_reads = True
-            self._watch()
+        """Let the I/O thread receive, unless another thread does just now; any thread."""
+        with self._role_lock:
+            if not self._io_reads and not self._reads_here:
+                self._io_reads = True
+                self._watch()
 
     def receive_here(self, wanted: Callable[[], bool]) -> None:
         """Receive on this thread as long as `wanted()`: saves the idle main thread of a worker one wake-up a message.
 
-        For a thread that no exception can interrupt in between, as a message that was read and not handled is lost.
+        For a thread that no exception can interrupt in between, as a message that was read and not handled is lost. Nobody
+        receives afterwards until `receive_in_background`.
+
+        The roles change under their lock, and this thread then waits until the I/O thread has handled what it was reading:
+        else it could look at `wanted()` just before, and sleep on a socket from which nothing more comes.
         """
-        if self._io_reads:
-            self._io_reads = False
-            self._watch()
+        with self._role_lock:
+            self._reads_here = True
+            if self._io_reads:
+                self._io_reads = False
+                self._watch()
+        with self._receive_lock:
+            pass
         poll = select.poll()
         poll.register(self._socket, select.POLLIN)
         while wanted() and not self._lost:
             poll.poll()
-            self._on_readable()
+            with self._receive_lock:
+                self._receive_all()
+        with self._role_lock:
+            self._reads_here = False
 
     def _on_readable(self) -> None:
-        if not self._receive_lock.acquire(blocking=False):
+        with self._receive_lock:
+            if self._io_reads:
+                self._receive_all()
+
+    def _receive_all(self) -> None:
+        data = transport.receive(self._socket)
+        if data is None or self._lost:
             return
-        try:
-            data = transport.receive(self._socket)
-            if data is None or self._lost:
-                return
-            if not data:
-                self._lose("its scheduler process ended")
-                return
-            for message in self._decoder.feed(data):
-                self._receive(message)
-        except wire.ProtocolError as error:
-            self._lose(f"its scheduler process sent what is no message ({error})")
-        finally:
-            self._receive_lock.release()
+        if not data:
+            self._lose("its scheduler process ended")
+            return
+        for message in self._decoder.feed(data):
+            self._receive(message)
 
     def _receive(self, message: FromScheduler) -> None:
         if type(message) is Ready:

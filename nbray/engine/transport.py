@@ -84,10 +84,10 @@ def send_with_descriptors(connection: socket.socket, data: bytes, descriptors: l
 
 def receive_with_descriptors(connection: socket.socket, timeout: float) -> tuple[bytes, list[int]]:
     """The first bytes of a connection and the descriptors that ride on them; the caller closes those."""
-    if not select.select([connection], [], [], timeout)[0]:
-        raise TimeoutError
+    if not wait_readable(connection.fileno(), timeout):
+        raise TimeoutError(f"no answer for {timeout:g} s")
     room = socket.CMSG_SPACE(8 * array.array("i").itemsize)
-    data, ancillary, _, _ = connection.recvmsg(READ_BYTES, room)
+    data, ancillary, _, _ = connection.recvmsg(READ_BYTES, room, getattr(socket, "MSG_CMSG_CLOEXEC", 0))
     descriptors = array.array("i")
     for level, kind, payload in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
@@ -95,6 +95,13 @@ def receive_with_descriptors(connection: socket.socket, timeout: float) -> tuple
     for descriptor in descriptors:
         os.set_inheritable(descriptor, False)
     return data, list(descriptors)
+
+
+def wait_readable(descriptor: int, seconds: float) -> bool:
+    """Wait until there is something to read, an end of file included; select(2) would refuse descriptors above 1023."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(max(0.0, seconds) * 1000))
 
 
 def receive(connection: socket.socket) -> bytes | None:

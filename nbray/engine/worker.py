@@ -72,7 +72,6 @@ class Worker:
         self._queue: deque[RunSpec] = deque()
         self._queue_lock = threading.Lock()
         self._exiting = False
-        self._idle = False
         self._takeover_timer = False
         self._templates: dict[TemplateId, Template] = {}
         self._blobs: dict[bytes, tuple[str, bytes]] = {}
@@ -123,9 +122,7 @@ class Worker:
         while not self._exiting:
             spec = self._next()
             if spec is None:
-                self._idle = True
                 self._connection.receive_here(self._is_idle)
-                self._idle = False
             else:
                 self._let_io_thread_receive_soon()
                 self._run(spec)
@@ -141,8 +138,7 @@ class Worker:
 
     def _take_over(self) -> None:
         self._takeover_timer = False
-        if not self._idle:
-            self._connection.receive_in_background()
+        self._connection.receive_in_background()
 
     def _next(self) -> RunSpec | None:
         """The next task; before an empty queue, everything that is finished goes out."""
