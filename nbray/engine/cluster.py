@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import shutil
 import signal
 import socket
@@ -12,7 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import msgspec
 
@@ -24,6 +23,7 @@ from nbray.errors import StartFailed
 from nbray.scheduler.messages import PROTOCOL, FromScheduler, Hello, Welcome
 
 START_SECONDS = 20.0
+END_SECONDS = 5.0
 
 
 class Connected(NamedTuple):
@@ -53,10 +53,10 @@ class ClusterProcess:
     def wait(self, seconds: float) -> None:
         """Wait until the zygote has ended everything; after `seconds` it is asked by SIGTERM, then killed."""
         assert self._process.stdout is not None
-        for number in (None, signal.SIGTERM, signal.SIGKILL):
+        for number, patience in ((None, seconds), (signal.SIGTERM, END_SECONDS), (signal.SIGKILL, END_SECONDS)):
             if number is not None:
                 self._process.send_signal(number)
-            if select.select([self._process.stdout], [], [], seconds)[0]:
+            if transport.wait_readable(self._process.stdout.fileno(), patience):
                 break
         self.last_words = _read_all(self._process.stdout.fileno())
         self._process.wait()
@@ -83,8 +83,9 @@ def start(config: ClusterConfig, job: str) -> ClusterProcess:
     )  # fmt: skip
     try:
         assert process.stdin is not None
-        process.stdin.write(msgspec.json.encode(config))
-        process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # it ended at once: its last words follow
+            process.stdin.write(msgspec.json.encode(config))
+            process.stdin.close()
         started = run_directory.process_started(process.pid)
         content = ClusterFile(config.epoch, job, process.pid, started, PROTOCOL, config.num_workers, config.store_limit)
         run_directory.write(directory, content)
@@ -92,19 +93,25 @@ def start(config: ClusterConfig, job: str) -> ClusterProcess:
     except BaseException:
         process.kill()
         process.wait()
+        _close(process.stdout)
         shutil.rmtree(directory, ignore_errors=True)
         raise
     finally:
-        for pipe in (process.stdin, process.stderr):
-            if pipe is not None:
-                pipe.close()
+        _close(process.stdin)
+        _close(process.stderr)
     return ClusterProcess(process, directory)
+
+
+def _close(pipe: IO[bytes] | None) -> None:
+    if pipe is not None:
+        with contextlib.suppress(BrokenPipeError):  # what is left to write has no reader any more
+            pipe.close()
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], directory: Path) -> None:
     assert process.stdout is not None
     assert process.stderr is not None
-    readable, _, _ = select.select([process.stdout], [], [], START_SECONDS)
+    readable = transport.wait_readable(process.stdout.fileno(), START_SECONDS)
     if readable and os.read(process.stdout.fileno(), 1):
         return
     said = os.read(process.stderr.fileno(), 65536).decode("utf-8", "replace") if readable else ""

@@ -14,6 +14,7 @@ import contextlib
 import functools
 import itertools
 import math
+import os
 import select
 import socket
 import threading
@@ -27,7 +28,7 @@ from nbray.engine.interrupts import InterruptShield
 from nbray.engine.io_thread import IoThread, call_reporting
 from nbray.engine.references import References
 from nbray.engine.values import Values, Waiter
-from nbray.errors import ClusterDied, GetTimeoutError
+from nbray.errors import ClusterDied, GetTimeoutError, StartFailed
 from nbray.ids import ObjectId, ProcessId, TemplateId, object_id, template_id
 from nbray.scheduler.messages import (
     Allocate,
@@ -138,7 +139,7 @@ class Connection:
 
     def after_fork(self) -> None:
         """In a forked child: the connection is the parent's alone, and its scheduler must see it close with the parent."""
-        self._lock, self._object_lock = threading.Lock(), threading.Lock()
+        self._lock, self._object_lock, self._role_lock = threading.Lock(), threading.Lock(), threading.Lock()
         self._lost = "this process was forked from the one that used it"
         self._socket.close()
 
@@ -330,7 +331,12 @@ class Connection:
         if not data:
             self._lose("its scheduler process ended")
             return
-        for message in self._decoder.feed(data):
+        try:
+            messages = self._decoder.feed(data)
+        except wire.ProtocolError as error:
+            self._lose(f"its scheduler process sent what is no message ({error})")
+            return
+        for message in messages:
             self._receive(message)
 
     def _receive(self, message: FromScheduler) -> None:
@@ -371,6 +377,7 @@ class Connection:
         request_id = next(self._requests)
         frame = wire.frame(make(request_id))
         waiter = Waiter(1, wake_on_failure=False)
+        self.receive_in_background()
         reply = None
         try:
             with self._lock:
@@ -486,14 +493,20 @@ Welcomed = tuple[Welcome, list[FromScheduler], wire.FrameDecoder[FromScheduler],
 
 
 def say_hello(sock: socket.socket, hello: Hello, timeout: float) -> Welcomed:
-    """Introduce this process; returns the welcome, what came right behind it, the decoder and the descriptors sent along."""
+    """Introduce this process; returns the welcome, what came right behind it, the decoder and the descriptors sent along.
+
+    Raises StartFailed when the scheduler does not want it, OSError when the scheduler is gone or silent.
+    """
     sock.setblocking(True)
     sock.sendall(wire.frame(hello))
     sock.setblocking(False)
     decoder = wire.process_decoder()
     data, descriptors = transport.receive_with_descriptors(sock, timeout)
     messages = decoder.feed(data)
-    if not messages or not isinstance(messages[0], Welcome):
-        told = messages[0] if messages else "nothing"
-        raise ClusterDied(f"the scheduler did not welcome this process, it said {told!r}")
-    return messages[0], messages[1:], decoder, descriptors
+    if messages and isinstance(messages[0], Welcome) and descriptors:
+        return messages[0], messages[1:], decoder, descriptors
+    for descriptor in descriptors:
+        os.close(descriptor)
+    if messages and isinstance(messages[0], Refused):
+        raise StartFailed(messages[0].failure.message)
+    raise StartFailed(f"the scheduler did not welcome this process, it said {messages or 'nothing'!r}")
