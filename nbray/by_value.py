@@ -19,6 +19,7 @@ from typing import Any
 
 from cloudpickle import cloudpickle
 
+from nbray import sources
 from nbray.importability import is_importable, is_importable_module
 
 _HEAP_TYPE = 1 << 9
@@ -41,11 +42,12 @@ class ByValue:
         self.globals_ref: dict[int, dict[str, Any]] = {}
         self.functions: list[types.FunctionType] = []
         self._cells: dict[int, types.CellType] = {}
+        self._sources: set[str] = set()
 
     def reduce_function(self, function: types.FunctionType) -> Any:
         self.functions.append(function)
         code, namespace, *_ = cloudpickle.Pickler._function_getnewargs(self, function)
-        state, slots = cloudpickle._function_getstate(function)
+        attributes, slots = cloudpickle._function_getstate(function)
         slots["__globals__"] = used_globals(function)
         # Cells travel empty with the functions that share them, and their contents once, after the function exists
         # (it may be what its own cell holds).
@@ -53,7 +55,15 @@ class ByValue:
         slots["__closure__"] = None
         contents = [(cell, _contents(cell)) for cell in cells if self._is_new(cell)]
         construction = (code, namespace, None, None, function.__closure__)
-        return cloudpickle._make_function, construction, (state, slots, contents), None, None, _restore_function
+        state = (attributes, slots, contents, self._new_source(code.co_filename))
+        return cloudpickle._make_function, construction, state, None, None, _restore_function
+
+    def _new_source(self, filename: str) -> str:
+        """The text of the cell in which a function was written, once."""
+        if filename in self._sources:
+            return ""
+        self._sources.add(filename)
+        return sources.of_file(filename)
 
     def _is_new(self, cell: types.CellType) -> bool:
         if id(cell) in self._cells:
@@ -170,7 +180,9 @@ def _fill(cell: types.CellType, contents: tuple[Any, ...]) -> None:
 
 
 def _restore_function(function: types.FunctionType, state: Any) -> None:
-    attributes, slots, cells = state
+    attributes, slots, cells, source = state
+    if source:
+        sources.install(function.__code__.co_filename, source)
     cloudpickle._function_setstate(function, (attributes, slots))
     for cell, contents in cells:
         _fill(cell, contents)

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 import xxhash
 
-from nbray import sources
 from nbray.errors import NbrayError, NotShippable
 from nbray.ids import ObjectId
 from nbray.pickler import PROTOCOL, FastPickler, ReferenceCollector
@@ -79,8 +78,7 @@ def load_function(blob: bytes, resolve: Callable[[ObjectId], Any]) -> Function:
 
     Arrays that the function has captured are read-only.
     """
-    name, cells, buffers, stream = pickle.loads(blob)
-    sources.install(cells)
+    name, buffers, stream = pickle.loads(blob)
     if isinstance(stream, int):
         stream = resolve(ObjectId(stream))
     views = [memoryview(resolve(ObjectId(buffer)) if isinstance(buffer, int) else buffer) for buffer in buffers]
@@ -201,7 +199,7 @@ def _pickle(function: Function, lift: Lift) -> _Remembered:
             nested.clear()
             stream, lifting, used = _pickle_fallback(function, name, lift, error)
     body = lifting.lift(stream) if len(stream) >= LARGE else stream
-    blob = pickle.dumps((name, sources.of_functions(used), lifting.buffers, body), PROTOCOL)
+    blob = pickle.dumps((name, lifting.buffers, body), PROTOCOL)
     pickled = PickledFunction(xxhash.xxh3_128_digest(blob), name, blob, [*nested, *lifting.lifted])
     return _Remembered(function, pickled, used)
 

@@ -66,9 +66,9 @@ def dumps(value: Any, name: str = "") -> Payload:
     `name` is how an error calls the value. Raises NotShippable.
     """
     kind = type(value)
-    if kind is bytes and len(value) >= LARGE_COPY:
-        return _dumps(_LargeBytes(value), name, is_call=False)
     if kind in _SCALARS or (kind is tuple and _SCALARS.issuperset(map(type, value))):
+        if kind is bytes and len(value) >= LARGE_COPY:
+            return _dumps(_LargeBytes(value), name, is_call=False)
         return Payload(pickle.dumps(value, PROTOCOL), [], [])
     return _dumps(value, name, is_call=False)
 

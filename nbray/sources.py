@@ -9,16 +9,8 @@ from __future__ import annotations
 import linecache
 import re
 import sys
-import types
-from collections.abc import Iterable, Mapping
 
 _FRAME = re.compile(r'File "([^"\n]+)", line (?=\d)')
-
-
-def of_functions(functions: Iterable[types.FunctionType]) -> dict[str, str]:
-    """File name and text of every cell in which one of the functions was written."""
-    filenames = dict.fromkeys(function.__code__.co_filename for function in functions)
-    return {name: text for name in filenames if (text := of_file(name))}
 
 
 def of_file(filename: str) -> str:
@@ -29,10 +21,9 @@ def of_file(filename: str) -> str:
     return "".join(entry[2])
 
 
-def install(sources: Mapping[str, str]) -> None:
-    """Make the cells' texts known here; they outlive `linecache.checkcache`."""
-    for filename, text in sources.items():
-        linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
+def install(filename: str, text: str) -> None:
+    """Make a cell's text known here; it outlives `linecache.checkcache`."""
+    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
 
 
 def with_cell_labels(traceback: str) -> str:

@@ -233,7 +233,7 @@ def test_a_chain_of_ten_thousand_is_cut_and_quick() -> None:
 def test_a_cell_s_lines_are_shown_and_marked() -> None:
     name = "/tmp/ipykernel_1/123.py"
     cell = "def train(x):\n    y = x + 1\n    return y / (x - x)\n"
-    sources.install({name: cell})
+    sources.install(name, cell)
     namespace: dict[str, Any] = {}
     exec(compile(cell, name, "exec"), namespace)
     try:
