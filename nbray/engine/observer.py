@@ -17,9 +17,12 @@ SPARE_DESCRIPTORS = 128
 
 def raise_descriptor_limit() -> int:
     """Lift the soft limit of descriptors to the hard one; returns how many connections the process may hold."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     limit = 65536 if hard == resource.RLIM_INFINITY else hard
-    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    except ValueError:  # macOS names no limit and has one
+        limit = soft
     return limit - SPARE_DESCRIPTORS
 
 

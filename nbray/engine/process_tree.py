@@ -22,12 +22,13 @@ def become_subreaper() -> None:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def end_group(leader: int) -> None:
-    """SIGKILL a process that leads its own session, with its process group."""
+def end_group(leader: int, *, reaped: bool = False) -> None:
+    """SIGKILL a process that leads its own session, with its process group; of a reaped leader only the group is left."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(leader, signal.SIGKILL)
+    if not reaped:  # it may not have reached setsid yet
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(leader, signal.SIGKILL)
 
 
 def end_strays(known: Collection[int], owners_alive: Collection[int]) -> None:

@@ -85,10 +85,14 @@ class Zygote:
         self._scheduler_pid = self._fork("scheduler", lambda: self._scheduler_entry(self._inheritance))
         scheduler_end.close()
         self._inheritance.listener.close()
-        ready()
-        self._preload()
-        while True:
-            self._serve()
+        try:
+            ready()
+            self._preload()
+            while True:
+                self._serve()
+        except BaseException:  # noqa: BLE001 - whatever it is, nobody else can end what this process has started
+            sys.excepthook(*sys.exc_info())
+            self._end("the zygote failed, see its log")
 
     def _preload(self) -> None:
         """Import what workers need, without threads, and freeze it so that a collection does not copy its pages."""
@@ -103,14 +107,15 @@ class Zygote:
         gc.freeze()
 
     def _serve(self) -> None:
-        readable: list[object] = list(select.select([self._control, self._wakeup], [], [])[0])
+        watched: list[socket.socket | int] = [self._control, self._wakeup]
+        readable, _, _ = select.select(watched, [], [])
         if self._wakeup in readable:
             caught = os.read(self._wakeup, 512)
             if signal.SIGTERM in caught:
                 self._end("the zygote was asked to end")
             self._reap()
         if self._control in readable:
-            data = self._control.recv(65536)
+            data = transport.receive(self._control)
             if not data:
                 self._end("the scheduler process is gone")
             for request in self._decoder.feed(data):
@@ -143,8 +148,13 @@ class Zygote:
             _prefer_as_victim()
             self._worker_entry(self._inheritance, slot)
 
-        self._workers[slot] = self._fork(f"worker-{slot}", run_worker)
-        self._tell(Forked(slot, self._workers[slot]))
+        try:
+            self._workers[slot] = self._fork(f"worker-{slot}", run_worker)
+        except OSError as error:  # no memory or no process left
+            _note(f"worker {slot} could not be forked: {error}")
+            self._tell(Exited(slot, 0, 1, -1))
+        else:
+            self._tell(Forked(slot, self._workers[slot]))
 
     def _fork(self, name: str, entry: Callable[[], None]) -> int:
         pid = os.fork()
@@ -192,7 +202,7 @@ class Zygote:
         if slot is None:
             return
         del self._workers[slot]
-        process_tree.end_group(pid)
+        process_tree.end_group(pid, reaped=True)
         self._end_strays()
         killed = os.WIFSIGNALED(status)
         self._tell(Exited(slot, pid, -1 if killed else os.WEXITSTATUS(status), os.WTERMSIG(status) if killed else -1))
@@ -201,10 +211,8 @@ class Zygote:
         process_tree.end_strays({*self._workers.values(), self._scheduler_pid}, set(self._workers.values()))
 
     def _tell(self, event: msgspec.Struct) -> None:
-        frame = bytearray()
-        wire.append_frame(frame, event)
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # its death is noticed by itself
-            self._control.sendall(frame)
+            self._control.sendall(wire.frame(event))
 
     def _end(self, reason: str) -> NoReturn:
         """End every process, leave no file, exit."""
