@@ -11,6 +11,7 @@ import ctypes
 import io
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -18,7 +19,8 @@ from nbray.engine import task_context
 from nbray.engine.task_context import TaskContext
 from nbray.ids import NO_TASK, TaskId
 
-Post = Callable[[TaskId, str, bytes], None]
+Post = Callable[[TaskId, str, bytes, bool], None]
+"""Sends output: task, stream, data, and whether it must leave at once."""
 
 _libc = ctypes.CDLL(None)
 _libc_fflush = _libc.fflush
@@ -34,9 +36,11 @@ def log_length() -> int:
 class TaskOutput:
     """Collects what tasks print until `flush`; text beyond the limit of a task goes to the log."""
 
-    def __init__(self, post: Post, schedule_flush: Callable[[], None], limit: int) -> None:
+    def __init__(self, post: Post, call_at: Callable[[float, Callable[[], None]], None], interval: float, limit: int) -> None:
         self._post = post
-        self._schedule_flush = schedule_flush
+        self._call_at = call_at
+        self._interval = interval
+        self._last_flush = 0.0
         self._limit = limit
         self._lock = threading.Lock()
         self._parts: list[tuple[TaskId, str, bytes]] = []
@@ -50,24 +54,27 @@ class TaskOutput:
             self._sizes[task_id] = size + len(data)
             sends = context is not None and size < self._limit
             if sends:
-                waiting = bool(self._parts)
+                first = not self._parts
                 self._parts.append((task_id, stream, data))
         if not sends:
             _write_all(data)
-        elif not waiting:
-            self._schedule_flush()
+        elif first and time.monotonic() - self._last_flush > self._interval:
+            self.flush()  # the first line of a burst leaves at once, in case the worker dies of what comes next
+        elif first:
+            self._call_at(self._last_flush + self._interval, self.flush)
 
-    def flush(self) -> None:
-        """Post what has been collected, joined per task and stream where it follows on."""
+    def flush(self, *, now: bool = True) -> None:
+        """Post what has been collected, joined per task and stream where it follows on; without `now`, with what comes next."""
         with self._lock:
+            self._last_flush = time.monotonic()
             parts, self._parts = self._parts, []
             for task_id, stream, data in join_parts(parts):
-                self._post(task_id, stream, data)
+                self._post(task_id, stream, data, now)
 
     def end_task(self, task_id: TaskId) -> None:
         """The task has ended: forget how much it printed, unless its threads print on."""
         if self._parts:
-            self.flush()
+            self.flush(now=False)
         if len(self._sizes) > 1000:
             with self._lock:
                 self._sizes.clear()

@@ -142,15 +142,16 @@ class SchedulerProcess:
             connection = transport.accept(self._listener)
             if connection is None:
                 return
-            if len(self._links) >= self._most_links:
+            if len(self._selector.get_map()) >= self._most_links:
                 connection.close()
                 return
             self._selector.register(connection, selectors.EVENT_READ, Link(connection))
 
-    def _read(self, link: Link) -> None:
+    def _read(self, link: Link) -> bool:
+        """Hear what has come on one connection; False when nothing has."""
         data = transport.receive(link.socket)
         if data is None:
-            return
+            return False
         try:
             messages = link.decoder.feed(data)
         except wire.ProtocolError as error:
@@ -160,6 +161,7 @@ class SchedulerProcess:
             self._hear(link, message)
         if not data:
             self._close(link)
+        return True
 
     def _hear(self, link: Link, message: ToScheduler) -> None:
         if type(message) is Finished and link.slot >= 0:
@@ -206,8 +208,9 @@ class SchedulerProcess:
         """What the worker sent before it died counts, so its socket and its log are read to the end first."""
         started = self._words.started(event.slot)
         for link in [link for link in self._links.values() if link.slot == event.slot]:
-            while link.open:
-                self._read(link)
+            while link.open and self._read(link):
+                pass
+            self._close(link)  # a process that escaped the zygote may hold the other end open
         self._send_log(event.slot, started, None)
         self._pids.pop(event.slot, None)
         self._measured.pop(event.slot, None)
@@ -279,11 +282,9 @@ class SchedulerProcess:
                 self._selector.modify(link.socket, events, link)
 
     def _tell_zygote(self, request: msgspec.Struct) -> None:
-        frame = bytearray()
-        wire.append_frame(frame, request)
         self._zygote.setblocking(True)
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # its end of file follows
-            self._zygote.sendall(frame)
+            self._zygote.sendall(wire.frame(request))
         self._zygote.setblocking(False)
 
     def _clean_up_alone(self) -> None:

@@ -27,6 +27,7 @@ from typing import Any, NoReturn
 from nbray import exceptions_shipping, functions, serialization
 from nbray.engine import output, task_context
 from nbray.engine.connection import Connection
+from nbray.engine.interrupts import InterruptShield
 from nbray.engine.object_exchange import ObjectExchange
 from nbray.engine.output import TaskOutput, TaskStream
 from nbray.engine.task_context import TaskContext
@@ -79,10 +80,12 @@ class Worker:
         self._results: list[TaskResult] = []
         self._results_since = 0.0
         self._results_lock = threading.Lock()
+        self._shield = InterruptShield()
+        """Results leave exactly once, also when the task that waits in `get` is cancelled just then."""
         self._log_length = output.log_length()
         self._running = NO_TASK
         self._threads = 1
-        self._output = TaskOutput(self._post_output, self._flush_output_soon, output_limit)
+        self._output = TaskOutput(self._post_output, connection.io.call_at, OUTPUT_SECONDS, output_limit)
         connection.on_message = self._handle
         connection.on_wait = self._waiting
 
@@ -119,6 +122,8 @@ class Worker:
         """Run tasks until the scheduler says Exit or is gone."""
         signal.signal(signal.SIGINT, self._on_interrupt)
         self._connection.on_lost = self._on_lost
+        if self._connection.lost:
+            self._on_lost()
         while not self._exiting:
             spec = self._next()
             if spec is None:
@@ -158,6 +163,8 @@ class Worker:
         started = time.perf_counter()
         try:
             self._running = spec.task_id
+            if self._words.cancelled(self._slot) == spec.task_id:  # SIGINT came while nothing ran that it could mean
+                raise KeyboardInterrupt
             values = self._attempt(spec, template)
             self._running = NO_TASK
         except KeyboardInterrupt:  # at the very edge of the task: as if inside
@@ -248,7 +255,7 @@ class Worker:
             self._connection.io.call_at(now + 2 * FLUSH_SECONDS, self._flush_results)
 
     def _flush_results(self) -> None:
-        with self._results_lock:
+        with self._results_lock, self._shield:
             if self._results:
                 self._connection.post(Finished(self._results), now=True)
                 self._results = []
@@ -304,13 +311,10 @@ class Worker:
             self._output.write(task_context.current(), stream, data)
         else:
             self._output.flush()
-            self._post_output(task_id, stream, data)
+            self._post_output(task_id, stream, data, True)
 
-    def _post_output(self, task_id: TaskId, stream: str, data: bytes) -> None:
-        self._connection.post(Output(task_id, stream, data), delay=OUTPUT_SECONDS)
-
-    def _flush_output_soon(self) -> None:
-        self._connection.io.call_at(time.monotonic() + OUTPUT_SECONDS, self._output.flush)
+    def _post_output(self, task_id: TaskId, stream: str, data: bytes, now: bool) -> None:
+        self._connection.post(Output(task_id, stream, data), now=now)
 
     def take_streams(self) -> None:
         """From now on Python's prints go to the cells of the tasks."""

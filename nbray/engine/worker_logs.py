@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nbray.ids import NO_TASK, TaskId
+from nbray.scheduler.messages import SKIPPED
 
 CHUNK_BYTES = 64 * 1024
 TAIL_LINES = 20
@@ -36,8 +37,8 @@ class WorkerLog:
         self.skipped = 0
         """Bytes that `read` has passed over beyond the limit; the reader sets it back."""
 
-    def read(self, task_id: TaskId, end: int | None, limit: int) -> Iterator[bytes]:
-        """The task's bytes up to `end` (None: all there are), at most `limit` and a chunk for each task; the rest is skipped."""
+    def read(self, task_id: TaskId, end: int | None, limit: int) -> Iterator[tuple[str, bytes]]:
+        """The task's bytes up to `end` (None: all there are) as stream and data; beyond `limit` bytes a task only their count."""
         if task_id != self._task:
             self._task, self._sent = task_id, 0
         target = os.fstat(self._descriptor).st_size if end is None else end
@@ -45,9 +46,9 @@ class WorkerLog:
             size = min(CHUNK_BYTES, target - self._position)
             if self._sent > limit:
                 size = target - self._position
-                self.skipped += size
+                yield SKIPPED, str(size).encode()
             else:
-                yield os.pread(self._descriptor, size, self._position)
+                yield "stdout", os.pread(self._descriptor, size, self._position)
             self._sent += size
             self._position += size
         self._bound()

@@ -194,7 +194,7 @@ class Outcomes:
             elif task.retries:
                 again.append(self._next_attempt(task))
             else:
-                self.fail(task, _died(task, worker, exited))
+                self.fail(task, _died(task, worker, exited, self._output.last_lines(task.task_id)))
         self._requeue(again)
 
     def give_back(self, tasks: list[Task]) -> None:
@@ -234,15 +234,16 @@ _ADVICE = {
 }
 
 
-def _died(task: Task, worker: Worker, exited: WorkerExited) -> Failure:
+def _died(task: Task, worker: Worker, exited: WorkerExited, last_lines: str) -> Failure:
     """The failure of a task that a worker took with it."""
     advice = _ADVICE.get(signal.Signals(exited.signal)) if exited.signal in set(signal.Signals) else None
     if exited.signal is None:
         advice = "The task, or a library that it calls, ended the process (os._exit or the like): raise an exception instead."
-    tail = f"\nIts last lines:\n{exited.log_tail}" if exited.log_tail else ""
+    lines = last_lines or exited.log_tail
+    tail = f"\nIts last lines:\n{lines}" if lines else ""
     return Failure(
         "worker_died",
         f"{worker.name} ended by {cause(exited)} while it ran {task.template.name}, attempt {task.attempt}. "
         f"{advice or 'Its last lines may say why.'} To run such a task again by itself: .options(max_retries=2).{tail}",
-        task=task.template.name, worker=worker.name, attempt=task.attempt, log_tail=exited.log_tail,
+        task=task.template.name, worker=worker.name, attempt=task.attempt, log_tail=lines,
     )  # fmt: skip

@@ -11,13 +11,15 @@ from nbray.scheduler.workers import Worker
 
 MOST_RECORDS = 10_000
 """Tasks whose output is remembered, so that what their threads print later still finds its cell."""
+TAIL_BYTES = 2048
+TAIL_LINES = 20
 _TEXT = ("stdout", "stderr")
 
 
 class Printed:
     """What one task has printed so far."""
 
-    __slots__ = ("hidden", "passed", "run", "task", "told", "worker")
+    __slots__ = ("hidden", "passed", "run", "tail", "task", "told", "worker")
 
     def __init__(self, run: CellRun, task: str, worker: Worker) -> None:
         self.run = run
@@ -28,6 +30,8 @@ class Printed:
         self.hidden = 0
         """Bytes beyond the limit, and how many of them its cell has been told of."""
         self.told = 0
+        self.tail = b""
+        """The end of its text, for the error if its worker dies."""
 
 
 class OutputDesk:
@@ -49,6 +53,7 @@ class OutputDesk:
             record.hidden += int(data) if len(data) < 20 and data.isdigit() else 0
             return
         if message.stream in _TEXT:
+            record.tail = (record.tail + data)[-TAIL_BYTES:]
             room = self._limit - record.passed
             if len(data) > room:
                 data, cut = _cut(data, room)
@@ -66,6 +71,11 @@ class OutputDesk:
             text = f"\n[nbray] {record.hidden:,} bytes more of {record.task} went to {self._log(worker)}\n"
             record.told = record.hidden
             self._deliver(task.task_id, record, "stderr", text.encode())
+
+    def last_lines(self, task_id: TaskId) -> str:
+        """The end of what a task has printed."""
+        record = self.records.get(task_id)
+        return "\n".join(record.tail.decode("utf-8", "replace").splitlines()[-TAIL_LINES:]) if record is not None else ""
 
     def catch_up(self, process: Process, job: Job) -> None:
         """A driver has joined: send it what the job's tasks printed while none was there."""
