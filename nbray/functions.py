@@ -6,6 +6,7 @@ object: globals, closures, defaults, code. A value that is changed in place is n
 
 from __future__ import annotations
 
+import functools
 import io
 import pickle
 import threading
@@ -91,8 +92,17 @@ def load_function(blob: bytes, resolve: Callable[[ObjectId], Any]) -> Function:
 
 def name_of(function: Function) -> str:
     """What to call a function in messages."""
+    function = _subject(function)
     inner = getattr(function, "func", function)  # functools.partial
     return str(getattr(inner, "__name__", type(function).__name__))
+
+
+def _subject(function: Any) -> Any:
+    """The user's own function, when one of nbray's (that of nbray.map) is bound to it."""
+    bound = isinstance(function, functools.partial) and function.args and callable(function.args[0])
+    if bound and str(getattr(function.func, "__module__", "")).startswith("nbray."):
+        return function.args[0]
+    return function
 
 
 class _Remembered:
@@ -222,5 +232,5 @@ def _pickle_fallback(function: Function, name: str, lift: Lift, error: Exception
     file = io.BytesIO()
     lifting = _Lifting(lift)
     pickler = FallbackPickler(file, lifting.keep, lifting.persistent_id)
-    dump_or_explain(pickler, function, name, error)
+    dump_or_explain(pickler, function, name, error, subject=_subject(function))
     return file.getvalue(), lifting, pickler.functions

@@ -65,11 +65,12 @@ _PICKLING_METHODS = ("__getstate__", "__reduce__", "__reduce_ex__", "__getnewarg
 
 
 def dump_or_explain(
-    pickler: FallbackPickler, value: Any, name: str, first_error: Exception, *, is_call: bool = False
-) -> None:
-    """Pickle what the C pickler refused with `first_error`; with `is_call` the value is `(args, kwargs)` of `name`.
+    pickler: FallbackPickler, value: Any, name: str, first_error: Exception,
+    *, is_call: bool = False, subject: Any = None,
+) -> None:  # fmt: skip
+    """Pickle what the C pickler refused with `first_error`; raises NotShippable.
 
-    Raises NotShippable.
+    With `is_call` the value is `(args, kwargs)` of `name`; `subject` is the part of it that the user calls `name`.
     """
     error = first_error
     if not isinstance(first_error, RecursionError):
@@ -85,7 +86,7 @@ def dump_or_explain(
     # The frames of the picklers tell a user nothing; those of the value's own code do.
     own_code = _own_code(error)
     cause = None if own_code is None else error.with_traceback(own_code)
-    raise NotShippable(_explain(pickler.trail, name, error, is_call)) from cause
+    raise NotShippable(_explain(_from(subject, pickler.trail), name, error, is_call)) from cause
 
 
 def _too_deep(root: str) -> str:
@@ -113,6 +114,10 @@ def _explain(trail: list[Any], name: str, error: Exception, is_call: bool) -> st
 
 
 # -------------------------------------------------------------------- the path
+
+
+def _from(subject: Any, trail: list[Any]) -> list[Any]:
+    return next((trail[index:] for index, obj in enumerate(trail) if obj is subject), trail)
 
 
 def _path(trail: list[Any], name: str, is_call: bool) -> tuple[list[Any], list[str]]:

@@ -23,7 +23,7 @@ import pytest
 from nbray.errors import NotShippable
 from nbray.functions import FunctionPickler
 from nbray.ids import ObjectId
-from nbray.serialization import dumps, dumps_arguments
+from nbray.serialization import dumps, dumps_arguments, loads
 
 NOTEBOOK = """
 import functools, threading, numpy as np
@@ -121,6 +121,11 @@ def test_the_path_to_what_a_function_captured(notebook: dict[str, Any], name: st
     with pytest.raises(NotShippable) as caught:
         FunctionPickler(lift).pickle(notebook[name])
     assert CASES[name] in str(caught.value)
+
+
+def test_the_function_given_to_nbray_s_own_is_what_is_named(notebook: dict[str, Any]) -> None:
+    with pytest.raises(NotShippable, match=r"^train cannot be sent: train -> model -> _lock: a thread lock"):
+        FunctionPickler(lift).pickle(functools.partial(loads, notebook["train"]))
 
 
 async def coroutine_function() -> None: ...
