@@ -13,7 +13,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.benchmarks import limits, report
+from tests.benchmarks import report
+from tests.benchmarks.limits import LIMITS
 from tests.benchmarks.report import Cell, Run
 from tests.benchmarks.rows import ROWS, Row
 from tests.benchmarks.systems import installed
@@ -24,7 +25,7 @@ TIMEOUT = 180
 
 
 def measure(system: str, row: Row) -> Cell:
-    """One row of one system, each repeat in a fresh process; whatever a run leaves behind is ended."""
+    """One row of one system, each repeat in a fresh process."""
     values: list[float] = []
     note = ""
     for _ in range(row.processes):
@@ -88,10 +89,12 @@ def main() -> None:
     row_names = _chosen(arguments.rows, [row.name for row in ROWS], "row")
     chosen = _chosen(arguments.systems, systems, "system")
 
-    run = Run(chosen, {"memcpy": limits.memcpy(), "socket": limits.socket_roundtrip()})
+    run = Run(chosen, {name: measure_limit() for name, measure_limit in LIMITS.items()})
     print(report.heading(run), flush=True)
     for row in ROWS:
         if row.name in row_names:
+            if row.limit:
+                run.limits[row.name] = {row.limit: LIMITS[row.limit]()}
             run.cells[row.name] = {system: measure(system, row) for system in chosen}
             print(report.line(run, row), flush=True)
     print(report.footer(run))

@@ -41,3 +41,6 @@ def socket_roundtrip() -> float:
     here.close()
     os.waitpid(pid, 0)
     return statistics.median(times) * 1e6
+
+
+LIMITS = {"memcpy": memcpy, "socket": socket_roundtrip}

@@ -116,14 +116,14 @@ def results(system: System) -> Measured:
     with running(system):
         system.gather([system.submit(prepared, 10) for _ in range(2 * WORKERS)])
         rates = _rounds(system, lambda: system.gather([system.submit(block, 10) for _ in range(50)]))
-    return Measured(rates, "first round first")
+    return Measured(rates)
 
 
 def arguments(system: System) -> Measured:
     values = [block(10) * number for number in range(50)]
     with running(system):
         rates = _rounds(system, lambda: system.gather([system.submit(first_value, value) for value in values]))
-    return Measured(rates, "first round first")
+    return Measured(rates)
 
 
 def chain(system: System) -> Measured:

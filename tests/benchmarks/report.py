@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import nbray
 from tests.benchmarks.rows import ROWS, Row
 
 DISTRIBUTIONS = {"dask": "distributed"}
@@ -30,13 +31,16 @@ class Run:
     """All that was measured in one run."""
 
     systems: list[str]
-    limits: dict[str, float]
+    machine: dict[str, float]
+    """What the machine allows, at the start of the run."""
+    limits: dict[str, dict[str, float]] = field(default_factory=dict)
+    """What it allowed while a row was measured: a busy machine changes within minutes."""
     cells: dict[str, dict[str, Cell]] = field(default_factory=dict)
 
 
 def _columns(run: Run, row: Row) -> dict[str, float]:
     figures = {name: cell.figure for name, cell in run.cells[row.name].items() if cell.figure is not None}
-    return figures | run.limits
+    return figures | run.limits.get(row.name, {})
 
 
 def verdict(run: Run, row: Row) -> bool | None:
@@ -57,7 +61,7 @@ def _number(value: float | None) -> str:
 
 def heading(run: Run) -> str:
     """The first lines: the machine, and the columns' names."""
-    limits = f"memcpy {run.limits['memcpy']:.1f} GiB/s, socket there and back {run.limits['socket']:.0f} us"
+    limits = f"memcpy {run.machine['memcpy']:.1f} GiB/s, socket there and back {run.machine['socket']:.0f} us"
     machine = f"{os.cpu_count()} cores, Python {platform.python_version()}; the machine itself: {limits}"
     columns = "".join(f"{name:>12}" for name in run.systems)
     return f"{machine}\n\n{'':36}{'unit':>10}{columns}  {'limit':>8}  target"
@@ -67,7 +71,7 @@ def line(run: Run, row: Row) -> str:
     """One row of the table, with what is worth knowing about its figures below it."""
     cells = run.cells[row.name]
     figures = "".join(f"{_number(cells[name].figure):>12}" for name in run.systems)
-    limit = _number(run.limits.get(row.limit)) if row.limit else ""
+    limit = _number(run.limits[row.name][row.limit]) if row.limit else ""
     kept = {True: "kept", False: "MISSED", None: ""}[verdict(run, row)]
     targets = ", ".join(str(target) for target in row.targets)
     text = f"{row.title:36}{row.unit:>10}{figures}  {limit:>8}  {targets}  {kept}"
@@ -81,6 +85,8 @@ def footer(run: Run) -> str:
 
 
 def _version(system: str) -> str:
+    if system == "nbray":
+        return nbray.__version__
     try:
         return version(DISTRIBUTIONS.get(system, system))
     except PackageNotFoundError:
