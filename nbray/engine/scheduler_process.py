@@ -29,7 +29,7 @@ from nbray.engine.zygote import Inheritance
 from nbray.ids import NO_TASK, ProcessId, TaskId
 from nbray.scheduler.actions import Action, Admit, Drop, Fork, Punch, Send, SetCancelWord, Signal, StopCluster
 from nbray.scheduler.events import Event, Joined, Left, MemoryHeadroom, Received, Started, Tick, WorkerExited, WorkerForked
-from nbray.scheduler.messages import SKIPPED, Finished, Hello, Output, Refused, ToScheduler, Welcome
+from nbray.scheduler.messages import Finished, Hello, Output, Refused, ToScheduler, Welcome
 from nbray.scheduler.scheduler import Scheduler
 from nbray.snapshot import ClusterSnapshot, WorkerSnapshot
 from nbray.store.allocator import Allocator
@@ -183,6 +183,8 @@ class SchedulerProcess:
         self._selector.unregister(link.socket)
         link.socket.close()
         self._unsent.pop(link, None)
+        if link.slot >= 0:
+            self._send_log(link.slot, self._words.started(link.slot), None)
         if self._links.pop(link.process, None) is not None:
             self._do(Left(link.process))
 
@@ -211,7 +213,6 @@ class SchedulerProcess:
             while link.open and self._read(link):
                 pass
             self._close(link)  # a process that escaped the zygote may hold the other end open
-        self._send_log(event.slot, started, None)
         self._pids.pop(event.slot, None)
         self._measured.pop(event.slot, None)
         code = None if event.signal >= 0 else event.exit_code
@@ -314,12 +315,8 @@ class SchedulerProcess:
         process = next((process for process, link in self._links.items() if link.slot == slot), None)
         if process is None or task_id == NO_TASK:
             return
-        log = self._log(slot)
-        for data in log.read(task_id, end, self._config.output_limit):
-            self._do(Received(process, Output(task_id, "stdout", data)))
-        if log.skipped:
-            self._do(Received(process, Output(task_id, SKIPPED, b"%d" % log.skipped)))
-            log.skipped = 0
+        for stream, data in self._log(slot).read(task_id, end, self._config.output_limit):
+            self._do(Received(process, Output(task_id, stream, data)))
 
     def _measure(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
         """Add what only the outside knows: each worker's CPU and memory."""

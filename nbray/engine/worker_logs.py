@@ -34,8 +34,6 @@ class WorkerLog:
         self._punched = self._position
         self._task = NO_TASK
         self._sent = 0
-        self.skipped = 0
-        """Bytes that `read` has passed over beyond the limit; the reader sets it back."""
 
     def read(self, task_id: TaskId, end: int | None, limit: int) -> Iterator[tuple[str, bytes]]:
         """The task's bytes up to `end` (None: all there are) as stream and data; beyond `limit` bytes a task only their count."""
