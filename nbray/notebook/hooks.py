@@ -28,7 +28,7 @@ def install(shell: Any) -> Uninstall:
     """Follow the cells of this IPython shell from the one that runs now on; returns what undoes it."""
     hooks = CellHooks(shell)
     session.set_defaults(job=job_of(shell))
-    hooks.begin()
+    hooks.begin(hooks.stored_inputs - 1)
     shell.events.register("pre_run_cell", hooks.pre_run_cell)
     shell.events.register("post_run_cell", hooks.post_run_cell)
     session.on_start(hooks.publisher.attach)
@@ -71,23 +71,35 @@ class CellHooks:
         self.publisher = Publisher(display, RUNS)
 
     def pre_run_cell(self, info: Any) -> None:
-        """A cell begins."""
-        self.begin()
+        """A cell begins; its input is not in the history yet."""
+        self.begin(self.stored_inputs)
 
-    def begin(self) -> None:
-        """From now on what is submitted belongs to the cell that runs."""
+    @property
+    def stored_inputs(self) -> int:
+        """The length of IPython's `In`, which begins with an empty one."""
+        return len(self._shell.user_ns.get("In", ()))
+
+    def begin(self, position: int) -> None:
+        """From now on what is submitted belongs to the cell that runs, whose input has this position in `In`."""
         parent = header_of(self._shell.get_parent()) if self._has_kernel else None
         if parent is None and self._has_kernel:
             return  # loaded while the kernel starts: no cell runs
         self._begun += 1
         cell_run = CellRunId(parent["header"]["msg_id"] if parent else f"{self._process}-{self._begun}")
-        run = RUNS.begin(CellRun(cell_run, self._shell.execution_count, parent, threading.get_ident()))
+        run = RUNS.begin(CellRun(cell_run, self._number(position), parent, threading.get_ident()))
         if session.current.cell_run != run.id:
             notebook = notebook_path(os.environ, self._shell.user_ns)
             session.set_cell_run(run.id, cell_label(run.number, notebook))
 
+    def _number(self, position: int) -> int:
+        """The number beside the cell: newer releases of IPython count on before a cell begins, older ones at its end."""
+        count = int(self._shell.execution_count)
+        return position if position in (count - 1, count) else count
+
     def post_run_cell(self, result: Any) -> None:
-        """A cell's code has ended, well or not."""
+        """A cell's code has ended, well or not; a blank one never began."""
+        if result is not None and not (result.info.raw_cell or "").strip():
+            return
         with stop.unshaken():
             run = RUNS.of_thread(threading.get_ident())
             if run is None or RUNS.end(run.id) is None:
