@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from nbray.engine import task_context
+from nbray.engine import forks, task_context
 from nbray.engine.task_context import TaskContext
 from nbray.ids import NO_TASK, TaskId
 
@@ -42,32 +42,45 @@ class TaskOutput:
         self._interval = interval
         self._last_flush = 0.0
         self._limit = limit
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        """Reentrant: a finalizer that prints may run while this very thread holds it."""
+        self._flushing = threading.RLock()
+        """Keeps flushes in order; apart from the other, so that who prints never waits for the connection."""
+        self._forked = False
         self._parts: list[tuple[TaskId, str, bytes]] = []
         self._sizes: dict[TaskId, int] = {}
+        forks.tell(self)
+
+    def after_fork(self) -> None:
+        """What a forked child prints goes to the log, as what any child process prints."""
+        self._lock, self._flushing = threading.RLock(), threading.RLock()
+        self._forked = True
 
     def write(self, context: TaskContext | None, stream: str, data: bytes) -> None:
         """Send `data` to the cell of the task; without a task, or beyond its limit, write it to the log."""
         task_id = context.task_id if context is not None else NO_TASK
+        sends = context is not None and not self._forked
         with self._lock:
             size = self._sizes.get(task_id, 0)
             self._sizes[task_id] = size + len(data)
-            sends = context is not None and size < self._limit
-            if sends:
-                first = not self._parts
+            room = self._limit - size if sends else 0
+            data, rest = (data, b"") if len(data) <= room else _cut(data, room)
+            first = bool(data) and not self._parts
+            if data:
                 self._parts.append((task_id, stream, data))
-        if not sends:
-            _write_all(data)
-        elif first and time.monotonic() - self._last_flush > self._interval:
+        if rest:
+            _write_all(rest)
+        if first and time.monotonic() - self._last_flush > self._interval:
             self.flush()  # the first line of a burst leaves at once, in case the worker dies of what comes next
         elif first:
             self._call_at(self._last_flush + self._interval, self.flush)
 
     def flush(self, *, now: bool = True) -> None:
         """Post what has been collected, joined per task and stream where it follows on; without `now`, with what comes next."""
-        with self._lock:
+        with self._flushing:
             self._last_flush = time.monotonic()
-            parts, self._parts = self._parts, []
+            with self._lock:
+                parts, self._parts = self._parts, []
             for task_id, stream, data in join_parts(parts):
                 self._post(task_id, stream, data, now)
 
@@ -93,6 +106,14 @@ def join_parts(parts: Iterable[tuple[TaskId, str, bytes]]) -> list[tuple[TaskId,
         else:
             joined.append((task_id, stream, [data]))
     return [(task_id, stream, b"".join(pieces)) for task_id, stream, pieces in joined]
+
+
+def _cut(data: bytes, room: int) -> tuple[bytes, bytes]:
+    """Two parts, the first of `room` bytes or a little less: no character is cut."""
+    room = max(0, room)
+    while room and data[room] & 0xC0 == 0x80:
+        room -= 1
+    return data[:room], data[room:]
 
 
 def _write_all(data: bytes) -> None:
