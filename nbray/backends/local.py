@@ -30,6 +30,7 @@ from nbray.engine.worker import Dependency
 from nbray.errors import InfeasibleRequest, WrongCluster
 from nbray.functions import FunctionPickler
 from nbray.ids import CellRunId, ObjectId, Reference, TaskId
+from nbray.local_modules import LocalModules
 from nbray.scheduler.messages import (
     INLINE_LIMIT,
     Answer,
@@ -65,6 +66,8 @@ class LocalBackend(Backend):
         self._default_max_retries = welcome.default_max_retries
         self._functions = FunctionPickler(self._lift)
         self._templates = Templates(link)
+        self._modules = LocalModules()
+        self._modules_seen = self._modules.snapshot() if driver is not None else {}
         exchange.on_full = self._templates.release_lifted
         self._output_handler: OutputHandler | None = None
         if driver is not None:
@@ -133,10 +136,6 @@ class LocalBackend(Backend):
 
     def _lift(self, payload: serialization.Payload, content_hash: bytes) -> ObjectId:
         return self._templates.lift(content_hash, lambda: self._exchange.put_payload(payload))
-
-    def new_cell(self) -> None:
-        """A new cell run begins: values that functions use are compared by content again."""
-        self._functions.new_cell()
 
     # ---------------------------------------------------------------- objects
 
@@ -213,7 +212,14 @@ class LocalBackend(Backend):
     def describe_cell_run(self, cell_run: CellRunId, label: str) -> None:
         """See `Backend.describe_cell_run`."""
         self._functions.new_cell()
+        self._renew_workers()
         self._link.post(DescribeCellRun(cell_run, label))
+
+    def _renew_workers(self) -> None:
+        """Workers have imported local modules by name: when one was edited since, they are followed by fresh ones."""
+        if self._modules.changed(self._modules_seen):
+            self._link.post(Ask(0, "renew"))
+        self._modules_seen = self._modules.snapshot()
 
     def on_output(self, handler: OutputHandler | None) -> None:
         """See `Backend.on_output`."""

@@ -233,7 +233,7 @@ class Cancel(msgspec.Struct, array_like=True, tag=17):
 
 
 class Ask(msgspec.Struct, array_like=True, tag=18):
-    """`question` is one of "snapshot", "cell_runs", "log" (argument: slot), "scale" (argument: number of workers)."""
+    """`question` is one of "snapshot", "cell_runs", "scale" (argument: number of workers), "renew" (workers import anew)."""
 
     request_id: int
     question: str

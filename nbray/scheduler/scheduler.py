@@ -36,6 +36,7 @@ from nbray.scheduler.placement import Placement
 from nbray.scheduler.pool import Pool
 from nbray.scheduler.processes import Outbox, Process
 from nbray.scheduler.registry import Registry
+from nbray.scheduler.states import WorkerState
 from nbray.scheduler.submission import Submission
 from nbray.scheduler.workers import Fleet, Worker
 from nbray.snapshot import ClusterSnapshot
@@ -323,9 +324,18 @@ class Scheduler:
             answer = self._pictures.cell_runs(self._deadlines.now)
         elif message.question == "scale":
             answer = self._scale(message.argument)
+        elif message.question == "renew":
+            answer = {"workers": self._renew()}
         else:
-            answer = {"error": f"nobody here can answer {message.question!r}: ask for snapshot, cell_runs or scale"}
+            answer = {"error": f"nobody here can answer {message.question!r}: ask for snapshot, cell_runs, scale or renew"}
         self._outbox.send(process.process_id, messages.Answer(message.request_id, msgspec.msgpack.encode(answer)))
+
+    def _renew(self) -> int:
+        """From now on tasks run in workers that import everything anew; what is queued inside the old ones comes back."""
+        for worker in self._fleet.workers.values():
+            if worker.state is WorkerState.BUSY:
+                self._placement.ask_back(worker, list(worker.queue)[1:])
+        return self._fleet.renew()
 
     def _scale(self, workers: int) -> dict[str, object]:
         """So many workers, with one CPU each, from now on; busy ones beyond it end when they have been idle."""

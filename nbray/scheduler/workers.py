@@ -34,7 +34,7 @@ class Worker:
 
     __slots__ = (
         "asked", "backlog", "due", "ended", "exited", "functions", "gave_cpus", "gpus", "head_since", "idle_since", "killed",
-        "left", "pid", "process", "queue", "shape", "slot", "state", "templates", "trail",
+        "left", "outdated", "pid", "process", "queue", "shape", "slot", "state", "templates", "trail",
     )  # fmt: skip
 
     def __init__(self, slot: int, gpus: tuple[int, ...]) -> None:
@@ -50,6 +50,8 @@ class Worker:
         self.exited: WorkerExited | None = None
         self.killed = False
         """nbray itself killed it, to end one of its tasks."""
+        self.outdated = False
+        """It has imported modules that were edited since: it gets no new task, and ends with its last one."""
         self.queue: deque[Task] = deque()
         """Its tasks in the order in which it runs them; the first one is taken to be running."""
         self.shape: Shape | None = None
@@ -136,7 +138,9 @@ class Fleet:
         move_worker(worker, WorkerState.IDLE)
         worker.idle_since = self._deadlines.now
         worker.backlog = 0.0
-        if not worker.gpus:
+        if worker.outdated:
+            self.exit(worker, "modules that it has imported were edited")
+        elif not worker.gpus:
             self.idle[worker.slot] = worker
             if len(self.workers) > self.target:
                 self._deadlines.after(EXTRA_SECONDS, self.retire)
@@ -163,6 +167,17 @@ class Fleet:
             if surplus > 0 and worker.idle_since <= limit:
                 self.exit(worker, "it is not needed any more")
                 surplus -= 1
+
+    def renew(self) -> int:
+        """Let every worker that may have imported something be followed by a fresh one; returns how many that are."""
+        outdated = [one for one in self.workers.values() if one.state not in (WorkerState.STARTING, WorkerState.STOPPING)]
+        for worker in outdated:
+            worker.outdated = True
+            if worker.state is WorkerState.IDLE:
+                self.exit(worker, "modules that it has imported were edited")
+            elif worker.shape is not None:
+                worker.shape.workers.pop(worker.slot, None)
+        return len(outdated)
 
     def remove(self, worker: Worker) -> None:
         """The worker's end is complete: forget it, and fork its successor if it is missed."""
