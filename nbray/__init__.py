@@ -27,9 +27,11 @@ Importing nbray imports none of this: a name is looked up when it is first used.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # as `typing` has it, without the milliseconds that importing it takes
 if TYPE_CHECKING:
+    from typing import Any
+
     from nbray.backends.backend import CancelReport
     from nbray.errors import (
         ClusterDied,

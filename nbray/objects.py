@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
 import contextlib
 import copy as copying
 import html
@@ -12,7 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from nbray import session
 from nbray.backends.backend import Backend, CancelReport
@@ -20,6 +18,9 @@ from nbray.cluster_info import format_bytes
 from nbray.errors import GetTimeoutError, UsageError, WrongCluster, WrongType
 from nbray.ids import ObjectId, Reference
 from nbray.serialization import note_reference
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 HEARTBEAT_SECONDS = 0.1
 """An event loop that only waits for a value still wakes this often, so that an interrupt is seen."""
@@ -69,9 +70,11 @@ class ObjectRef(Reference):
     def __await__(self) -> Generator[Any, None, Any]:
         return _arrival(self).__await__()
 
-    def future(self) -> concurrent.futures.Future[Any]:
+    def future(self) -> Future[Any]:
         """A `concurrent.futures.Future` of the value; to cancel it does not cancel the task."""
-        future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        from concurrent.futures import Future
+
+        future: Future[Any] = Future()
         # The value is unpickled and the callbacks run on a thread of their own: both may call nbray and wait,
         # which the backend's I/O thread must never do.
         fulfil = threading.Thread(target=_fulfil, args=(future, self), name="nbray-future", daemon=True)
@@ -164,6 +167,8 @@ def _preview(ref: ObjectRef) -> str:
 
 async def _arrival(ref: ObjectRef) -> Any:
     """Wait in the running event loop; the value is taken over once it is there, which blocks for as long as unpickling does."""
+    import asyncio  # 30 ms that most sessions need not pay: who awaits has imported it
+
     backend = backend_of(ref)
     loop = asyncio.get_running_loop()
     arrived = asyncio.Event()
@@ -179,7 +184,7 @@ async def _arrival(ref: ObjectRef) -> Any:
     return backend.get((ref.id,))[0]
 
 
-def _fulfil(future: concurrent.futures.Future[Any], ref: ObjectRef) -> None:
+def _fulfil(future: Future[Any], ref: ObjectRef) -> None:
     if not future.set_running_or_notify_cancel():
         return
     try:

@@ -140,12 +140,17 @@ def _checked(function: Any) -> Function:
         )
     if not callable(function):
         raise WrongType(f"nbray.remote({function!r}): expected a function, and options by name: @nbray.remote(num_cpus=2)")
+    check_function(function)
+    return function  # type: ignore[no-any-return]
+
+
+def check_function(function: Function) -> None:
+    """Refuse what a task cannot run to its end: coroutines and generators."""
     name = name_of(function)
     if inspect.iscoroutinefunction(function):
         raise WrongType(f"async def {name}: a task is a plain function. Write def {name}, and asyncio.run(...) inside it")
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise NotSupportedHere(f"{name} is a generator: streams come with a later release. Return a list instead of yielding")
-    return function  # type: ignore[no-any-return]
 
 
 # -------------------------------------------------------------------- by name
