@@ -87,7 +87,9 @@ def start(config: ClusterConfig, job: str) -> ClusterProcess:
             process.stdin.write(msgspec.json.encode(config))
             process.stdin.close()
         started = run_directory.process_started(process.pid)
-        content = ClusterFile(config.epoch, job, process.pid, started, PROTOCOL, config.num_workers, config.store_limit)
+        content = ClusterFile(
+            config.epoch, job, process.pid, started, run_directory.machine(), PROTOCOL, config.num_workers, config.store_limit
+        )
         run_directory.write(directory, content)
         _wait_until_ready(process, directory)
     except BaseException:

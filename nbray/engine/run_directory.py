@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import shutil
 import stat
 import sys
@@ -36,6 +37,8 @@ class ClusterFile(msgspec.Struct, frozen=True):
     zygote_pid: int
     zygote_started: float
     """Start time of that process, so that a pid that was given to another process is told apart."""
+    machine: str
+    """Where that pid means something: a home directory may be shared by machines and containers."""
     protocol: int
     num_workers: int = 0
     store_limit: int = 0
@@ -101,12 +104,27 @@ def read(directory: Path) -> ClusterFile | None:
 
 
 def alive(content: ClusterFile) -> bool:
-    """Whether the cluster's zygote still runs."""
-    return abs(process_started(content.zygote_pid) - content.zygote_started) < 1.0
+    """Whether the cluster's zygote still runs, here."""
+    return content.machine == machine() and abs(process_started(content.zygote_pid) - content.zygote_started) < 1.0
+
+
+def machine() -> str:
+    """Names the set of processes that this one belongs to: this boot of this machine, and the container."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:  # not Linux
+        return platform.node()
 
 
 def process_started(pid: int) -> float:
-    """When a process began, in seconds since the epoch; 0 when there is none."""
+    """When a process began, in seconds on a clock that nobody sets (Linux: since boot); 0 when there is none."""
+    if sys.platform == "linux":
+        try:
+            state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return 0.0
+        return 0.0 if state == "Z" else int(fields[18]) / os.sysconf("SC_CLK_TCK")
     import psutil
 
     try:
@@ -136,5 +154,5 @@ def sweep() -> None:
     """Remove the run directories of ours that are marked and whose cluster is dead."""
     for directory in parent().glob(f"{PREFIX}*"):
         content = read(directory)
-        if content is not None and _is_private(directory) and not alive(content):
+        if content is not None and content.machine == machine() and _is_private(directory) and not alive(content):
             shutil.rmtree(directory, ignore_errors=True)
