@@ -15,6 +15,7 @@ import sys
 import types
 import typing
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 from cloudpickle import cloudpickle
@@ -41,7 +42,6 @@ class ByValue:
     def __init__(self) -> None:
         self.globals_ref: dict[int, dict[str, Any]] = {}
         self.functions: list[types.FunctionType] = []
-        self._cells: dict[int, types.CellType] = {}
         self._sources: set[str] = set()
 
     def reduce_function(self, function: types.FunctionType) -> Any:
@@ -49,13 +49,10 @@ class ByValue:
         code, namespace, *_ = cloudpickle.Pickler._function_getnewargs(self, function)
         attributes, slots = cloudpickle._function_getstate(function)
         slots["__globals__"] = used_globals(function)
-        # Cells travel empty with the functions that share them, and their contents once, after the function exists
-        # (it may be what its own cell holds).
-        cells = function.__closure__ or ()
+        # The cells themselves travel, so that functions which share one still do; cloudpickle gives each a copy.
         slots["__closure__"] = None
-        contents = [(cell, _contents(cell)) for cell in cells if self._is_new(cell)]
         construction = (code, namespace, None, None, function.__closure__)
-        state = (attributes, slots, contents, self._new_source(code.co_filename))
+        state = (attributes, slots, self._new_source(code.co_filename))
         return cloudpickle._make_function, construction, state, None, None, _restore_function
 
     def _new_source(self, filename: str) -> str:
@@ -64,12 +61,6 @@ class ByValue:
             return ""
         self._sources.add(filename)
         return sources.of_file(filename)
-
-    def _is_new(self, cell: types.CellType) -> bool:
-        if id(cell) in self._cells:
-            return False
-        self._cells[id(cell)] = cell
-        return True
 
     def reduce_class(self, cls: type) -> Any:
         if not cls.__flags__ & _HEAP_TYPE:  # written in C: a name such as types.NoneType, or nothing
@@ -82,44 +73,7 @@ class ByValue:
         return _make_class, (make, arguments), (attributes, slots), None, None, _restore_class
 
     def reduce_rare(self, obj: Any) -> Any:
-        rule = _RARE.get(type(obj))
-        if rule is not None:
-            return rule(self, obj)
-        return cloudpickle.Pickler._dispatch_table[type(obj)](obj)
-
-    def reduce_module(self, module: types.ModuleType) -> Any:
-        if is_importable_module(module.__name__):
-            return cloudpickle.subimport, (module.__name__,)
-        left_out = ("__builtins__", "__loader__", "__spec__")
-        state = {name: value for name, value in vars(module).items() if name not in left_out}
-        return cloudpickle.dynamic_subimport, (module.__name__, state)
-
-    def reduce_cell(self, cell: types.CellType) -> Any:
-        if self._is_new(cell):  # a bare one
-            return cloudpickle._make_empty_cell, (), _contents(cell), None, None, _fill
-        return cloudpickle._make_empty_cell, ()
-
-    def reduce_method(self, method: types.MethodType) -> Any:
-        if method.__name__ == "get_ipython" and "IPython" in sys.modules:
-            return getattr, (sys.modules["IPython"], "get_ipython")  # the worker's own shell, not ours
-        return types.MethodType, (method.__func__, method.__self__)
-
-    def reduce_new_type(self, new_type: typing.NewType) -> Any:
-        if is_importable(new_type):
-            return NotImplemented
-        return typing.NewType, (new_type.__name__, new_type.__supertype__)
-
-    def reduce_lru_cache(self, cached: Any) -> Any:
-        # By itself it pickles as a name, which means nothing where there is no such `__main__`. It arrives empty.
-        if is_importable(cached):
-            return NotImplemented
-        return _make_lru_cache, (cached.__wrapped__, cached.cache_parameters())
-
-    def reduce_named(self, variable: typing.ParamSpec | typing.TypeVarTuple) -> Any:
-        return type(variable), (variable.__name__,)
-
-    def reduce_cached_property(self, cached: functools.cached_property[Any]) -> Any:
-        return _make_cached_property, (cached.func, cached.attrname)
+        return _RARE[type(obj)](obj)
 
     def reduce_exception(self, error: BaseException) -> Any:
         """Keep pickle from calling a constructor written in Python with `error.args`: it may take other arguments."""
@@ -180,12 +134,10 @@ def _fill(cell: types.CellType, contents: tuple[Any, ...]) -> None:
 
 
 def _restore_function(function: types.FunctionType, state: Any) -> None:
-    attributes, slots, cells, source = state
+    attributes, slots, source = state
     if source:
         sources.install(function.__code__.co_filename, source)
     cloudpickle._function_setstate(function, (attributes, slots))
-    for cell, contents in cells:
-        _fill(cell, contents)
 
 
 def _is_slot(value: Any, cls: type) -> bool:
@@ -218,18 +170,60 @@ def _restore_class(cls: type, state: Any) -> None:
         cloudpickle._class_setstate(cls, state)
 
 
-_RARE: dict[type, Any] = {
-    types.ModuleType: ByValue.reduce_module,
-    types.MethodType: ByValue.reduce_method,
-    types.CellType: ByValue.reduce_cell,
-    typing.NewType: ByValue.reduce_new_type,
-    typing.ParamSpec: ByValue.reduce_named,
-    typing.TypeVarTuple: ByValue.reduce_named,
-    functools.cached_property: ByValue.reduce_cached_property,
-    functools._lru_cache_wrapper: ByValue.reduce_lru_cache,
-}
+def _reduce_module(module: types.ModuleType) -> Any:
+    if is_importable_module(module.__name__):
+        return cloudpickle.subimport, (module.__name__,)
+    left_out = ("__builtins__", "__loader__", "__spec__")
+    state = {name: value for name, value in vars(module).items() if name not in left_out}
+    return cloudpickle.dynamic_subimport, (module.__name__, state)
+
+
+def _reduce_cell(cell: types.CellType) -> Any:
+    # Empty first: what it holds may be the function that is being pickled around it.
+    return cloudpickle._make_empty_cell, (), _contents(cell), None, None, _fill
+
+
+def _reduce_method(method: types.MethodType) -> Any:
+    if getattr(method, "__name__", "") == "get_ipython" and "IPython" in sys.modules:
+        return getattr, (sys.modules["IPython"], "get_ipython")  # the worker's own shell, not ours
+    return types.MethodType, (method.__func__, method.__self__)
+
+
+def _reduce_new_type(new_type: typing.NewType) -> Any:
+    if is_importable(new_type):
+        return NotImplemented
+    return typing.NewType, (new_type.__name__, new_type.__supertype__)
+
+
+def _reduce_lru_cache(cached: Any) -> Any:
+    # By itself it pickles as a name, which means nothing where there is no such `__main__`. It arrives empty.
+    if is_importable(cached):
+        return NotImplemented
+    return _make_lru_cache, (cached.__wrapped__, cached.cache_parameters())
+
+
+def _reduce_named(variable: typing.ParamSpec | typing.TypeVarTuple) -> Any:
+    return type(variable), (variable.__name__,)
+
+
+def _reduce_cached_property(cached: functools.cached_property[Any]) -> Any:
+    return _make_cached_property, (cached.func, cached.attrname)
+
+
 _NOT_TAKEN = (io.TextIOWrapper, logging.Logger, logging.RootLogger)
 """cloudpickle would send the contents of an open file; loggers pickle by themselves."""
 
-RARE_KINDS = [kind for kind in (*_RARE, *cloudpickle.Pickler._dispatch_table) if kind not in _NOT_TAKEN]
+_RARE: dict[type, Callable[[Any], Any]] = {
+    **{kind: rule for kind, rule in cloudpickle.Pickler._dispatch_table.items() if kind not in _NOT_TAKEN},
+    types.ModuleType: _reduce_module,
+    types.MethodType: _reduce_method,
+    types.CellType: _reduce_cell,
+    typing.NewType: _reduce_new_type,
+    typing.ParamSpec: _reduce_named,
+    typing.TypeVarTuple: _reduce_named,
+    functools.cached_property: _reduce_cached_property,
+    functools._lru_cache_wrapper: _reduce_lru_cache,
+}
+
+RARE_KINDS = tuple(_RARE)
 """The types whose objects go through `ByValue.reduce_rare`; plain pickle refuses them or sends a mere name."""
