@@ -68,11 +68,15 @@ class Outcomes:
             tally.charged += task.charged
             worker.backlog -= task.charged
             if task.state is TaskState.ASSIGNED and template.plain and len(values) == 1 and type(values[0]) is not Failure:
-                move_task(task, TaskState.SUCCEEDED)
-                tally.succeeded += 1
-                waiters = settle(task.entry, values[0], process)
+                entry = task.entry
+                waiters = settle(entry, values[0], process)
+                if type(entry.value) is Failure:
+                    self._not_kept(task, entry.value)
+                else:
+                    move_task(task, TaskState.SUCCEEDED)
+                    tally.succeeded += 1
                 if waiters is not None:
-                    self._arrived(waiters)
+                    self._arrived(waiters, entry.value)
                 if task.spec.deps or task.spec.nested:
                     self._let_go(task)
                 if self._output.records:
@@ -89,22 +93,35 @@ class Outcomes:
         if failure is None and len(values) != task.template.template.num_returns:
             failure = self._wrong_count(task, values)
         if failure is None:
-            self._succeed(task, process, values or [b""])
-        elif task.state is TaskState.CANCELLING:
+            return self._succeed(task, process, values or [b""])
+        if task.state is TaskState.CANCELLING:
             assert task.verdict is not None
             self.fail(task, task.verdict)
         elif failure.retriable and task.retries:
             self._requeue([self._next_attempt(task)])
         else:
             self.fail(task, failure)
+        return False
+
+    def _succeed(self, task: Task, process: Process, values: list[Value]) -> bool:
+        """Several returns, each with its value; False when the store had no room for one of them."""
+        entries = [self._objects.entries[object_id] for object_id in task.returns]
+        waiters = [self._objects.settle(entry, value, process) for entry, value in zip(entries, values, strict=True)]
+        failure = next((entry.value for entry in entries if isinstance(entry.value, Failure)), None)
+        if failure is None:
+            move_task(task, TaskState.SUCCEEDED)
+        else:
+            self._not_kept(task, failure)
+        for entry, tasks in zip(entries, waiters, strict=True):
+            self._arrived(tasks or (), entry.value)
+        self._let_go(task)
         return failure is None
 
-    def _succeed(self, task: Task, process: Process, values: list[Value]) -> None:
-        move_task(task, TaskState.SUCCEEDED)
-        entries = [self._objects.entries[object_id] for object_id in task.returns]
-        for entry, value in zip(entries, values, strict=True):
-            self._arrived(self._objects.settle(entry, value, process) or ())
-        self._let_go(task)
+    def _not_kept(self, task: Task, failure: Failure) -> None:
+        """The task had a result, for which the store has no room."""
+        move_task(task, TaskState.FAILED)
+        task.run.count_failure(task, failure, self._deadlines.now)
+        self._retire(task.template, 1)
 
     def _book(self, tally: Tally) -> None:
         """Count the results of one template in one cell run."""
@@ -159,11 +176,14 @@ class Outcomes:
         self._objects.unpin(spec.nested)
         spec.deps, spec.nested, spec.args = [], [], b""
 
-    def _arrived(self, waiters: Iterable[Task]) -> None:
-        """One dependency of each of these is there."""
+    def _arrived(self, waiters: Iterable[Task], value: Value | None) -> None:
+        """One dependency of each of these is there, or has turned out as a failure."""
         for task in waiters:
             task.missing -= 1
-            if not task.missing and task.state is TaskState.WAITING:
+            if isinstance(value, Failure):
+                if task.state is TaskState.WAITING:
+                    self.fail(task, value)
+            elif not task.missing and task.state is TaskState.WAITING:
                 del task.run.waiting[task.task_id]
                 move_task(task, TaskState.QUEUED)
                 self._turns.add(task.run.line, task.template.shape, (task,))

@@ -2,7 +2,8 @@
 
 An entry counts its keepers. A process is one, however many ObjectRefs it has (it counts those itself). A task is one
 of each of its returns until it ends, and of each object among its arguments. An entry without keepers is deleted at once:
-its extent is freed, and what it contained loses a keeper in turn.
+its extent is freed, and what it contained loses a keeper in turn. Objects that contain each other in a circle (a task
+that returns a reference to a task that returns a reference to it) stay until the cluster ends.
 """
 
 from __future__ import annotations
@@ -169,7 +170,7 @@ class Objects:
                 return extents.full(size)
             extents.inline += size
         if isinstance(value, (Stored, Inline)) and value.nested:
-            entry.nested = self.pin(value.nested)
+            entry.nested = self.pin(object_id for object_id in value.nested if object_id != entry.object_id)
         return value
 
     def _push_to_subscribers(self, entry: ObjectEntry, value: Value, creator: Process | None) -> None:

@@ -1,0 +1,88 @@
+"""What a simulation knows to be true without asking the scheduler: outcomes, attempts, and what is in the arena."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from nbray.ids import ObjectId, ProcessId, TaskId
+from nbray.scheduler.messages import Failure, RunSpec, Stored, Template, Value
+
+
+class Ledger:
+    """Every task that was submitted, every attempt, and every value that anybody has seen."""
+
+    def __init__(self) -> None:
+        self.tasks: dict[TaskId, Template] = {}
+        self.values: dict[ObjectId, Value] = {}
+        self.excused: Counter[TaskId] = Counter()
+        """Attempts that nbray itself ended."""
+        self.outcomes: Counter[str] = Counter()
+        self._produced: dict[ObjectId, list[Value]] = {}
+        self._attempts: set[tuple[TaskId, int]] = set()
+        self._pushes: Counter[tuple[ProcessId, ObjectId]] = Counter()
+
+    def submit(self, process: ProcessId, task_id: TaskId, template: Template) -> None:
+        """A task is on its way to the scheduler; its returns will be pushed."""
+        self.tasks[task_id] = template
+        self.expect(process, [ObjectId(task_id + place) for place in range(template.num_returns)])
+
+    def expect(self, process: ProcessId, object_ids: list[ObjectId]) -> None:
+        """One push more of each may come."""
+        self._pushes.update((process, object_id) for object_id in object_ids)
+
+    def start(self, spec: RunSpec) -> None:
+        """I2: an attempt runs once, there are as many as were asked for, and none after the outcome."""
+        template = self.tasks[spec.task_id]
+        assert (spec.task_id, spec.attempt) not in self._attempts, f"attempt {spec.attempt} of {spec.task_id:#x} ran twice"
+        assert spec.attempt <= 1 + template.max_retries + self.excused[spec.task_id], f"{spec} ran too often"
+        assert spec.task_id not in self.values, f"{spec.task_id:#x} ran after its outcome was known"
+        self._attempts.add((spec.task_id, spec.attempt))
+
+    def finish(self, spec: RunSpec, values: list[Value]) -> None:
+        """An attempt ended with these values."""
+        for place, value in enumerate(values):
+            self._produced.setdefault(ObjectId(spec.task_id + place), []).append(value)
+
+    def see(self, process: ProcessId, object_id: ObjectId, value: Value) -> None:
+        """I1: a value comes as often as asked at most, is the same for everybody, and was made by an attempt."""
+        self._pushes[process, object_id] -= 1
+        assert self._pushes[process, object_id] >= 0, f"{object_id:#x} was pushed too often"
+        if isinstance(value, Failure) and value.kind == "lost":
+            return
+        first = self.values.setdefault(object_id, value)
+        assert first == value, f"{object_id:#x} has two values: {first!r}, {value!r}"
+        if not isinstance(value, Failure) and object_id in self.tasks:
+            assert value in self._produced[object_id], f"{object_id:#x} has a value that nobody made"
+        self.outcomes[value.kind if isinstance(value, Failure) else "result"] += 1
+
+
+class SimulatedArena:
+    """Who wrote what where: a reader must find what the maker of the object wrote."""
+
+    def __init__(self) -> None:
+        self._contents: dict[int, tuple[int, int]] = {}
+        self._sealed: dict[ObjectId, int] = {}
+        self._writes = 0
+
+    def write(self, process: ProcessId, offset: int, size: int) -> None:
+        """A process fills an extent."""
+        self.wipe(offset, size)
+        self._writes += 1
+        self._contents[offset] = (size, self._writes)
+
+    def wipe(self, offset: int, size: int) -> None:
+        """What was in this range is gone."""
+        for start, (length, _) in list(self._contents.items()):
+            if start < offset + size and offset < start + length:
+                del self._contents[start]
+
+    def seal(self, object_id: ObjectId, value: Value) -> None:
+        """The object has this value; a re-run of its task may seal another one."""
+        if isinstance(value, Stored):
+            self._sealed[object_id] = self._contents[value.offset][1]
+
+    def read(self, object_id: ObjectId, value: Value) -> None:
+        """I5: the bytes of a held object are those that its maker wrote."""
+        if isinstance(value, Stored):
+            assert value.offset in self._contents, f"the bytes of {object_id:#x} are gone while it is held"
+            assert self._contents[value.offset][1] == self._sealed[object_id], f"the bytes of {object_id:#x} were overwritten"
