@@ -6,7 +6,6 @@ arrive unlocked), files (reopened elsewhere) and capsules (a pointer of this pro
 
 from __future__ import annotations
 
-import contextvars
 import io
 import pickle
 import sys
@@ -30,7 +29,6 @@ _TAKEN_FROM_DILL: tuple[type, ...] = (
     weakref.ReferenceType,
     weakref.ProxyType,
     weakref.CallableProxyType,
-    contextvars.Context,
 )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import array
-import threading
 from typing import Any
 
 import numpy as np
@@ -59,14 +58,6 @@ class Reference:
     def __reduce__(self) -> Any:
         note_reference(ObjectId(self.number))
         return Reference, (self.number,)
-
-
-class PicklesInside:
-    """Pickles something else while it is being pickled."""
-
-    def __reduce__(self) -> Any:
-        assert dumps([Reference(99)]).nested == [99]
-        return PicklesInside, ()
 
 
 def same(left: Any, right: Any) -> bool:
@@ -174,28 +165,6 @@ def test_other_buffers_than_numpy_s() -> None:
 def test_references_are_collected() -> None:
     payload = dumps({"a": [Reference(7), 3], "b": Reference(8)})
     assert payload.nested == [7, 8]
-    note_reference(ObjectId(1))
-    assert dumps([1]).nested == []
-
-
-def test_collecting_nests_and_is_per_thread() -> None:
-    seen = []
-    thread = threading.Thread(target=lambda: seen.append(dumps([Reference(3)]).nested))
-
-    class StartsThread:
-        def __reduce__(self) -> Any:
-            thread.start()
-            thread.join()
-            return int, ()
-
-    assert dumps([Reference(1), PicklesInside(), StartsThread(), Reference(2)]).nested == [1, 2]
-    assert seen == [[3]]
-
-
-def test_references_are_collected_once_by_the_fallback_too() -> None:
-    import functools
-
-    assert dumps([Reference(5), functools.lru_cache(len)]).nested == [5]
 
 
 def test_arguments_travel_as_a_pair() -> None:

@@ -14,7 +14,7 @@ import sys
 import threading
 import traceback
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -211,10 +211,3 @@ def test_a_long_path_is_cut_in_the_middle() -> None:
         dumps(value)
     assert str(caught.value).count("->") == 10
     assert "-> ... ->" in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "value", [functools.lru_cache(len), super, sys.stdout, str.join, dict.fromkeys], ids=lambda value: repr(value)[:20]
-)
-def test_what_only_the_fallback_can_send_is_sent(value: Callable[..., Any]) -> None:
-    dumps(value)

@@ -1,0 +1,115 @@
+"""The pickler's rules: arrays out of band, references noted on the way, nothing heavy loaded for plain data."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nbray.ids import ObjectId
+from nbray.pickler import FastPickler, ReferenceCollector, note_reference, pickle_fast
+
+ROOT = Path(__file__).parent.parent
+
+
+def ignore(buffer: pickle.PickleBuffer) -> None: ...
+
+
+class Reference:
+    """Stands in for an ObjectRef: notes its id while it is pickled."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __reduce__(self) -> Any:
+        note_reference(ObjectId(self.number))
+        return Reference, (self.number,)
+
+
+class PicklesInside:
+    """Pickles something else while it is being pickled."""
+
+    def __reduce__(self) -> Any:
+        with ReferenceCollector() as nested:
+            pickle_fast([Reference(99)], ignore)
+        assert nested == [99]
+        return PicklesInside, ()
+
+
+class StartsThread:
+    """Pickles in another thread while it is being pickled."""
+
+    def __init__(self) -> None:
+        self.seen: list[ObjectId] = []
+
+    def __reduce__(self) -> Any:
+        thread = threading.Thread(target=self.pickle_there)
+        thread.start()
+        thread.join()
+        return int, ()
+
+    def pickle_there(self) -> None:
+        with ReferenceCollector() as nested:
+            pickle_fast([Reference(3)], ignore)
+        self.seen = nested
+
+
+def test_collecting_nests_and_is_per_thread() -> None:
+    thread = StartsThread()
+    with ReferenceCollector() as nested:
+        pickle_fast([Reference(1), PicklesInside(), thread, Reference(2)], ignore)
+    assert nested == [1, 2]
+    assert thread.seen == [3]
+
+
+def test_outside_a_collector_a_reference_is_not_noted() -> None:
+    note_reference(ObjectId(1))
+    with ReferenceCollector() as nested:
+        pass
+    note_reference(ObjectId(2))
+    assert nested == []
+
+
+@pytest.mark.parametrize("dtype", ["f8", "?", "c16", "M8[us]", "m8[s]", ">u2", "U3", "V5"])
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("step", [1, 2])
+def test_every_kind_of_array_goes_out_of_band_once(dtype: str, order: Any, step: int) -> None:
+    array = np.zeros((4, 6), dtype, order)[::step]
+    buffers: list[pickle.PickleBuffer] = []
+    stream = pickle_fast([array, array], buffers.append)
+    assert sum(buffer.raw().nbytes for buffer in buffers) == array.nbytes
+    first, second = pickle.loads(stream, buffers=[buffer.raw().toreadonly() for buffer in buffers])
+    assert first is second
+    assert first.dtype == array.dtype
+    assert first.flags.f_contiguous == (order == "F" and step == 1)
+    assert np.array_equal(first, array)
+    assert not first.flags.writeable
+
+
+def test_the_rules_are_those_of_a_c_pickler() -> None:
+    assert issubclass(FastPickler, pickle.Pickler)
+
+
+LIGHT = """
+import sys
+from nbray.serialization import dumps, encode, loads
+for value in [1, {"a": [1, (2, 3)]}, ValueError, len, sys.exc_info]:
+    assert loads(encode(dumps(value))) == value
+heavy = {"numpy", "cloudpickle", "dill", "msgspec"} & sys.modules.keys()
+assert not heavy, heavy
+def f(): ...
+dumps(f)
+heavy = {"numpy", "dill"} & sys.modules.keys()
+assert not heavy, heavy
+"""
+
+
+@pytest.mark.local
+def test_plain_data_loads_neither_cloudpickle_nor_dill_nor_numpy() -> None:
+    subprocess.run([sys.executable, "-c", LIGHT], check=True, cwd=ROOT)
