@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from nbray.engine import forks, transport, wire
-from nbray.engine.interrupts import InterruptShield
+from nbray.engine.interrupts import InterruptShield, PollShield
 from nbray.engine.io_thread import IoThread, call_reporting
 from nbray.engine.references import References
 from nbray.engine.values import Values, Waiter
@@ -52,11 +52,18 @@ from nbray.scheduler.messages import (
 
 BATCH_SECONDS = 0.0005
 RELEASE_SECONDS = 0.05
+TAKEOVER_SECONDS = 0.001
 SLICE_SECONDS = 0.25
 MOST_UNSENT = 64 * 1024 * 1024
 """Bytes that may wait for the scheduler before submitters wait too."""
 
 Reply = Granted | Refused | Answer
+Poll = Callable[[select.poll, float | None], object]
+
+
+def plain_poll(poller: select.poll, milliseconds: float | None) -> object:
+    """Wait until there is something to read; for threads that no signal interrupts."""
+    return poller.poll(milliseconds)
 
 
 class Connection:
@@ -102,6 +109,7 @@ class Connection:
         self._role_lock = threading.Lock()
         self._io_reads = False
         self._reads_here = False
+        self._takeover_timer = False
         self._watching_writes = False
         forks.tell(self)
 
@@ -294,30 +302,54 @@ class Connection:
                 self._io_reads = True
                 self._watch()
 
-    def receive_here(self, wanted: Callable[[], bool]) -> None:
-        """Receive on this thread as long as `wanted()`: saves the idle main thread of a worker one wake-up a message.
+    def receive_here(self, wanted: Callable[[], bool], seconds: float = math.inf, poll: Poll = plain_poll) -> None:
+        """Receive on this thread as long as `wanted()`, for `seconds` at most: saves a wake-up a message.
 
-        For a thread that no exception can interrupt in between, as a message that was read and not handled is lost. Nobody
-        receives afterwards until `receive_in_background`.
+        Returns at once when another thread does so already. Afterwards the I/O thread takes over in a moment. For a thread
+        that no exception can interrupt except in `poll`, since a message that was read and not handled would be lost.
+        """
+        if self._begin_receiving():
+            try:
+                self._receive_while(wanted, time.monotonic() + seconds, poll)
+            finally:
+                self._reads_here = False
+                self._take_over_soon()
 
-        The roles change under their lock, and this thread then waits until the I/O thread has handled what it was reading:
-        else it could look at `wanted()` just before, and sleep on a socket from which nothing more comes.
+    def _begin_receiving(self) -> bool:
+        """Take the role from the I/O thread, and wait until it has handled what it was reading.
+
+        Without that wait this thread could find nothing done yet, and then sleep on a socket from which nothing more comes.
         """
         with self._role_lock:
+            if self._reads_here:
+                return False
             self._reads_here = True
             if self._io_reads:
                 self._io_reads = False
                 self._watch()
         with self._receive_lock:
-            pass
-        poll = select.poll()
-        poll.register(self._socket, select.POLLIN)
+            return True
+
+    def _receive_while(self, wanted: Callable[[], bool], deadline: float, poll: Poll) -> None:
+        poller = select.poll()
+        poller.register(self._socket, select.POLLIN)
         while wanted() and not self._lost:
-            poll.poll()
-            with self._receive_lock:
-                self._receive_all()
-        with self._role_lock:
-            self._reads_here = False
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                return
+            if poll(poller, None if remaining == math.inf else math.ceil(remaining * 1000)):
+                with self._receive_lock:
+                    self._receive_all()
+
+    def _take_over_soon(self) -> None:
+        """Often this thread wants the role again within the moment, so it is not handed over at once."""
+        if not self._takeover_timer:
+            self._takeover_timer = True
+            self.io.call_at(time.monotonic() + TAKEOVER_SECONDS, self._take_over)
+
+    def _take_over(self) -> None:
+        self._takeover_timer = False
+        self.receive_in_background()
 
     def _on_readable(self) -> None:
         with self._receive_lock:
@@ -386,9 +418,7 @@ class Connection:
                 self._reply_waiters[request_id] = waiter
                 self._enqueue(frame)
                 self._flush(time.monotonic())
-            while not waiter.done:
-                self._check()
-                waiter.sleep(SLICE_SECONDS)
+            self._sleep(waiter, None)
             reply = self._replies.get(request_id)
         finally:
             with self._lock:
@@ -460,10 +490,13 @@ class Connection:
             self._values.expect(unexpected)  # behind: an interrupt in between asks twice, never not at all
 
     def _sleep(self, waiter: Waiter, timeout: float | None) -> bool:
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        with PollShield() as shield:
+            if shield.possible:
+                self.receive_here(lambda: not waiter.done, deadline - time.monotonic(), shield.poll)
         while not waiter.done:
             self._check()
-            remaining = SLICE_SECONDS if deadline is None else min(SLICE_SECONDS, deadline - time.monotonic())
+            remaining = min(SLICE_SECONDS, deadline - time.monotonic())
             if remaining <= 0:
                 return False
             waiter.sleep(remaining)

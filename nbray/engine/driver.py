@@ -72,8 +72,9 @@ class Driver:
         return None
 
     def _handle(self, message: FromScheduler) -> None:
+        """Output is handled on the I/O thread, whichever thread has received it; a handler may need a lock of the other."""
         if isinstance(message, Emitted):
-            self.on_emitted(message)
+            self.io.call_soon(lambda: self.on_emitted(message))
 
     def watch(self, handler: Callable[[ClusterSnapshot], None] | None) -> None:
         """Hand snapshots to `handler` on the I/O thread from now on, or to nobody; any thread."""

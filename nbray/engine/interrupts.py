@@ -7,10 +7,11 @@ are sent. Only the main thread runs handlers, so only there is anything to do.
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # signal.signal converts to enums and back: ten times slower
+import select
 import threading
 from collections.abc import Callable
 from signal import SIGINT
-from typing import Any
+from typing import Any, Self
 
 _MAIN_THREAD = threading.main_thread().ident
 
@@ -40,3 +41,47 @@ class InterruptShield:
 
     def _note(self, number: int, frame: object) -> None:
         self._came = True
+
+
+class PollShield:
+    """Within `with`, a SIGINT is handled in `poll` at once, and else at the end: what is read there is always acted upon."""
+
+    __slots__ = ("_came", "_handler", "_open", "possible")
+
+    def __init__(self) -> None:
+        self._came = False
+        self._open = False
+        self._handler: Callable[[int, Any], Any] | None = None
+        self.possible = True
+        """False where SIGINT has no Python handler that could wait."""
+
+    def __enter__(self) -> Self:
+        if threading.get_ident() == _MAIN_THREAD:
+            handler = _signal.getsignal(SIGINT)
+            self.possible = callable(handler)
+            if self.possible:
+                self._handler = handler
+                _signal.signal(SIGINT, self._note)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        handler, self._handler = self._handler, None
+        if handler is not None:
+            _signal.signal(SIGINT, handler)
+            if self._came:
+                handler(SIGINT, None)
+
+    def poll(self, poller: select.poll, milliseconds: float | None) -> bool:
+        """Wait until there is something to read; here KeyboardInterrupt may come out."""
+        self._open = True
+        try:
+            return bool(poller.poll(milliseconds))
+        finally:
+            self._open = False
+
+    def _note(self, number: int, frame: object) -> None:
+        if self._open and self._handler is not None:
+            self._open = False
+            self._handler(number, frame)
+        else:
+            self._came = True

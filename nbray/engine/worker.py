@@ -56,7 +56,6 @@ from nbray.scheduler.messages import (
 
 FLUSH_SECONDS = 0.001
 OUTPUT_SECONDS = 0.02
-TAKEOVER_SECONDS = 0.001
 
 Function = Callable[..., Any]
 
@@ -73,7 +72,6 @@ class Worker:
         self._queue: deque[RunSpec] = deque()
         self._queue_lock = threading.Lock()
         self._exiting = False
-        self._takeover_timer = False
         self._templates: dict[TemplateId, Template] = {}
         self._blobs: dict[bytes, tuple[str, bytes]] = {}
         self._functions: dict[bytes, Function] = {}
@@ -129,21 +127,10 @@ class Worker:
             if spec is None:
                 self._connection.receive_here(self._is_idle)
             else:
-                self._let_io_thread_receive_soon()
                 self._run(spec)
 
     def _is_idle(self) -> bool:
         return not self._queue and not self._exiting
-
-    def _let_io_thread_receive_soon(self) -> None:
-        """A short task is over before anybody needs to receive; for a longer one the I/O thread takes over."""
-        if not self._takeover_timer:
-            self._takeover_timer = True
-            self._connection.io.call_at(time.monotonic() + TAKEOVER_SECONDS, self._take_over)
-
-    def _take_over(self) -> None:
-        self._takeover_timer = False
-        self._connection.receive_in_background()
 
     def _next(self) -> RunSpec | None:
         """The next task; before an empty queue, everything that is finished goes out."""
