@@ -109,10 +109,10 @@ def save(run: Run, directory: Path) -> None:
 
 
 def _chart(run: Run) -> str:
-    """One small bar chart a row, each with its own logarithmic axis: the systems differ by powers of ten."""
+    """One small chart a row, each with its own logarithmic axis: the systems differ by powers of ten."""
     from bokeh.embed import file_html
     from bokeh.layouts import gridplot
-    from bokeh.models import FactorRange
+    from bokeh.models import DataRange1d, FactorRange
     from bokeh.plotting import figure
     from bokeh.resources import INLINE
 
@@ -122,11 +122,12 @@ def _chart(run: Run) -> str:
         if not shown:
             continue
         plot = figure(
-            y_range=FactorRange(factors=list(reversed(shown))), x_axis_type="log", height=60 + 28 * len(shown), width=420,
-            title=f"{row.title} [{row.unit}]", toolbar_location=None, tooltips="@y: @right",
+            y_range=FactorRange(factors=list(reversed(shown))), x_range=DataRange1d(range_padding=0.3), x_axis_type="log", height=60 + 28 * len(shown), width=420,
+            title=f"{row.title} [{row.unit}]", toolbar_location=None,
         )  # fmt: skip
         colors = ["#f37726" if name == "nbray" else "#9aa5b1" for name in shown]
-        lowest = min(shown.values()) / 3
-        plot.hbar(y=list(shown), right=list(shown.values()), left=lowest, height=0.7, color=colors)
+        texts = [f"  {_number(value)}" for value in shown.values()]
+        plot.scatter(x=list(shown.values()), y=list(shown), size=13, color=colors)
+        plot.text(x=list(shown.values()), y=list(shown), text=texts, text_baseline="middle", text_font_size="12px")
         figures.append(plot)
-    return str(file_html(gridplot(figures, ncols=3), INLINE, "nbray and its peers"))
+    return str(file_html(gridplot(figures, ncols=3, toolbar_location=None), INLINE, "nbray and its peers"))
