@@ -14,7 +14,8 @@ from pathlib import Path
 from nbray.errors import StartFailed
 
 BUFFER_BYTES = 4 * 1024 * 1024
-READ_BYTES = 1024 * 1024
+READ_BYTES = 64 * 1024
+"""A read asks for so much at once: memory for a megabyte comes from the system each time, which took 58 us instead of 4."""
 MAX_PATH_BYTES = 100
 """A socket's path must fit into sockaddr_un: 108 bytes on Linux, 104 on macOS, with the terminating zero."""
 
