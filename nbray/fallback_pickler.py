@@ -47,6 +47,7 @@ class FallbackPickler(Rules, PythonPickler):  # type: ignore[misc]
         super().__init__(file, PROTOCOL, buffer_callback=buffer_callback)
         self.trail: list[Any] = []
         self._lift = lift
+        self._by_value = self.by_value  # loads the rules for what the C pickler refused before it knew them
 
     def persistent_id(self, obj: Any) -> Any:
         return None if self._lift is None else self._lift(obj)

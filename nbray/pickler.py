@@ -77,6 +77,7 @@ class Rules:
     def by_value(self) -> ByValue:
         """The state of this pickling for code that goes by value, made when the first such code is met."""
         if self._by_value is None:
+            # Loaded at first need: plain data does without cloudpickle, and so may a process that only handles such.
             from nbray.by_value import RARE_KINDS, ByValue
 
             for kind in RARE_KINDS:

@@ -196,10 +196,10 @@ CASES: dict[str, tuple[str, Any]] = {
         ({"a": 4, "b": 2}, 12, ["x", "y"], 2),
     ),
     "C extension objects": (
-        "import re, itertools, collections, zlib, hashlib, array, random, uuid, fractions\npattern = re.compile('(?P<k>a+)')\ncount = itertools.count(3)\n"
+        "import re, collections, zlib, hashlib, array, random, uuid, fractions\npattern = re.compile('(?P<k>a+)')\nrng = range(3, 9, 2)\n"
         "dq = collections.deque([1, 2], 3)\nod = collections.OrderedDict(a=1)\ndd = collections.defaultdict(list, k=[1])\narr = array.array('i', [1, 2])\nrnd = random.Random(1)\n"
         "half = fractions.Fraction(1, 2)\nu = uuid.UUID(int=1)\nCRC = zlib.crc32\n"
-        "def f(): return pattern.match('aab')['k'], next(count), list(dq), dq.maxlen, list(od), dd['z'], arr.tolist(), rnd.random() < 1, half * 2 == 1, u.int, CRC(b''), hashlib.md5(b'').hexdigest()[:2]",
+        "def f(): return pattern.match('aab')['k'], rng[0], list(dq), dq.maxlen, list(od), dd['z'], arr.tolist(), rnd.random() < 1, half * 2 == 1, u.int, CRC(b''), hashlib.md5(b'').hexdigest()[:2]",
         ("aa", 3, [1, 2], 3, ["a"], [], [1, 2], True, True, 1, 0, "d4"),
     ),
     "logger": ("import logging\nlog = logging.getLogger('a.b')\ndef f():\n    log.debug('x')\n    return log.name", "a.b"),

@@ -118,6 +118,17 @@ def test_a_frame_cut_anywhere_raises_object_lost(value: Any) -> None:
             loads(frame[:end])
 
 
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_a_damaged_byte_gives_a_value_or_an_error_of_ours(data: st.DataObject) -> None:
+    frame = bytearray(encode(dumps({"a": [np.arange(3), "text", (1, 2.5)], "b": {1, 2}})))
+    frame[data.draw(st.integers(0, len(frame) - 1))] ^= data.draw(st.integers(1, 255))
+    try:
+        loads(bytes(frame))
+    except NbrayError:
+        pass
+
+
 def test_a_frame_without_buffers_is_the_bare_pickle() -> None:
     assert encode(dumps({"a": 1}))[0] == 0x80
 
