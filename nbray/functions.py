@@ -52,8 +52,8 @@ class FunctionPickler:
 
     def __init__(self, lift: Lift) -> None:
         self._lift = lift
-        # Guards nothing but the double work of two threads that meet a new function: reading and writing
-        # `_remembered` is atomic. Reentrant, since the pickled object's own __reduce__ may submit a task.
+        # Held while a function is pickled and remembered, so that `new_cell` forgets that one too; reading needs no
+        # lock. Reentrant, since a captured value's own __reduce__ may submit a task.
         self._lock = threading.RLock()
         self._remembered: dict[int, _Remembered] = {}
 
@@ -65,13 +65,14 @@ class FunctionPickler:
         with self._lock:
             remembered = _pickle(function, self._lift)
             while len(self._remembered) >= REMEMBERED:
-                self._remembered.pop(next(iter(self._remembered)), None)
+                del self._remembered[next(iter(self._remembered))]
             self._remembered[id(function)] = remembered
             return remembered.pickled
 
     def new_cell(self) -> None:
         """A new cell run begins: what was changed in place since is noticed, and no used value is kept alive."""
-        self._remembered.clear()
+        with self._lock:
+            self._remembered.clear()
 
 
 def load_function(blob: bytes, resolve: Callable[[ObjectId], Any]) -> Function:
@@ -85,6 +86,8 @@ def load_function(blob: bytes, resolve: Callable[[ObjectId], Any]) -> Function:
     views = [memoryview(resolve(ObjectId(buffer)) if isinstance(buffer, int) else buffer) for buffer in buffers]
     try:
         function: Function = _Unpickler(io.BytesIO(stream), views, resolve).load()
+    except NbrayError:
+        raise
     except Exception as error:
         raise NotShippable(f"function {name}: {load_error(error, stream)}") from error
     return function

@@ -153,14 +153,14 @@ def loads(frame: bytes | memoryview) -> Any:
             return pickle.loads(frame)
         stream, buffers = _split(memoryview(frame).toreadonly())
         return pickle.loads(stream, buffers=buffers)
+    except NbrayError:
+        raise
     except Exception as error:
         raise load_error(error, frame) from error
 
 
 def load_error(error: Exception, frame: bytes | memoryview) -> Exception:
     """What to raise when a frame could not be loaded because of `error`."""
-    if isinstance(error, ObjectLost):
-        return error
     if isinstance(error, pickle.UnpicklingError | EOFError | IndexError | struct.error):
         return ObjectLost(f"the {len(frame)} bytes of this value are damaged ({type(error).__name__}: {error})")
     advice = "define or import its class here, or send plain data (dict, list, array) instead"

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from nbray import functions
-from nbray.errors import NotShippable, StoreFull
+from nbray.errors import NotShippable, ObjectLost, StoreFull
 from nbray.functions import FunctionPickler, load_function
 from nbray.ids import ObjectId
 from nbray.serialization import Payload, encode, loads, note_reference
@@ -232,6 +232,14 @@ def test_a_function_that_needs_a_missing_module_says_so(notebook: Notebook, monk
     monkeypatch.delitem(sys.modules, "only_here_xyz")
     with pytest.raises(NotShippable, match=r"function f: .* No module named 'only_here_xyz'"):
         load_function(blob, notebook.store.resolve)
+
+
+def test_a_lifted_value_that_is_gone_is_said_as_it_is(notebook: Notebook) -> None:
+    def resolve(object_id: ObjectId) -> Any:
+        raise ObjectLost("gone")
+
+    with pytest.raises(ObjectLost, match="gone"):
+        load_function(notebook.pickle("summed").blob, resolve)
 
 
 def test_many_threads_meet_a_new_function(notebook: Notebook) -> None:
