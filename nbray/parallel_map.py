@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -12,7 +11,7 @@ from nbray import call_options, session
 from nbray.backends.backend import Backend, CallOptions
 from nbray.chunk_sizes import ChunkSizes
 from nbray.chunks import Chunk, Columns, Failed, Source, run_chunk, run_item, take_out_refs
-from nbray.errors import ClusterDied, UsageError, WrongType
+from nbray.errors import UsageError, WrongType
 from nbray.functions import name_of
 from nbray.ids import ObjectId
 from nbray.objects import ObjectRef
@@ -166,8 +165,7 @@ class MapResult:
     def __del__(self) -> None:
         chunks = getattr(self, "_in_flight", None)
         if chunks and self._backend is session.current.backend and not self._backend.lost:
-            # A finalizer may run on any thread, the backend's own included, and must not wait for the scheduler.
-            threading.Thread(target=_cancel, args=(self._backend, chunks), name="nbray-cancel", daemon=True).start()
+            self._backend.abandon(list(chunks))
 
     def __repr__(self) -> str:
         of = "" if self._total is None else f" of {self._total:,}"
@@ -229,10 +227,3 @@ class MapResult:
         submitted = list(self._in_flight)
         ready = self._backend.wait(submitted, 1)
         return [object_id for object_id in submitted if object_id in ready]
-
-
-def _cancel(backend: Backend, chunks: dict[ObjectId, Chunk]) -> None:
-    try:
-        backend.cancel(list(chunks))
-    except ClusterDied:  # nothing is left to cancel
-        chunks.clear()

@@ -42,6 +42,14 @@ class _Stored(NamedTuple):
     nested: list[ObjectId]
 
 
+def _frozen(payload: Payload) -> _Stored:
+    return _Stored(serialization.encode(payload), payload.nested)
+
+
+def _nested(payloads: Sequence[Payload]) -> list[ObjectId]:
+    return [each for payload in payloads for each in payload.nested]
+
+
 class _Dependency(NamedTuple):
     object_id: ObjectId
 
@@ -50,7 +58,7 @@ class _Task(NamedTuple):
     returns: list[ObjectId]
     task_id: TaskId
     function: PickledFunction
-    arguments: Payload
+    arguments: _Stored
     deps: list[ObjectId]
     options: CallOptions
     cell_run: CellRunId
@@ -105,7 +113,7 @@ class FakeBackend(Backend):
         by_name = {name: _Dependency(each.id) if isinstance(each, Reference) else each for name, each in kwargs.items()}
         ids = [self._new_id() for _ in range(max(options.num_returns, 1))]
         returns = ids[: options.num_returns]
-        task = _Task(returns, ids[0], pickled, serialization.dumps((values, by_name)), deps, options, cell_run)
+        task = _Task(returns, ids[0], pickled, _frozen(serialization.dumps((values, by_name))), deps, options, cell_run)
         for each in (*task.needs, *returns):
             self.hold(each)
         self.blobs.add(pickled.key)
@@ -154,7 +162,7 @@ class FakeBackend(Backend):
                 self._emit(task.task_id, "stdout", printed.getvalue().encode(), task.cell_run, name)
 
     def _arguments(self, task: _Task) -> tuple[list[Any], dict[str, Any]]:
-        args, kwargs = serialization.loads(serialization.encode(task.arguments))
+        args, kwargs = serialization.loads(task.arguments.frame)
         return (
             [self._value(each.object_id) if isinstance(each, _Dependency) else each for each in args],
             {name: self._value(each.object_id) if isinstance(each, _Dependency) else each for name, each in kwargs.items()},
@@ -162,11 +170,13 @@ class FakeBackend(Backend):
 
     def _returns(self, result: Any, task: _Task) -> list[Payload]:
         count = task.options.num_returns
-        if count == 1:
-            return [serialization.dumps(result)]
-        if count and (not isinstance(result, (tuple, list)) or len(result) != count):
+        if count > 1 and (not isinstance(result, (tuple, list)) or len(result) != count):
             raise ValueError(f"{task.function.name} has num_returns={count} but returned {result!r}")
-        return [serialization.dumps(part) for part in result] if count else []
+        parts = [result] if count == 1 else result if count else []
+        payloads = [serialization.dumps(part) for part in parts]
+        for each in _nested(payloads):  # until `_end`: the refs in the result itself go with this frame
+            self.hold(each)
+        return payloads
 
     def _failure(self, error: Exception, task: _Task, attempt: int) -> Failure:
         kinds = task.options.retry_exceptions
@@ -182,7 +192,7 @@ class FakeBackend(Backend):
         self._ended[task.cell_run][how or ("failed" if failed else "succeeded")] += 1
         for index, each in enumerate(task.returns):
             self._keep(each, outcome if isinstance(outcome, Failure) else outcome[index])
-        for each in task.needs:
+        for each in (*task.needs, *_nested([] if isinstance(outcome, Failure) else outcome)):
             self.release(each)
 
     # ---------------------------------------------------------------- objects
@@ -198,7 +208,7 @@ class FakeBackend(Backend):
 
     def _keep(self, new: ObjectId, value: Payload | Failure) -> None:
         if self.counts[new]:
-            self._objects[new] = value if isinstance(value, Failure) else _Stored(serialization.encode(value), value.nested)
+            self._objects[new] = value if isinstance(value, Failure) else _frozen(value)
             for each in () if isinstance(value, Failure) else value.nested:
                 self.hold(each)
         for callback in self._callbacks.pop(new, ()):
@@ -270,6 +280,9 @@ class FakeBackend(Backend):
     def cancel(self, task_ids: Sequence[TaskId], *, force: bool = False) -> CancelReport:
         self._check()
         return self._cancel([task for task in self._queue if set(task.returns) & set(task_ids)], len(set(task_ids)))
+
+    def abandon(self, task_ids: Sequence[TaskId]) -> None:
+        self.cancel(task_ids)
 
     def cancel_cell_runs(self, cell_runs: Sequence[CellRunId] | None, *, force: bool = False) -> CancelReport:
         ended = sum(sum(counts.values()) for run, counts in self._ended.items() if cell_runs is None or run in cell_runs)

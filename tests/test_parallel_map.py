@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -33,12 +32,6 @@ def square(x: int) -> int:
 
 def invert(x: int) -> float:
     return 1 / x
-
-
-def join_cancelling_threads() -> None:
-    for thread in threading.enumerate():
-        if thread.name == "nbray-cancel":
-            thread.join()
 
 
 @pytest.mark.parametrize("ordered", [True, False])
@@ -209,7 +202,6 @@ def test_leaving_the_loop_cancels_the_rest(backend: FakeBackend) -> None:
     for result in nbray.map(square, range(1000), chunksize=1):
         if result == 4:
             break
-    join_cancelling_threads()
     assert backend._queue == []
     assert backend.counts == {}
 
@@ -226,7 +218,6 @@ def test_dropping_it_after_the_cluster_is_gone_is_silent(backend: FakeBackend) -
     results = nbray.map(square, range(100), chunksize=2)
     backend.die()
     del results
-    join_cancelling_threads()
 
 
 # -------------------------------------------------------------------- misuse

@@ -70,6 +70,10 @@ class Backend(ABC):
     settings: Mapping[str, Any] = {}
     """What it runs with, by the names of `nbray.init`'s arguments: a second `init` compares with them."""
 
+    settle: Callable[[], None] = staticmethod(lambda: None)
+    """Called by `get` and `wait` on the caller's thread before they return or raise: whoever shows the output of tasks may
+    catch up first, so that it stands above what the caller makes of their results."""
+
     @property
     @abstractmethod
     def lost(self) -> str:
@@ -105,6 +109,10 @@ class Backend(ABC):
     @abstractmethod
     def cancel(self, task_ids: Sequence[TaskId], *, force: bool = False) -> CancelReport:
         """Cancel tasks by the ids of their returns; queued ones never run, running ones get KeyboardInterrupt."""
+
+    @abstractmethod
+    def abandon(self, task_ids: Sequence[TaskId]) -> None:
+        """Cancel tasks whose results nobody wants any more; called from finalizers on any thread, so it does not wait."""
 
     @abstractmethod
     def cancel_cell_runs(self, cell_runs: Sequence[CellRunId] | None, *, force: bool = False) -> CancelReport:

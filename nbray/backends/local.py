@@ -48,6 +48,8 @@ from nbray.scheduler.messages import (
 from nbray.snapshot import ClusterSnapshot
 
 NO_ARGUMENTS = b""
+NO_REQUEST = 0
+"""Stands in a message whose answer nobody waits for."""
 
 
 class LocalBackend(Backend):
@@ -150,9 +152,12 @@ class LocalBackend(Backend):
         if None in known:
             arrived = link.wait(object_ids, len(set(object_ids)), timeout, wake_on_failure=True)
             known = [link.value(object_id) for object_id in object_ids]
+            self.settle()
             self._raise_first_failure(object_ids, known)
             if not arrived:
                 raise connection.timed_out(known.count(None), len(known), timeout or 0)
+        else:
+            self.settle()
         unpack = self._exchange.unpack
         return [unpack(object_id, value) for object_id, value in zip(object_ids, known, strict=True) if value is not None]
 
@@ -164,6 +169,7 @@ class LocalBackend(Backend):
     def wait(self, object_ids: Sequence[ObjectId], num_returns: int, timeout: float | None = None) -> set[ObjectId]:
         """See `Backend.wait`."""
         self._link.wait(object_ids, num_returns, timeout)
+        self.settle()
         return {object_id for object_id in object_ids if self._link.value(object_id) is not None}
 
     def on_ready(self, object_id: ObjectId, callback: Callable[[], None]) -> None:
@@ -197,6 +203,11 @@ class LocalBackend(Backend):
     def cancel(self, task_ids: Sequence[TaskId], *, force: bool = False) -> CancelReport:
         """See `Backend.cancel`."""
         return self._cancel(lambda request: Cancel(request, task_ids=list(task_ids), force=force))
+
+    def abandon(self, task_ids: Sequence[TaskId]) -> None:
+        """See `Backend.abandon`."""
+        message = Cancel(NO_REQUEST, task_ids=list(task_ids))
+        self._link.io.call_soon(lambda: self._link.post(message))  # from there, since a finalizer must not take its lock
 
     def cancel_cell_runs(self, cell_runs: Sequence[CellRunId] | None, *, force: bool = False) -> CancelReport:
         """See `Backend.cancel_cell_runs`."""
