@@ -168,7 +168,7 @@ def run(directory: Path, out: TextIO) -> int:
     target = directory / FIRST
     nbformat.write(notebook, target)
     target.with_suffix(".html").write_text(to_html(notebook), encoding="utf-8")
-    saved = f"Saved as {target} and {target.with_suffix('.html').name}. Open them with: nbray demo --lab\n"
+    saved = f"Saved as {target} and {target.with_suffix('.html').name}. To open it: nbray demo --lab --output {directory}\n"
     if failure is not None:
         out.write(f"\n{failure}\nA cell failed; see above. {saved}")
         return 1
