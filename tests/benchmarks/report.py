@@ -122,7 +122,7 @@ def _chart(run: Run) -> str:
         if not shown:
             continue
         plot = figure(
-            y_range=FactorRange(factors=list(reversed(shown))), x_range=DataRange1d(range_padding=0.3),
+            y_range=FactorRange(factors=list(reversed(shown))), x_range=DataRange1d(range_padding=0.5),
             x_axis_type="log", height=60 + 28 * len(shown), width=420,
             title=f"{row.title} [{row.unit}]", toolbar_location=None,
         )  # fmt: skip
