@@ -137,6 +137,8 @@ class Connection:
             if self._lost:
                 return
             self._lost = reason
+            with contextlib.suppress(OSError):  # wakes the thread that receives; closing would not
+                self._socket.shutdown(socket.SHUT_RDWR)
             callbacks = self._values.abandon()
             for waiter in self._reply_waiters.values():
                 waiter.wake()
@@ -147,13 +149,15 @@ class Connection:
 
     def after_fork(self) -> None:
         """In a forked child: the connection is the parent's alone, and its scheduler must see it close with the parent."""
-        self._lock, self._object_lock, self._role_lock = threading.Lock(), threading.Lock(), threading.Lock()
+        self._lock, self._object_lock = threading.Lock(), threading.Lock()
+        self._role_lock, self._receive_lock = threading.Lock(), threading.Lock()
         self._lost = "this process was forked from the one that used it"
         self._socket.close()
 
     def _close_socket(self) -> None:
-        self.io.unwatch(self._socket.fileno())
-        self._socket.close()
+        with self._receive_lock:  # nobody is just about to read from this descriptor, which may soon be another file's
+            self.io.unwatch(self._socket.fileno())
+            self._socket.close()
 
     def _check(self) -> None:
         if self._lost:
@@ -332,7 +336,9 @@ class Connection:
 
     def _receive_while(self, wanted: Callable[[], bool], deadline: float, poll: Poll) -> None:
         poller = select.poll()
-        poller.register(self._socket, select.POLLIN)
+        with self._receive_lock:
+            if not self._lost:
+                poller.register(self._socket, select.POLLIN)
         while wanted() and not self._lost:
             remaining = deadline - time.monotonic()
             if remaining <= 0:
@@ -357,8 +363,8 @@ class Connection:
                 self._receive_all()
 
     def _receive_all(self) -> None:
-        data = transport.receive(self._socket)
-        if data is None or self._lost:
+        data = None if self._lost else transport.receive(self._socket)
+        if data is None:
             return
         if not data:
             self._lose("its scheduler process ended")
