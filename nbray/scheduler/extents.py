@@ -11,7 +11,6 @@ from nbray.scheduler.deadlines import Deadlines
 from nbray.scheduler.messages import Failure, Granted, Refused
 from nbray.scheduler.processes import Outbox, Process
 
-MEBIBYTE = 1024 * 1024
 PUNCH_SECONDS = 0.1
 """Between two portions of idle pages: giving one portion back takes about 10 ms, in which nothing else goes on."""
 
@@ -144,7 +143,7 @@ class Extents:
         """Why `size` more bytes have no room."""
         return Failure(
             "store_full",
-            f"The store has no room for {_mebibytes(size)}: {_mebibytes(self.used)} of {_mebibytes(self._limit)} are in use. "
+            f"The store has no room for {_bytes(size)}: {_bytes(self.used)} of {_bytes(self._limit)} are in use. "
             "Delete references to objects that you need no more (del ref; arrays that came from nbray.get count while they "
             "live), or start the cluster with a larger store.",
         )
@@ -152,8 +151,8 @@ class Extents:
     def _no_memory(self, size: int) -> Failure:
         return Failure(
             "store_full",
-            f"The machine has no memory for {_mebibytes(size)} more in the store: {_mebibytes(self._headroom or 0)} are free, "
-            f"and {_mebibytes(self.used)} of the store's {_mebibytes(self._limit)} are in use. Free memory in this notebook or "
+            f"The machine has no memory for {_bytes(size)} more in the store: {_bytes(self._headroom or 0)} are free, "
+            f"and {_bytes(self.used)} of the store's {_bytes(self._limit)} are in use. Free memory in this notebook or "
             "in others, or delete references to objects that you need no more.",
         )
 
@@ -177,5 +176,10 @@ class Extents:
             self._punch_later(PUNCH_SECONDS if gave else self._idle_return)
 
 
-def _mebibytes(size: int) -> str:
-    return f"{size / MEBIBYTE:,.1f} MiB"
+def _bytes(size: float) -> str:
+    """ "1.5 MiB"."""
+    units = ["bytes", "KiB", "MiB", "GiB"]
+    while abs(size) >= 1024 and len(units) > 1:
+        size /= 1024
+        units.pop(0)
+    return f"{size:.4g} {units[0]}"

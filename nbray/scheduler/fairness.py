@@ -128,6 +128,10 @@ class Turns:
         """How many tasks of a shape are queued (an upper bound: cancelled ones may still count)."""
         return sum(len(line.queues.get(shape, ())) for line in self.lines())
 
+    def has(self, shape: Shape) -> bool:
+        """Whether a task of this shape is queued."""
+        return any(line.head(shape) is not None for line in self.lines())
+
     def cpus(self) -> list[int]:
         """The CPUs that queued tasks ask for, in units."""
         shapes = {shape for line in self.lines() for shape in line.queues if line.head(shape) is not None}

@@ -54,8 +54,8 @@ class Placement:
         self._prefetch = prefetch_seconds
         self._alone_cost = max(UNKNOWN_SECONDS, 2 * prefetch_seconds)
         self._runs: dict[Worker, list[RunSpec]] = {}
-        self._reserved: set[str] = set()
-        """Resources that a starved task gets first, during one dispatch."""
+        self._short: dict[Shape, float] = {}
+        """Shapes whose turn has come and for which resources are missing, and since when."""
         self._looking = False
         """A look at slow workers is due."""
         self.on_timeout: OnTimeout = lambda task, attempt: None
@@ -71,18 +71,18 @@ class Placement:
 
     def _assign_all(self) -> None:
         full: set[Shape] = set()
-        self._reserved.clear()
+        starved = self._starved() if self._short else None
+        reserved = (self._pool.missing(starved) or list(starved.amounts)) if starved is not None else ()
         while (turn := self._turns.next(full)) is not None:
             line, shape = turn
-            reserved = bool(self._reserved) and not self._reserved.isdisjoint(shape.amounts)
-            worker = None if reserved else self._worker_for(shape, line)
-            if worker is not None:
-                shape.since = None
+            if reserved and shape is not starved and not shape.amounts.keys().isdisjoint(reserved):
+                full.add(shape)
+            elif (worker := self._worker_for(shape, line)) is not None:
+                self._short.pop(shape, None)
                 self._assign(worker, line, shape)
             else:
                 full.add(shape)
-                if not reserved:
-                    self._make_room(shape)
+                self._make_room(shape)
         for worker, specs in self._runs.items():
             assert worker.process is not None
             self._outbox.send(worker.process.process_id, Run(specs))
@@ -98,12 +98,9 @@ class Placement:
             return None
         head = line.head(shape)
         assert head is not None
-        room = self._prefetch - self._cost(head.template)
-        best: Worker | None = None
-        for worker in shape.workers.values():
-            if worker.backlog <= room and not worker.asked and len(worker.queue) < QUEUE_CAP:
-                room, best = worker.backlog, worker
-        return best
+        best = min(shape.workers.values(), key=_load)
+        fits = best.backlog + self._cost(head.template) <= self._prefetch and len(best.queue) < QUEUE_CAP and not best.asked
+        return best if fits else None
 
     def _idle_worker(self, shape: Shape) -> Worker | None:
         if shape.gpus:
@@ -113,7 +110,7 @@ class Placement:
         return idle[next(reversed(idle))] if idle else None
 
     def _assign(self, worker: Worker, line: Line, shape: Shape) -> None:
-        """Give a worker the next tasks of a line: one if it is idle, more while they are known to be short."""
+        """Give a worker the next task of a line, and more while they are known to be short."""
         now = self._deadlines.now
         if worker.state is WorkerState.IDLE:
             self._fleet.idle.pop(worker.slot, None)
@@ -131,7 +128,7 @@ class Placement:
                 continue
             template = task.template
             cost = self._cost(template)
-            if queue and backlog + cost > self._prefetch:
+            if count and backlog + cost > self._prefetch:
                 waiting.appendleft(task)
                 break
             move_task(task, TaskState.ASSIGNED)
@@ -182,12 +179,15 @@ class Placement:
             self._fork_more(shape)
 
     def _wait_for_resources(self, shape: Shape) -> None:
-        now = self._deadlines.now
-        if shape.since is None:
-            shape.since = now
+        if shape not in self._short:
+            self._short[shape] = self._deadlines.now
             self._deadlines.after(STARVED_SECONDS, _nothing)
-        elif now - shape.since >= STARVED_SECONDS:
-            self._reserved.update(self._pool.missing(shape))
+
+    def _starved(self) -> Shape | None:
+        """The shape that has waited longest, if that was long: no other gets what it lacks."""
+        for shape in [shape for shape in self._short if not self._turns.has(shape)]:
+            del self._short[shape]
+        return next((shape for shape, since in self._short.items() if self._deadlines.now - since >= STARVED_SECONDS), None)
 
     def _fork_more(self, shape: Shape) -> None:
         fleet = self._fleet
@@ -199,18 +199,18 @@ class Placement:
                 self._outcomes.fail_queued(task, _too_deep(task))
 
     def _fork_with_gpus(self, shape: Shape) -> None:
-        """A worker that sees exactly the devices that it needs; idle ones that sit on them end."""
+        """Workers that see exactly the devices that they need; idle ones that sit on these with others end."""
         starting = [worker for worker in self._gpu_workers() if worker.state is WorkerState.STARTING]
-        taken = {index for worker in starting for index in worker.gpus}
-        if len(starting) >= self._turns.count(shape) or len(self._fleet.workers) >= MOST_WORKERS:
-            return
-        devices = self._pool.free_devices(shape, taken)
-        if devices is None:
-            return
-        for worker in self._gpu_workers():
-            if worker.state is WorkerState.IDLE and worker.gpus != devices and not set(devices).isdisjoint(worker.gpus):
-                self._fleet.exit(worker, "its GPUs are needed by a worker that sees others")
-        self._fleet.fork(devices)
+        wanted = self._pool.how_many(shape, self._turns.count(shape)) - len(starting)
+        for _ in range(min(wanted, MOST_WORKERS - len(self._fleet.workers))):
+            devices = self._pool.free_devices(shape, starting)
+            if devices is None:
+                return
+            for worker in self._gpu_workers():
+                if worker.state is WorkerState.IDLE and worker.gpus != devices and not set(devices).isdisjoint(worker.gpus):
+                    self._fleet.exit(worker, "its GPUs are needed by a worker that sees others")
+            starting.append(self._fleet.fork(devices))
+            starting[-1].meant_for = shape
 
     def _gpu_workers(self) -> list[Worker]:
         return [worker for worker in self._fleet.workers.values() if worker.gpus]
@@ -284,6 +284,10 @@ class Placement:
         self.unblocked(worker)
         self._pool.release(worker)
         self._fleet.make_idle(worker)
+
+
+def _load(worker: Worker) -> float:
+    return worker.backlog if not worker.asked and len(worker.queue) < QUEUE_CAP else UNKNOWN
 
 
 def _nothing() -> None:

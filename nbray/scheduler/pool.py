@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from nbray.resources import CPU, GPU, UNIT, Amounts, fits, give, shortfall, take
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Shape:
     """What one task asks for; tasks that ask for the same share this record, and may share a worker's lease."""
 
-    __slots__ = ("amounts", "cpus", "gpus", "share", "since", "workers")
+    __slots__ = ("amounts", "cpus", "gpus", "share", "workers")
 
     def __init__(self, amounts: Amounts, total: Mapping[str, int]) -> None:
         self.amounts = amounts
@@ -24,8 +24,6 @@ class Shape:
         """The largest part of any resource that one task takes; what fair share counts in."""
         self.workers: dict[int, Worker] = {}
         """Those that hold a lease for it and take more of its tasks, by slot."""
-        self.since: float | None = None
-        """Since when its turn has come and the resources are missing."""
 
     def __repr__(self) -> str:
         return f"<shape {self.amounts}>"
@@ -100,17 +98,21 @@ class Pool:
     def unblock(self, worker: Worker) -> None:
         """Its task goes on, whether or not its CPUs are free; what is over-used then, no new task gets."""
         assert worker.shape is not None
-        worker.shape.workers[worker.slot] = worker
+        if not worker.outdated:
+            worker.shape.workers[worker.slot] = worker
         worker.gave_cpus = False
         take(worker.shape.cpus, self.available)
 
-    def free_devices(self, shape: Shape, taken: set[int]) -> tuple[int, ...] | None:
-        """Devices for a new worker, those in `taken` apart: whole ones, or the fullest one that has the fraction left."""
-        free = [index for index in range(len(self.devices)) if index not in taken]
+    def free_devices(self, shape: Shape, starting: Iterable[Worker]) -> tuple[int, ...] | None:
+        """Devices for a new worker, beside those that are starting: whole ones, or the fullest one that has the fraction left."""
+        free = list(self.devices)
+        for worker in starting:
+            for index in worker.gpus:
+                free[index] -= min(UNIT, worker.meant_for.gpus) if worker.meant_for is not None else UNIT
         if shape.gpus < UNIT:
-            fitting = [index for index in free if self.devices[index] >= shape.gpus]
-            return (min(fitting, key=lambda index: self.devices[index]),) if fitting else None
-        whole = [index for index in free if self.devices[index] == UNIT]
+            fitting = [index for index, units in enumerate(free) if units >= shape.gpus]
+            return (min(fitting, key=free.__getitem__),) if fitting else None
+        whole = [index for index, units in enumerate(free) if units == UNIT]
         count = shape.gpus // UNIT
         return tuple(whole[:count]) if len(whole) >= count else None
 

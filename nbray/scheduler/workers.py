@@ -34,13 +34,15 @@ class Worker:
 
     __slots__ = (
         "asked", "backlog", "due", "ended", "exited", "functions", "gave_cpus", "gpus", "head_since", "idle_since", "killed",
-        "left", "outdated", "pid", "process", "queue", "shape", "slot", "state", "templates", "trail",
+        "left", "meant_for", "outdated", "pid", "process", "queue", "shape", "slot", "state", "templates", "trail",
     )  # fmt: skip
 
     def __init__(self, slot: int, gpus: tuple[int, ...]) -> None:
         self.slot = slot
         self.gpus = gpus
         """The only devices that it sees, all its life."""
+        self.meant_for: Shape | None = None
+        """The tasks for which it was forked with these."""
         self.state: State = WorkerState.NEW
         self.trail = 0
         self.pid = 0
@@ -215,8 +217,8 @@ class Fleet:
     # ---------------------------------------------------------------- counts
 
     def active(self) -> int:
-        """Workers without GPUs that run, start, or could run a task; those that end are replaced when they have ended."""
-        return sum(1 for worker in self._plain() if worker.state is not WorkerState.BLOCKED)
+        """Workers without GPUs that run, start, or could run a task."""
+        return sum(1 for worker in self._plain() if worker.state not in (WorkerState.BLOCKED, WorkerState.STOPPING))
 
     def starting(self) -> int:
         """Workers without GPUs that have not joined yet."""

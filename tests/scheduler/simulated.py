@@ -134,6 +134,7 @@ class Simulated:
         self.refs[number] = value
         self.world.arena.seal(number, value)
         self.say(messages.Put(number, value))
+        self.world.ledger.expect(self.process_id, [number])  # told only when the store has no room
 
     def leave_tidily(self) -> None:
         """Let go of everything."""
@@ -178,7 +179,9 @@ class SimulatedDriver(Simulated):
             assert message.failure.kind == "store_full"
             self.writing = None
         elif isinstance(message, messages.Answer):
-            self.world.check_answer(self.requests.pop(message.request_id), message.body)
+            named = self.requests.pop(message.request_id)
+            if named >= 0:
+                self.world.check_answer(named, message.body)
         return True
 
     def act(self) -> bool:
@@ -197,8 +200,12 @@ class SimulatedDriver(Simulated):
             self.release(self.some(4))
         elif choice < 0.85 and len(self.templates) > 2:
             self.say(messages.ForgetTemplates([self.templates.pop(0).template_id]))
-        elif choice < 0.93:
+        elif choice < 0.92:
             self._cancel()
+        elif choice < 0.94:
+            self._asked += 1
+            self.requests[self._asked] = -1
+            self.say(messages.Ask(self._asked, draw.choice(["renew", "snapshot", "cell_runs"])))
         elif self.refs:
             self.subscribe([draw.choice(sorted(self.refs))])
         return True

@@ -168,7 +168,7 @@ class World:
         """Every task that a cancel named is counted once, though it may be named by several of its returns."""
         counts = msgspec.msgpack.decode(body, type=dict[str, int])
         assert set(counts) == {"cancelled", "finished", "stopping"}
-        assert named < 0 or (named > 0) <= sum(counts.values()) <= named, (named, counts)
+        assert (named > 0) <= sum(counts.values()) <= named, (named, counts)
 
     # ---------------------------------------------------------------- steps
 
