@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import msgspec
@@ -101,6 +102,10 @@ class Backend(ABC):
     @abstractmethod
     def wait(self, object_ids: Sequence[ObjectId], num_returns: int, timeout: float | None = None) -> set[ObjectId]:
         """Wait until `num_returns` of the objects exist (failures count) and return those that do, maybe fewer."""
+
+    def waiting(self) -> AbstractContextManager[object]:
+        """Entered while the running task awaits objects in an event loop of its own: its CPUs are free meanwhile."""
+        return nullcontext()
 
     @abstractmethod
     def on_ready(self, object_id: ObjectId, callback: Callable[[], None]) -> None:

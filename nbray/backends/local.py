@@ -172,6 +172,10 @@ class LocalBackend(Backend):
         self.settle()
         return {object_id for object_id in object_ids if self._link.value(object_id) is not None}
 
+    def waiting(self) -> contextlib.AbstractContextManager[object]:
+        """See `Backend.waiting`."""
+        return self._link.on_wait()
+
     def on_ready(self, object_id: ObjectId, callback: Callable[[], None]) -> None:
         """See `Backend.on_ready`."""
         self._link.call_when_ready(object_id, callback)

@@ -20,7 +20,7 @@ from typing import Any
 
 from nbray.backends.backend import OutputEvent
 from nbray.ids import CellRunId, TaskId
-from nbray.notebook.cell_output import NEVER, CellOutput, Shown
+from nbray.notebook.cell_output import INTERVAL, NEVER, CellOutput, Shown
 from nbray.notebook.wording import one_line
 
 MAX_CELLS = 200
@@ -57,6 +57,11 @@ class OutputBuffer:
     def due(self, now: float) -> list[Shown]:
         """What must be published now."""
         return [shown for cell in self._cells.values() if cell.deadline() <= now for shown in cell.publish(now)]
+
+    def hurry(self, cell_run: CellRunId, now: float) -> list[Shown]:
+        """What would be published a moment later: the cell goes on with something that must stand below it."""
+        cell = self._cells.get(cell_run)
+        return [] if cell is None else cell.publish(now + INTERVAL)
 
     def flush(self, cell_run: CellRunId, now: float) -> list[Shown]:
         """Everything that is left of a cell, unfinished lines too: its code, or its last task, has ended."""

@@ -31,6 +31,9 @@ from nbray.snapshot import ClusterSnapshot
 POLL = 1.0
 """Snapshots are lossy: while work is left over and none came for so long, the engine is asked."""
 MAX_CARDS = 200
+SETTLE_BURST = 20.0
+SETTLE_RATE = 10.0
+SETTLE_SECONDS = 0.25
 
 Call = Callable[[], None]
 
@@ -46,13 +49,18 @@ class Publisher:
         self._cards: OrderedDict[CellRunId, CardModel] = OrderedDict()
         self._backend: Backend | None = None
         self._heard_at = 0.0
+        self._received = self._handled = self._shown = 0
+        """Pieces of output: counted where they come in, when the buffer has them, when nothing is left in the buffer."""
+        self._credit, self._settled_at = SETTLE_BURST, 0.0
+        """How many waits may still be settled at once; main thread."""
         self._thread = threading.Thread(target=self._run, name="nbray-display", daemon=True)
         self._thread.start()
 
     def attach(self, backend: Backend) -> None:
         """Show what the tasks of this backend print and do; any thread."""
         self._backend = backend
-        backend.on_output(self._inbox.put)
+        backend.settle = self._settle
+        backend.on_output(self._receive)
         backend.on_snapshot(self._inbox.put)
 
     @property
@@ -72,6 +80,26 @@ class Publisher:
         self._inbox.put(None)
         self._thread.join(2.0)
 
+    def _receive(self, event: OutputEvent) -> None:
+        self._received += 1
+        self._inbox.put(event)
+
+    def _settle(self) -> None:
+        """A wait of the running cell is over: publish what its tasks have printed before it goes on.
+
+        A loop of many short waits would make a message of every line, so only so many a second are obeyed; between them
+        output waits its tenth of a second as always.
+        """
+        if self._received == self._shown:
+            return
+        now = time.monotonic()
+        self._credit = min(SETTLE_BURST, self._credit + (now - self._settled_at) * SETTLE_RATE)
+        self._settled_at = now
+        run = self._runs.of_thread(threading.get_ident())
+        if run is not None and self._credit >= 1:
+            self._credit -= 1
+            self._call(lambda: self._show_output(self._buffer.hurry(run.id, time.monotonic())), SETTLE_SECONDS)
+
     def _call(self, call: Call, timeout: float) -> None:
         done = threading.Event()
 
@@ -90,6 +118,8 @@ class Publisher:
         while True:
             now = time.monotonic()
             self._publish_due(now)
+            if self._buffer.next_deadline() == NEVER:
+                self._shown = self._handled
             deadline = self._next_deadline(now)
             try:
                 item = self._inbox.get(timeout=None if deadline == NEVER else max(0.0, deadline - now))
@@ -103,6 +133,7 @@ class Publisher:
     def _take(self, item: OutputEvent | ClusterSnapshot | Call) -> None:
         if isinstance(item, OutputEvent):
             self._buffer.handle(item, time.monotonic())
+            self._handled += 1
         elif isinstance(item, ClusterSnapshot):
             self._take_snapshot(item)
         else:

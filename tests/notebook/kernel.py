@@ -15,8 +15,10 @@ from typing import Any
 
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
+from jupyter_core.utils import ensure_event_loop
 
 ROOT = Path(__file__).resolve().parents[2]
+ensure_event_loop()  # jupyter_client keeps one for good: made here, no test is blamed for it
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 

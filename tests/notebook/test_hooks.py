@@ -59,6 +59,14 @@ def test_what_one_task_prints_looks_as_if_the_cell_had_printed_it(kernel: Kernel
     assert cards(cell) == []
 
 
+def test_what_a_task_printed_stands_above_its_result_and_its_error(kernel: Kernel) -> None:
+    cell = kernel.run_ok(
+        "@nbray.remote\ndef talk(n):\n    print('talking')\n    return 1 // n\nnbray.get(talk.remote(1))"
+    )
+    assert [output.kind for output in cell.outputs] == ["stream", "execute_result"]
+    assert [output.kind for output in kernel.run("nbray.get(talk.remote(0))").outputs] == ["stream", "error"]
+
+
 def test_lines_of_several_tasks_name_them(kernel: Kernel) -> None:
     cell = kernel.run_ok("nbray.get([say.remote(n) for n in range(4)])")
     lines = cell.stdout.splitlines()

@@ -51,6 +51,7 @@ class PretendEngine:
         self.on_cancel: Callable[[], None] = lambda: None
         self.put_output: Callable[[OutputEvent], None]
         self.put_snapshot: Callable[[ClusterSnapshot], None]
+        self.settle: Callable[[], None]
 
     def on_output(self, handler: Any) -> None:
         self.put_output = handler
@@ -83,7 +84,7 @@ class Notebook:
         self.publisher.attach(cast(Backend, self.engine))
 
     def begins(self, cell: str, number: int = 1) -> CellRun:
-        return self.runs.begin(CellRun(CellRunId(cell), number, {"header": {"msg_id": cell}}, 1))
+        return self.runs.begin(CellRun(CellRunId(cell), number, {"header": {"msg_id": cell}}, threading.get_ident()))
 
     def ends(self, run: CellRun, raised: bool = False, interrupted: bool = False, timeout: float = 10.0) -> None:
         self.runs.end(run.id)
@@ -208,6 +209,24 @@ def test_a_card_comes_back_after_its_cell_was_cleared(notebook: Notebook) -> Non
     after = notebook.page.kinds("a")[notebook.page.kinds("a").index("clear_output") + 1 :]
     assert after[0] == "display_data"
     assert set(after[1:]) <= {"update_display_data"}
+
+
+def test_output_stands_above_what_the_cell_makes_of_the_result(notebook: Notebook) -> None:
+    notebook.begins("a")
+    for number in range(5):
+        notebook.engine.prints("a", f"{number}\n")
+        notebook.engine.settle()
+        assert notebook.page.text("a").endswith(f"{number}\n")
+
+
+def test_many_short_waits_do_not_make_a_message_of_every_line(notebook: Notebook) -> None:
+    run = notebook.begins("a")
+    for number in range(2000):
+        notebook.engine.prints("a", f"{number}\n")
+        notebook.engine.settle()
+    notebook.ends(run)
+    assert notebook.page.text("a") == "".join(f"{number}\n" for number in range(2000))
+    assert len(notebook.page.messages) < 100
 
 
 def test_a_terminal_gets_the_final_card_only() -> None:
