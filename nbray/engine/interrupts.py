@@ -13,6 +13,9 @@ from collections.abc import Callable
 from signal import SIGINT
 from typing import Any, Self
 
+SLICE = 250
+"""Milliseconds."""
+
 _MAIN_THREAD = threading.main_thread().ident
 
 
@@ -72,10 +75,13 @@ class PollShield:
                 handler(SIGINT, None)
 
     def poll(self, poller: select.poll, milliseconds: float | None) -> bool:
-        """Wait until there is something to read; here KeyboardInterrupt may come out."""
+        """Wait, a quarter of a second at most, until there is something to read; here KeyboardInterrupt may come out.
+
+        That it ends by itself matters for interrupts without a signal to this thread (`_thread.interrupt_main`).
+        """
         self._open = True
         try:
-            return bool(poller.poll(milliseconds))
+            return bool(poller.poll(SLICE if milliseconds is None else min(SLICE, milliseconds)))
         finally:
             self._open = False
 
