@@ -1,0 +1,635 @@
+"""One process's end of the task plane against a pretended scheduler on the other end of a socket pair."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import msgspec
+import pytest
+
+from nbray.engine import connection, transport, wire
+from nbray.engine.connection import Connection, say_hello
+from nbray.engine.io_thread import IoThread
+from nbray.errors import ClusterDied, GetTimeoutError, StartFailed
+from nbray.ids import ObjectId, ProcessId, TemplateId, object_id
+from nbray.scheduler.messages import (
+    Allocate,
+    Answer,
+    Ask,
+    Emitted,
+    Failure,
+    FromScheduler,
+    GiveBack,
+    Goodbye,
+    Granted,
+    Held,
+    Hello,
+    Put,
+    Ready,
+    Refused,
+    RegisterFunction,
+    Released,
+    Submit,
+    Subscribe,
+    TaskSpec,
+    Welcome,
+)
+
+PROCESS = ProcessId(7)
+TEMPLATE = TemplateId(1)
+WELCOME = Welcome(PROCESS, "epoch-1", 1 << 20, "ipc://nowhere", {"CPU": 20_000}, 0)
+THEIRS = object_id(ProcessId(9), 1)
+"""An object of another process."""
+
+
+class PretendedScheduler:
+    """The other end: hears messages one by one, says what the test wants."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.socket = sock
+        self._decoder = wire.scheduler_decoder()
+        self._heard: list[Any] = []
+
+    def hear(self, seconds: float = 5.0) -> Any:
+        """The next message."""
+        deadline = time.monotonic() + seconds
+        while not self._heard:
+            if not transport.wait_readable(self.socket.fileno(), deadline - time.monotonic()):
+                raise TimeoutError("nothing was said")
+            data = self.socket.recv(1 << 20)
+            if not data:
+                raise EOFError("the connection is closed")
+            self._heard += self._decoder.feed(data)
+        return self._heard.pop(0)
+
+    def hears_nothing(self, seconds: float = 0.0) -> bool:
+        return not self._heard and not transport.wait_readable(self.socket.fileno(), seconds)
+
+    def say(self, *messages: msgspec.Struct) -> None:
+        self.socket.sendall(b"".join(bytes(wire.frame(message)) for message in messages))
+
+
+class Ends:
+    """Both ends, and threads that wait on ours."""
+
+    def __init__(self, link: Connection, scheduler: PretendedScheduler) -> None:
+        self.link = link
+        self.scheduler = scheduler
+
+    def submit(self, count: int = 1) -> list[ObjectId]:
+        ids = [self.link.next_object() for _ in range(count)]
+        for number in ids:
+            self.link.submit(TaskSpec(number, TEMPLATE, b""), [number])
+        return ids
+
+    @contextmanager
+    def meanwhile(self, call: Callable[[], Any]) -> Iterator[queue.SimpleQueue[Any]]:
+        """Run a call that waits on a thread; the queue gets its result or its exception."""
+        outcome: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+        def run() -> None:
+            try:
+                outcome.put(call())
+            except Exception as error:  # noqa: BLE001 - handed to the test
+                outcome.put(error)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        yield outcome
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+@pytest.fixture
+def ends() -> Iterator[Ends]:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    io = IoThread("test-io")
+    link = Connection(ours, wire.process_decoder(), WELCOME, io)
+    link.start()
+    io.start()
+    with theirs:
+        yield Ends(link, PretendedScheduler(theirs))
+        link.close()
+        io.stop()
+
+
+class TestSending:
+    def test_the_first_submission_leaves_at_once_and_the_next_ones_together(self, ends: Ends) -> None:
+        first, *rest = ends.submit(50)
+        assert [task.task_id for task in ends.scheduler.hear().tasks] == [first]
+        heard: list[ObjectId] = []
+        messages = 0
+        while len(heard) < len(rest):
+            heard += [task.task_id for task in ends.scheduler.hear().tasks]
+            messages += 1
+        assert heard == rest
+        assert messages < 25
+
+    def test_what_waits_leaves_by_itself_soon(self, ends: Ends) -> None:
+        ends.submit()
+        ends.scheduler.hear()
+        ends.link.post(GiveBack(4096), delay=0.005)
+        assert ends.scheduler.hear(1) == GiveBack(4096)
+
+    def test_a_sooner_post_is_not_held_up_by_a_later_one(self, ends: Ends) -> None:
+        ends.link.post(GiveBack(1), delay=60)
+        ends.link.post(GiveBack(2), delay=0.001)
+        assert ends.scheduler.hear(2) == GiveBack(1)
+        assert ends.scheduler.hear(2) == GiveBack(2)
+
+    def test_messages_keep_their_order_around_submissions(self, ends: Ends) -> None:
+        ends.link.post(RegisterFunction(b"key", "f", b"blob"))
+        (one,) = ends.submit()
+        ends.link.post(GiveBack(1))
+        (two,) = ends.submit()
+        ends.link.flush()
+        heard = [ends.scheduler.hear() for _ in range(4)]
+        assert [type(message) for message in heard] == [RegisterFunction, Submit, GiveBack, Submit]
+        assert (heard[1].tasks[0].task_id, heard[3].tasks[0].task_id) == (one, two)
+
+    def test_new_references_are_said_first_and_ended_ones_last(self, ends: Ends) -> None:
+        (mine,) = ends.submit()
+        ends.scheduler.hear()
+        ends.link.references.hold(THEIRS)
+        ends.link.release(mine)
+        ends.link.post(GiveBack(1), now=True)
+        assert [ends.scheduler.hear() for _ in range(3)] == [Held([THEIRS]), GiveBack(1), Released([mine])]
+
+    def test_a_release_is_told_in_time_also_when_nothing_else_happens(self, ends: Ends) -> None:
+        """A hold that is noted first must not keep the release from being settled."""
+        (mine,) = ends.submit()
+        ends.scheduler.hear()
+        ends.link.references.hold(mine)
+        ends.link.release(mine)
+        ends.link.release(mine)
+        assert ends.scheduler.hear(1) == Released([mine])
+        ends.link.references.hold(THEIRS)
+        ends.link.release(THEIRS)
+        assert ends.scheduler.hears_nothing(0.1), "it came and went between two batches"
+
+    def test_a_message_that_is_too_large_is_its_senders_error_alone(self, ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(wire, "MAX_FRAME", 1000)
+        with pytest.raises(wire.ProtocolError, match="the most is 1,000"):
+            ends.link.post(Put(THEIRS, b"x" * 1000))
+        with pytest.raises(UnicodeEncodeError):
+            ends.link.post(RegisterFunction(b"key", "\ud800", b""))
+        ends.link.post(GiveBack(1), now=True)
+        assert ends.scheduler.hear() == GiveBack(1)
+
+    def test_submitters_wait_while_too_much_is_unsent(self, ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(connection, "MOST_UNSENT", 1_000_000)
+        tasks = 200
+
+        def submit_all() -> int:
+            for _ in range(tasks):
+                number = ends.link.next_object()
+                ends.link.submit(TaskSpec(number, TEMPLATE, b"x" * 60_000), [number])
+            return tasks
+
+        with ends.meanwhile(submit_all) as outcome:
+            time.sleep(0.05)
+            assert outcome.empty()
+            assert len(ends.link._unsent) < 4_000_000, "of the 12 MB"
+            heard = 0
+            while heard < tasks:
+                heard += len(ends.scheduler.hear().tasks)
+            assert outcome.get(timeout=5) == tasks
+
+    def test_ids_are_unique_and_those_of_one_call_follow_each_other(self, ends: Ends) -> None:
+        seen: queue.SimpleQueue[tuple[ObjectId, int]] = queue.SimpleQueue()
+
+        def make(count: int) -> None:
+            for _ in range(2000):
+                seen.put((ends.link.next_object(count), count))
+
+        threads = [threading.Thread(target=make, args=(count,)) for count in (1, 2, 3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        made = [seen.get() for _ in range(6000)]
+        numbers = [first + offset for first, count in made for offset in range(count)]
+        assert len(set(numbers)) == len(numbers)
+
+
+class TestWaiting:
+    def test_a_submitted_object_comes_without_asking(self, ends: Ends) -> None:
+        (mine,) = ends.submit()
+        with ends.meanwhile(lambda: ends.link.wait([mine], 1, None)) as outcome:
+            assert isinstance(ends.scheduler.hear(), Submit)
+            ends.scheduler.say(Ready([(mine, b"value")]))
+            assert outcome.get(timeout=5) is True
+        assert ends.link.value(mine) == b"value"
+        assert ends.scheduler.hears_nothing()
+
+    def test_another_processs_object_is_asked_for_once(self, ends: Ends) -> None:
+        ends.link.references.hold(THEIRS)
+        with ends.meanwhile(lambda: ends.link.wait([THEIRS], 1, None)) as outcome:
+            assert ends.scheduler.hear() == Held([THEIRS])
+            assert ends.scheduler.hear() == Subscribe([THEIRS])
+            assert ends.link.wait([THEIRS], 1, 0.001) is False
+            assert ends.scheduler.hears_nothing(0.01)
+            ends.scheduler.say(Ready([(THEIRS, b"value")]))
+            assert outcome.get(timeout=5) is True
+        assert ends.link.wait([THEIRS], 1, 0) is True
+
+    def test_a_wait_without_time_still_asks(self, ends: Ends) -> None:
+        ends.link.references.hold(THEIRS)
+        assert ends.link.wait([THEIRS], 1, 0) is False
+        assert [ends.scheduler.hear(), ends.scheduler.hear()] == [Held([THEIRS]), Subscribe([THEIRS])]
+
+    def test_a_timeout_ends_the_wait_and_leaves_nothing(self, ends: Ends) -> None:
+        ids = ends.submit(3)
+        started = time.monotonic()
+        assert ends.link.wait(ids, 3, 0.02) is False
+        assert 0.02 <= time.monotonic() - started < 1
+        assert not ends.link._values._waiters
+
+    def test_enough_is_enough(self, ends: Ends) -> None:
+        ids = ends.submit(3)
+        with ends.meanwhile(lambda: ends.link.wait(ids, 2, None)) as outcome:
+            ends.scheduler.say(Ready([(ids[2], b"c")]), Ready([(ids[0], b"a")]))
+            assert outcome.get(timeout=5) is True
+        assert ends.link.value(ids[1]) is None
+
+    def test_an_id_that_is_named_twice_counts_once(self, ends: Ends) -> None:
+        one, two = ends.submit(2)
+        ends.scheduler.say(Ready([(one, b"1")]))
+        assert ends.link.wait([one], 1, 5)
+        assert ends.link.wait([one, one, two], 2, 0.001) is False
+        with ends.meanwhile(lambda: ends.link.wait([one, two, two, one], 2, None)) as outcome:
+            ends.scheduler.say(Ready([(two, b"2")]))
+            assert outcome.get(timeout=5) is True
+
+    def test_a_failure_ends_the_wait_of_get_alone(self, ends: Ends) -> None:
+        ids = ends.submit(2)
+        waits = ends.meanwhile(lambda: ends.link.wait(ids, 2, 0.3))
+        gets = ends.meanwhile(lambda: ends.link.wait(ids, 2, None, wake_on_failure=True))
+        with waits as waited, gets as got:
+            ends.scheduler.say(Ready([(ids[0], Failure("exception", "it broke"))]))
+            assert got.get(timeout=5) is True
+            assert waited.get(timeout=5) is False
+        assert ends.link.wait(ids, 2, None, wake_on_failure=True) is True, "known failures end it at once"
+
+    def test_values_of_what_nobody_here_refers_to_are_not_kept(self, ends: Ends) -> None:
+        mine, gone = ends.submit(2)
+        ends.link.release(gone)
+        ends.scheduler.say(Ready([(gone, b"gone"), (mine, b"mine")]))
+        assert ends.link.wait([mine], 1, 5)
+        assert ends.link.value(gone) is None
+
+    def test_a_released_value_is_forgotten(self, ends: Ends) -> None:
+        (mine,) = ends.submit()
+        ends.scheduler.say(Ready([(mine, b"mine")]))
+        assert ends.link.wait([mine], 1, 5)
+        ends.link.release(mine)
+        ends.link.flush()
+        assert ends.link.value(mine) is None
+
+    def test_the_process_hears_of_waits_that_block_only(self, ends: Ends) -> None:
+        seen: list[str] = []
+
+        @contextmanager
+        def on_wait() -> Iterator[None]:
+            seen.append("begins")
+            yield
+            seen.append("ends")
+
+        def enter() -> AbstractContextManager[None]:
+            return on_wait()
+
+        ends.link.on_wait = enter
+        (mine,) = ends.submit()
+        ends.link.wait([mine], 1, 0)
+        assert seen == []
+        ends.link.wait([mine], 1, 0.001)
+        assert seen == ["begins", "ends"]
+        ends.scheduler.say(Ready([(mine, b"")]))
+        ends.link.wait([mine], 1, 5)
+        seen.clear()
+        ends.link.wait([mine], 1, 5)
+        assert seen == []
+
+    def test_two_threads_wait_at_once(self, ends: Ends) -> None:
+        """One of them receives for both, and neither waits for the other's end."""
+        one, two = ends.submit(2)
+        waits = ends.meanwhile(lambda: ends.link.wait([one], 1, None))
+        others = ends.meanwhile(lambda: ends.link.wait([two], 1, None))
+        with waits as first, others as second:
+            ends.scheduler.say(Ready([(two, b"2")]))
+            assert second.get(timeout=5) is True
+            assert first.empty()
+            ends.scheduler.say(Ready([(one, b"1")]))
+            assert first.get(timeout=5) is True
+
+    def test_the_timeouts_error_says_that_tasks_go_on(self) -> None:
+        error = connection.timed_out(2, 5, 1.5)
+        assert isinstance(error, GetTimeoutError)
+        assert str(error).startswith("after 1.5 s, 2 of 5 objects are not there yet. Their tasks go on")
+
+
+class TestCallbacks:
+    def test_they_come_once_when_the_object_does(self, ends: Ends) -> None:
+        (mine,) = ends.submit()
+        called: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        ends.link.call_when_ready(mine, lambda: called.put(True))
+        assert called.empty()
+        ends.scheduler.say(Ready([(mine, b"")]))
+        assert called.get(timeout=5)
+        ends.link.call_when_ready(mine, lambda: called.put(True))
+        assert called.get(timeout=0)
+        assert called.empty()
+
+    def test_one_that_raises_disturbs_nobody(self, ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
+        reports: list[Any] = []
+        monkeypatch.setattr(threading, "excepthook", reports.append)
+        one, two = ends.submit(2)
+        called: queue.SimpleQueue[bool] = queue.SimpleQueue()
+
+        def fail() -> None:
+            raise RuntimeError("a bug of the user's")
+
+        ends.link.call_when_ready(one, fail)
+        ends.link.call_when_ready(one, lambda: called.put(True))
+        ends.link.call_when_ready(two, lambda: called.put(True))
+        ends.scheduler.say(Ready([(one, b"1"), (two, b"2")]))
+        assert called.get(timeout=5)
+        assert called.get(timeout=5)
+        assert [report.exc_type for report in reports] == [RuntimeError]
+
+    def test_messages_for_others_come_in_order_even_when_a_handler_raises(
+        self, ends: Ends, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(threading, "excepthook", lambda report: None)
+        seen: list[bytes] = []
+        (mine,) = ends.submit()
+
+        def handle(message: FromScheduler) -> None:
+            assert isinstance(message, Emitted)
+            seen.append(message.data)
+            if message.data == b"1":
+                raise OSError("the notebook's output is closed")
+
+        ends.link.on_message = handle
+        emitted = [Emitted(mine, connection_cell(), "f", "worker 0", "stdout", b"%d" % number) for number in range(3)]
+        ends.scheduler.say(*emitted, Ready([(mine, b"")]))
+        assert ends.link.wait([mine], 1, 5)
+        assert seen == [b"0", b"1", b"2"]
+
+
+def connection_cell() -> Any:
+    return "cell-run"
+
+
+class TestRequests:
+    def test_replies_find_their_request(self, ends: Ends) -> None:
+        with ends.meanwhile(lambda: ends.link.allocate(1000)) as extent:
+            allocate = ends.scheduler.hear()
+            with ends.meanwhile(lambda: ends.link.request(lambda number: Ask(number, "snapshot"))) as answer:
+                ask = ends.scheduler.hear()
+                ends.scheduler.say(Answer(ask.request_id, b"body"), Granted(allocate.request_id, 4096, 1000, True))
+                assert answer.get(timeout=5) == Answer(ask.request_id, b"body")
+            assert extent.get(timeout=5) == Granted(allocate.request_id, 4096, 1000, True)
+        assert isinstance(allocate, Allocate)
+
+    def test_what_was_released_is_told_before(self, ends: Ends) -> None:
+        (mine,) = ends.submit()
+        ends.scheduler.hear()
+        ends.link.release(mine)
+        with ends.meanwhile(lambda: ends.link.allocate(1000)) as outcome:
+            assert ends.scheduler.hear() == Released([mine])
+            ends.scheduler.say(Refused(ends.scheduler.hear().request_id, Failure("store_full", "full")))
+            assert isinstance(outcome.get(timeout=5), Refused)
+
+    def test_an_extent_that_nobody_waits_for_any_more_goes_back(self, ends: Ends) -> None:
+        ends.scheduler.say(Granted(99, 4096, 1000, False))
+        assert ends.scheduler.hear() == GiveBack(4096)
+
+    def test_an_interrupted_request_gives_its_extent_back(self, ends: Ends) -> None:
+        def interrupt() -> None:
+            ends.scheduler.hear()
+            signal.raise_signal(signal.SIGINT)
+
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        with pytest.raises(KeyboardInterrupt):
+            ends.link.allocate(1000)
+        thread.join()
+        ends.scheduler.say(Granted(1, 8192, 1000, False))
+        assert ends.scheduler.hear() == GiveBack(8192)
+        assert not ends.link._replies
+        assert not ends.link._reply_waiters
+
+
+class TestLosing:
+    def test_every_waiting_call_raises_at_once(self, ends: Ends) -> None:
+        ids = ends.submit(2)
+        called = threading.Event()
+        ends.link.call_when_ready(ids[1], called.set)
+        gets = ends.meanwhile(lambda: ends.link.wait(ids, 2, None))
+        asks = ends.meanwhile(lambda: ends.link.allocate(10))
+        with gets as got, asks as asked:
+            while not isinstance(ends.scheduler.hear(), Allocate):
+                pass
+            lost_at = time.monotonic()
+            ends.scheduler.socket.close()
+            for outcome in (got, asked):
+                error = outcome.get(timeout=5)
+                assert isinstance(error, ClusterDied)
+                assert "The cluster epoch-1 is gone: its scheduler process ended." in str(error)
+            assert called.wait(1)
+            assert time.monotonic() - lost_at < 1
+
+    @pytest.mark.parametrize(
+        "call",
+        [
+            lambda ends: ends.link.wait([THEIRS], 1, None),
+            lambda ends: ends.link.wait([THEIRS], 1, 0),
+            lambda ends: ends.link.wait([THEIRS], 1, 0.01),
+            lambda ends: ends.link.allocate(10),
+            lambda ends: ends.submit(),
+        ],
+    )
+    def test_later_calls_raise_too(self, ends: Ends, call: Callable[[Ends], Any]) -> None:
+        ends.scheduler.socket.close()
+        lost = threading.Event()
+        ends.link.call_when_ready(THEIRS, lost.set)
+        assert lost.wait(5)
+        with pytest.raises(ClusterDied):
+            call(ends)
+        ends.link.io.stop()
+        with pytest.raises(ClusterDied):
+            call(ends)
+
+    def test_what_is_known_stays_known(self, ends: Ends) -> None:
+        (mine,) = ends.submit()
+        ends.scheduler.say(Ready([(mine, b"mine")]))
+        assert ends.link.wait([mine], 1, 5)
+        ends.link.close()
+        assert ends.link.wait([mine], 1, None) is True
+        assert ends.link.value(mine) == b"mine"
+
+    def test_closing_from_another_thread_ends_a_wait(self, ends: Ends) -> None:
+        (mine,) = ends.submit()
+        with ends.meanwhile(lambda: ends.link.wait([mine], 1, None)) as outcome:
+            ends.scheduler.hear()
+            time.sleep(0.01)
+            ends.link.close(Goodbye(stop=True))
+            assert isinstance(outcome.get(timeout=1), ClusterDied)
+        assert ends.scheduler.hear() == Goodbye(stop=True)
+        with pytest.raises(EOFError):
+            ends.scheduler.hear()
+
+    def test_bytes_that_are_no_message_end_the_connection(self, ends: Ends) -> None:
+        (mine,) = ends.submit()
+        with ends.meanwhile(lambda: ends.link.wait([mine], 1, None)) as outcome:
+            ends.scheduler.socket.sendall(b"\x05\0\0\0rubbish")
+            assert "what is no message" in str(outcome.get(timeout=5))
+
+    def test_releases_and_posts_afterwards_are_harmless(self, ends: Ends) -> None:
+        (mine,) = ends.submit()
+        ends.link.close()
+        ends.link.close(Goodbye())
+        ends.link.release(mine)
+        ends.link.post(GiveBack(1), now=True)
+        ends.link.flush()
+        assert "it was closed" in ends.link.lost
+
+    def test_its_descriptor_is_closed(self, ends: Ends) -> None:
+        descriptor = ends.link._socket.fileno()
+        ends.link.close()
+        ends.link.io.stop()
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(descriptor)
+
+
+class TestInterrupts:
+    def test_stop_ends_a_wait_at_once_and_nothing_is_lost(self, ends: Ends) -> None:
+        (mine,) = ends.submit()
+        timer = threading.Timer(0.02, signal.raise_signal, [signal.SIGINT])
+        timer.start()
+        started = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            ends.link.wait([mine], 1, None)
+        assert time.monotonic() - started < 1
+        timer.join()
+        assert not ends.link._values._waiters
+        ends.scheduler.say(Ready([(mine, b"mine")]))
+        assert ends.link.wait([mine], 1, 5)
+
+    def test_interrupts_at_any_moment_lose_and_double_nothing(self, ends: Ends) -> None:
+        """Submissions under a hail of interrupts: what the scheduler hears is what was submitted, each once, in order."""
+        submitted: list[ObjectId] = []
+        handed_over = 400
+        alarm = signal.signal(signal.SIGALRM, lambda number, frame: signal.raise_signal(signal.SIGINT))
+        previous = signal.signal(signal.SIGINT, raise_once_in_submit)
+        signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+        try:
+            while len(submitted) < handed_over:
+                interruptible_submit(ends, submitted)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, alarm)
+            signal.signal(signal.SIGINT, previous)
+        ends.link.flush()
+        heard: list[ObjectId] = []
+        while not heard or heard[-1] < submitted[-1]:
+            heard += [task.task_id for task in ends.scheduler.hear().tasks]
+        assert len(set(heard)) == len(heard)
+        assert set(submitted) <= set(heard), "each one that returned was sent"
+        assert heard == sorted(heard)
+
+
+class Interrupted(BaseException):
+    """What the test's SIGINT handler raises."""
+
+
+inside = False
+
+
+def raise_once_in_submit(number: int, frame: object) -> None:
+    if inside:
+        raise Interrupted
+
+
+def interruptible_submit(ends: Ends, submitted: list[ObjectId]) -> None:
+    global inside
+    (number,) = (ends.link.next_object(),)
+    try:
+        inside = True
+        ends.link.submit(TaskSpec(number, TEMPLATE, b"x" * 1000), [number])
+        inside = False
+        submitted.append(number)
+    except Interrupted:
+        pass
+    finally:
+        inside = False
+
+
+class TestHello:
+    def answer(self, *messages: msgspec.Struct, descriptors: int = 1) -> Any:
+        ours, theirs = socket.socketpair()
+        read, write = os.pipe()
+        with ours, theirs:
+            data = b"".join(bytes(wire.frame(message)) for message in messages)
+            transport.send_with_descriptors(theirs, data or b"\0", [read] * descriptors)
+            os.close(read)
+            os.close(write)
+            return say_hello(ours, Hello("driver", 1, 1, "epoch-1"), 5)
+
+    def test_the_welcome_comes_with_the_arena_and_what_followed(self) -> None:
+        welcome, early, _, (descriptor,) = self.answer(WELCOME, Ready([(THEIRS, b"")]))
+        os.close(descriptor)
+        assert welcome == WELCOME
+        assert early == [Ready([(THEIRS, b"")])]
+
+    def test_a_refusal_says_why_and_leaves_no_descriptor(self) -> None:
+        with pytest.raises(StartFailed, match="another protocol"):
+            self.answer(Refused(0, Failure("refused", "this cluster speaks another protocol")))
+
+    def test_silence_and_absence_are_errors_of_the_system(self) -> None:
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            with pytest.raises(TimeoutError):
+                say_hello(ours, Hello("driver", 1, 1, "epoch-1"), 0.001)
+            theirs.close()
+            with pytest.raises((OSError, StartFailed)):
+                say_hello(ours, Hello("driver", 1, 1, "epoch-1"), 1)
+
+
+@pytest.mark.local
+def test_a_forked_child_lets_go_of_the_connection(ends: Ends) -> None:
+    """It says so when it is used there, sends nothing, and does not keep the scheduler from seeing the parent's end."""
+    (mine,) = ends.submit()
+    ends.scheduler.hear()
+    pid = os.fork()
+    if not pid:
+        os._exit(check_child(ends, mine))
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert ends.scheduler.hears_nothing(0.01)
+    ends.scheduler.say(Ready([(mine, b"still there")]))
+    assert ends.link.wait([mine], 1, 5)
+
+
+def check_child(ends: Ends, mine: ObjectId) -> int:
+    ends.link.release(mine)
+    ends.link.references.hold(mine)
+    ends.link.close(Goodbye(stop=True))
+    for call in (ends.submit, lambda: ends.link.wait([mine], 1, 0.1), lambda: ends.link.allocate(5)):
+        try:
+            call()
+        except ClusterDied as error:
+            if "forked" not in str(error):
+                return 2
+        else:
+            return 3
+    return 0
