@@ -4,7 +4,7 @@
     >>> @nbray.remote
     ... def square(x):
     ...     return x * x
-    >>> nbray.get([square.remote(x) for x in range(4)])  # doctest: +SKIP
+    >>> nbray.get([square.remote(x) for x in range(4)])
     [0, 1, 4, 9]
 
 The package, from the top down; each layer imports only what stands below it:

@@ -12,8 +12,9 @@ from nbray.resources import from_units
 def cluster_resources() -> dict[str, float]:
     """All that tasks can ask for in this cluster, memory in bytes.
 
-    >>> nbray.cluster_resources()  # doctest: +SKIP
-    {'CPU': 2.0, 'memory': 8000000000.0}
+    >>> import nbray
+    >>> nbray.cluster_resources()["CPU"] >= 1
+    True
     """
     return from_units(session.current_backend().snapshot().resources)
 

@@ -178,9 +178,10 @@ async def _arrival(ref: ObjectRef) -> Any:
             loop.call_soon_threadsafe(arrived.set)
 
     backend.on_ready(ref.id, on_ready)
-    while not arrived.is_set():
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(arrived.wait(), HEARTBEAT_SECONDS)
+    with backend.waiting():
+        while not arrived.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(arrived.wait(), HEARTBEAT_SECONDS)
     return backend.get((ref.id,))[0]
 
 
@@ -204,7 +205,8 @@ def get(refs: Any, timeout: float | None = None, *, copy: bool = False) -> Any:
     Blocks for at most `timeout` seconds, then raises GetTimeoutError; 0 only looks. A task's exception is raised here as
     soon as it is known, without waiting for the rest. Arrays are read-only views into the store unless `copy`.
 
-    >>> nbray.get([nbray.put(1), nbray.put(2)])  # doctest: +SKIP
+    >>> import nbray
+    >>> nbray.get([nbray.put(1), nbray.put(2)])
     [1, 2]
     """
     check_timeout(timeout)
@@ -278,7 +280,8 @@ def _refuse_value(verb: str, value: Any) -> NoReturn:
 def put(value: Any) -> ObjectRef:
     """Store a value once, to hand it to many tasks; returns its ObjectRef. Raises NotShippable, StoreFull.
 
-    >>> nbray.get(nbray.put("text"))  # doctest: +SKIP
+    >>> import nbray
+    >>> nbray.get(nbray.put("text"))
     'text'
     """
     if isinstance(value, ObjectRef):

@@ -34,7 +34,8 @@ def parallel_map(
     An item's exception is raised where its result would come; the results after it stay to be had. `list(...)` and
     `.get()` give all results; an iterator that is closed or dropped cancels what has not run.
 
-    >>> list(nbray.map(abs, [-1, 2, -3]))  # doctest: +SKIP
+    >>> import nbray
+    >>> list(nbray.map(abs, [-1, 2, -3]))
     [1, 2, 3]
     """
     plain: Function = function

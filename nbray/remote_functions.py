@@ -118,10 +118,11 @@ def remote(function: Function | None = None, /, **options: Any) -> Any:
 
     The options are those of `RemoteFunction.options`.
 
-    >>> @nbray.remote  # doctest: +SKIP
+    >>> import nbray
+    >>> @nbray.remote
     ... def square(x):
     ...     return x * x
-    >>> nbray.get(square.remote(7))  # doctest: +SKIP
+    >>> nbray.get(square.remote(7))
     49
     """
     call_options.build(options)
@@ -172,7 +173,8 @@ def apply_async(
 ) -> Any:  # fmt: skip
     """Submit a call of a function, or of the name under which it was registered; returns what `.remote` returns.
 
-    >>> nbray.get(nbray.apply_async(pow, (2, 10)))  # doctest: +SKIP
+    >>> import nbray
+    >>> nbray.get(nbray.apply_async(pow, (2, 10)))
     1024
     """
     if isinstance(args, str) or not isinstance(args, Sequence):

@@ -118,7 +118,8 @@ def init(
     Calling it again is fine; with arguments that differ from the running cluster's it raises UsageError, which says which.
     Raises StartFailed.
 
-    >>> nbray.init(num_workers=2).workers  # doctest: +SKIP
+    >>> import nbray
+    >>> nbray.init(num_workers=2).workers
     2
     """
     _refuse_unknown(unknown)

@@ -6,6 +6,7 @@ It stands this high in the layers because a worker ties the engine to the public
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import NoReturn
 
@@ -25,7 +26,7 @@ def main() -> NoReturn:
     """Become the zygote; does not return."""
     import nbray.backends.local
     import nbray.functions
-    import nbray.session  # noqa: F401 - imported before the forks, so that every worker shares the pages
+    import nbray.parallel_map  # noqa: F401 - imported before the forks, so that every worker shares the pages
 
     zygote.main(run_scheduler, run_worker)
 
@@ -53,12 +54,14 @@ def run_worker(inheritance: Inheritance, slot: int) -> None:
     for descriptor in descriptors:  # the arena came by inheritance already
         os.close(descriptor)
     io = IoThread("nbray-worker")
-    io.watch(inheritance.death_pipe, worker.end_with_group)
+    io.watch(inheritance.death_pipe, read=worker.end_with_group)
     link = Connection(sock, decoder, welcome, io)
     exchange = ObjectExchange(link, ObjectStore(inheritance.arena, link.references.hold, link.release))
     process = worker.Worker(slot, inheritance.words, link, exchange, config.output_limit)
     session.adopt(LocalBackend(link, exchange, welcome))
     process.take_streams()
+    if "nbray.notebook.remote_cell" in sys.modules:  # preloaded where a notebook asked for it
+        sys.modules["nbray.notebook.remote_cell"].take_displays()
     link.start(early)
     io.start()
     process.run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -95,7 +96,7 @@ class LocalBackend(Backend):
         if not args and not kwargs:
             self._link.submit(TaskSpec(task_id, template_id, NO_ARGUMENTS), returns)
         else:
-            self._link.submit(self._with_arguments(TaskSpec(task_id, template_id, NO_ARGUMENTS), args, kwargs), returns)
+            self._link.submit(self._with_arguments(TaskSpec(task_id, template_id, NO_ARGUMENTS), args, kwargs, pickled.name), returns)
         return returns
 
     def _check(self, options: CallOptions) -> int:
@@ -108,13 +109,15 @@ class LocalBackend(Backend):
             )
         return self._default_max_retries if options.max_retries is None else options.max_retries
 
-    def _with_arguments(self, task: TaskSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> TaskSpec:
+    def _with_arguments(
+        self, task: TaskSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any], function_name: str
+    ) -> TaskSpec:
         """Top-level references become dependencies; what is large goes into the store and not into the message."""
         deps: list[ObjectId] = []
         if any(isinstance(arg, Reference) for arg in args) or any(isinstance(arg, Reference) for arg in kwargs.values()):
             args = tuple(self._depend(arg, deps) for arg in args)
             kwargs = {name: self._depend(arg, deps) for name, arg in kwargs.items()}
-        payload = serialization.dumps((args, dict(kwargs)))
+        payload = serialization.dumps_arguments(args, dict(kwargs), function_name)
         task.deps = deps
         task.nested = payload.nested
         if serialization.encoded_size(payload) <= INLINE_LIMIT:

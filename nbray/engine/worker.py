@@ -82,6 +82,8 @@ class Worker:
         """Results leave exactly once, also when the task that waits in `get` is cancelled just then."""
         self._log_length = output.log_length()
         self._running = NO_TASK
+        self._waits = 0
+        """How many waits of the running task overlap: several where it awaits, one inside the other where that nests."""
         self._threads = 1
         self._output = TaskOutput(self._post_output, connection.io.call_at, OUTPUT_SECONDS, output_limit)
         connection.on_message = self._handle
@@ -149,7 +151,7 @@ class Worker:
         task_context.enter(context)
         started = time.perf_counter()
         try:
-            self._running = spec.task_id
+            self._running, self._waits = spec.task_id, 0
             if self._words.cancelled(self._slot) == spec.task_id:  # SIGINT came while nothing ran that it could mean
                 raise KeyboardInterrupt
             values = self._attempt(spec, template)
@@ -278,13 +280,18 @@ class Worker:
         if not task_id or threading.current_thread() is not threading.main_thread():
             yield
             return
-        self._flush_results()
-        self._connection.receive_in_background()
-        self._connection.post(Blocked(task_id), now=True)
+        self._waits += 1
+        if self._waits == 1:
+            self._flush_results()
+            self._connection.receive_in_background()
+            self._connection.post(Blocked(task_id), now=True)
         try:
             yield
         finally:
-            self._connection.post(Unblocked(task_id), now=True)
+            if self._running == task_id:  # else a coroutine that the task had abandoned
+                self._waits -= 1
+                if self._waits == 0:
+                    self._connection.post(Unblocked(task_id), now=True)
 
     def _on_interrupt(self, number: int, frame: object) -> None:
         if self._running and self._words.cancelled(self._slot) == self._running:
