@@ -96,7 +96,8 @@ class LocalBackend(Backend):
         if not args and not kwargs:
             self._link.submit(TaskSpec(task_id, template_id, NO_ARGUMENTS), returns)
         else:
-            self._link.submit(self._with_arguments(TaskSpec(task_id, template_id, NO_ARGUMENTS), args, kwargs, pickled.name), returns)
+            task = TaskSpec(task_id, template_id, NO_ARGUMENTS)
+            self._link.submit(self._with_arguments(task, args, kwargs, pickled.name), returns)
         return returns
 
     def _check(self, options: CallOptions) -> int:

@@ -25,9 +25,12 @@ class ObjectExchange:
         self.on_full: Callable[[], None] = lambda: None
         """Called when the store is full, to let go of what is only kept for speed."""
 
-    def pack(self, value: Any) -> Value:
-        """The value as it travels; large ones are written into the arena first. Raises NotShippable, StoreFull."""
-        return self.pack_payload(serialization.dumps(value))
+    def pack(self, value: Any, name: str = "") -> Value:
+        """The value as it travels; large ones are written into the arena first. Raises NotShippable, StoreFull.
+
+        `name` is how an error calls the value.
+        """
+        return self.pack_payload(serialization.dumps(value, name))
 
     def pack_payload(self, payload: Payload) -> Value:
         """The same for a value that is pickled already."""

@@ -210,18 +210,18 @@ class Worker:
 
     def _pack(self, result: Any, spec: RunSpec, template: Template) -> list[Value]:
         count = template.num_returns
+        name = f"the result of {template.name}"
         try:
             if count == 1:
-                return [self._exchange.pack(result)]
+                return [self._exchange.pack(result, name)]
             if count == 0:
                 return []
             if not isinstance(result, (tuple, list)) or len(result) != count:
                 got = f"{len(result)} values" if isinstance(result, (tuple, list)) else f"one {type(result).__name__}"
                 raise ValueError(f"{template.name} has num_returns={count} but returned {got}")
-            return [self._exchange.pack(part) for part in result]
+            return [self._exchange.pack(part, name) for part in result]
         except NotShippable as error:
-            text = f"the result of {template.name} cannot be sent back: {error}"
-            return [Failure("unpicklable_result", text, **self._origin(spec, template))]
+            return [Failure("unpicklable_result", str(error), **self._origin(spec, template))]
         except StoreFull as error:
             return [Failure("store_full", str(error), **self._origin(spec, template))]
         except BaseException as error:  # noqa: BLE001 - a __reduce__ of the user's may raise anything
