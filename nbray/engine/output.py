@@ -18,6 +18,7 @@ from typing import Any
 from nbray.engine import forks, task_context
 from nbray.engine.task_context import TaskContext
 from nbray.ids import NO_TASK, TaskId
+from nbray.scheduler.messages import rewrites_line
 
 Post = Callable[[TaskId, str, bytes, bool], None]
 """Sends output: task, stream, data, and whether it must leave at once."""
@@ -60,13 +61,16 @@ class TaskOutput:
         """Send `data` to the cell of the task; without a task, or beyond its limit, write it to the log."""
         task_id = context.task_id if context is not None else NO_TASK
         sends = context is not None and not self._forked
+        rewrites = rewrites_line(data)
         with self._lock:
             size = self._sizes.get(task_id, 0)
-            self._sizes[task_id] = size + len(data)
+            self._sizes[task_id] = size + (0 if rewrites else len(data))
             room = self._limit - size if sends else 0
             data, rest = (data, b"") if len(data) <= room else _cut(data, room)
             first = bool(data) and not self._parts
-            if data:
+            if rewrites and data and not first and self._ends_with_rewrite(task_id, stream):
+                self._parts[-1] = (task_id, stream, data)
+            elif data:
                 self._parts.append((task_id, stream, data))
         if rest:
             _write_all(rest)
@@ -74,6 +78,10 @@ class TaskOutput:
             self.flush()  # the first line of a burst leaves at once, in case the worker dies of what comes next
         elif first:
             self._call_at(self._last_flush + self._interval, self.flush)
+
+    def _ends_with_rewrite(self, task_id: TaskId, stream: str) -> bool:
+        last_task, last_stream, last = self._parts[-1]
+        return (last_task, last_stream) == (task_id, stream) and rewrites_line(last)
 
     def flush(self, *, now: bool = True) -> None:
         """Post what has been collected, joined per task and stream where it follows on; without `now`, with what comes next."""

@@ -51,6 +51,16 @@ INLINE_LIMIT = 64 * 1024
 SKIPPED = "skipped"
 """The stream of an Output that only counts, in decimal, bytes of a worker's log which nobody reads for a cell."""
 
+
+def rewrites_line(data: bytes) -> bool:
+    """Whether a piece of output is one more state of a progress bar: it takes the last one's place, not room of its own.
+
+    >>> rewrites_line(b"\\r 42%|####"), rewrites_line(b"\\r100%|####\\n")
+    (True, False)
+    """
+    return data[:1] == b"\r" and len(data) <= 512 and b"\n" not in data
+
+
 FailureKind = Literal[
     "exception", "unpicklable_result", "cancelled", "timeout", "worker_died", "store_full", "lost", "infeasible", "refused"
 ]

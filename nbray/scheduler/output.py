@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nbray.ids import TaskId
 from nbray.scheduler.cell_runs import CellRun, Job
-from nbray.scheduler.messages import SKIPPED, Emitted, Output
+from nbray.scheduler.messages import SKIPPED, Emitted, Output, rewrites_line
 from nbray.scheduler.processes import Outbox, Process
 from nbray.scheduler.tasks import Task
 from nbray.scheduler.workers import Worker
@@ -60,7 +60,7 @@ class OutputDesk:
                 if not record.hidden:
                     data += self._notice(record, worker).encode()
                 record.hidden += cut
-            record.passed += len(message.data)
+            record.passed += 0 if rewrites_line(message.data) else len(message.data)
         if data:
             self._deliver(message.task_id, record, message.stream, data)
 
