@@ -51,6 +51,7 @@ from nbray.scheduler.messages import (
 )  # fmt: skip
 
 BATCH_SECONDS = 0.0005
+LONGEST_BATCH_SECONDS = 0.004
 RELEASE_SECONDS = 0.05
 TAKEOVER_SECONDS = 0.001
 SLICE_SECONDS = 0.25
@@ -90,6 +91,7 @@ class Connection:
         """The last list in the outbox while nothing else was posted behind it: it still takes tasks."""
         self._unsent = bytearray()
         self._last_flush = 0.0
+        self._batch_seconds = BATCH_SECONDS
         self._flush_due: float | None = None
         """When the I/O thread flushes at the latest; None while nothing waits."""
         self._flush_timer = math.inf
@@ -189,11 +191,13 @@ class Connection:
                 self._outbox.append(batch)
                 self._tasks = batch
             self._tasks.append(task)
-            if self._quiet or now - self._last_flush >= BATCH_SECONDS:
+            if self._quiet or now - self._last_flush >= self._batch_seconds:
+                # The longer a loop goes on submitting, the larger are its batches: the workers are busy anyway.
+                self._batch_seconds = BATCH_SECONDS if self._quiet else min(2 * self._batch_seconds, LONGEST_BATCH_SECONDS)
                 self._quiet = False
                 self._flush(now)
             elif self._flush_due is None:
-                self._flush_at(now + BATCH_SECONDS)
+                self._flush_at(now + self._batch_seconds)
         if self._lost:
             self._check()
         if len(self._unsent) > MOST_UNSENT:

@@ -56,6 +56,8 @@ from nbray.scheduler.messages import (
 
 FLUSH_SECONDS = 0.001
 OUTPUT_SECONDS = 0.02
+BLINK_SECONDS = 0.0001
+"""After a shorter task the log is not looked at while tasks of the same cell follow: two system calls are half its price."""
 
 Function = Callable[..., Any]
 
@@ -144,7 +146,7 @@ class Worker:
 
     def _run(self, spec: RunSpec) -> None:
         template = self._templates[spec.template_id]
-        self._words.set_started(self._slot, spec.task_id)
+        self._words.start(self._slot, spec.task_id, self._log_length)
         context = TaskContext(
             spec.task_id, template.name, template.cell_run, spec.attempt, self._name, self._emit_display
         )  # fmt: skip
@@ -229,11 +231,10 @@ class Worker:
 
     def _finish(self, task_id: TaskId, values: list[Value], seconds: float) -> None:
         self._output.end_task(task_id)
-        length = output.log_length()
-        wrote, self._log_length = length != self._log_length, length
+        log_end = self._log_end() if seconds > BLINK_SECONDS or self._another_cell_next() else 0
         now = time.monotonic()
         with self._results_lock:
-            self._results.append(TaskResult(task_id, values, int(seconds * 1e6), length if wrote else 0))
+            self._results.append(TaskResult(task_id, values, int(seconds * 1e6), log_end))
             first = len(self._results) == 1
             if first:
                 self._results_since = now
@@ -242,6 +243,21 @@ class Worker:
         elif first:
             # If the next task turns out long, the I/O thread must not let this result wait for it.
             self._connection.io.call_at(now + 2 * FLUSH_SECONDS, self._flush_results)
+
+    def _log_end(self) -> int:
+        """The log's length if it has grown since the last look, else 0."""
+        length = output.log_length()
+        grew, self._log_length = length != self._log_length, length
+        return length if grew else 0
+
+    def _another_cell_next(self) -> bool:
+        """Whether what was written to the log until now could be taken for the output of another cell."""
+        try:
+            following = self._templates[self._queue[0].template_id].cell_run
+        except IndexError:  # an empty queue, maybe since a moment ago
+            return True
+        context = task_context.current()
+        return context is None or context.cell_run != following
 
     def _flush_results(self) -> None:
         with self._results_lock, self._shield:

@@ -35,6 +35,11 @@ class WorkerLog:
         self._task = NO_TASK
         self._sent = 0
 
+    @property
+    def position(self) -> int:
+        """How far it has been read."""
+        return self._position
+
     def read(self, task_id: TaskId, end: int | None, limit: int) -> Iterator[tuple[str, bytes]]:
         """The task's bytes up to `end` (None: all there are) as stream and data; beyond `limit` bytes a task only their count."""
         if task_id != self._task:
@@ -46,7 +51,13 @@ class WorkerLog:
                 size = target - self._position
                 yield SKIPPED, str(size).encode()
             else:
-                yield "stdout", os.pread(self._descriptor, size, self._position)
+                data = os.pread(self._descriptor, size, self._position)
+                if end is None or self._position + size < end:  # the rest of the last character comes later
+                    data = data[: _whole_characters(data)]
+                if not data:
+                    break
+                yield "stdout", data
+                size = len(data)
             self._sent += size
             self._position += size
         self._bound()
@@ -74,6 +85,16 @@ class WorkerLog:
     def close(self) -> None:
         """Close the file; it stays until the run directory goes."""
         os.close(self._descriptor)
+
+
+def _whole_characters(data: bytes) -> int:
+    """How many bytes come before a character of UTF-8 that is not complete."""
+    for back in range(1, min(3, len(data)) + 1):
+        byte = data[-back]
+        if byte & 0xC0 != 0x80:
+            length = 4 if byte >= 0xF0 else 3 if byte >= 0xE0 else 2 if byte >= 0xC0 else 1
+            return len(data) - back if length > back else len(data)
+    return len(data)
 
 
 def punch_hole(descriptor: int, offset: int, size: int) -> None:
