@@ -14,7 +14,7 @@ LARGEST = ObjectId(2**63 - 1)
 
 def test_slots_do_not_touch_each_other() -> None:
     words = Words()
-    words.set_started(3, LARGEST)
+    words.start(3, LARGEST, 0)
     words.set_cancelled(3, ObjectId(7))
     assert (words.started(3), words.cancelled(3)) == (LARGEST, 7)
     for slot in (0, 2, 4, MAX_WORKERS - 1):
@@ -23,7 +23,7 @@ def test_slots_do_not_touch_each_other() -> None:
 
 def test_clearing_a_slot() -> None:
     words = Words()
-    words.set_started(1, ObjectId(5))
+    words.start(1, ObjectId(5), 0)
     words.set_cancelled(1, ObjectId(5))
     words.clear(1)
     assert (words.started(1), words.cancelled(1)) == (NO_TASK, NO_TASK)
@@ -39,7 +39,7 @@ def test_a_forked_process_writes_what_its_parent_reads() -> None:
     words = Words()
     pid = os.fork()
     if not pid:
-        words.set_started(0, LARGEST)
+        words.start(0, LARGEST, 0)
         os._exit(0)
     os.waitpid(pid, 0)
     assert words.started(0) == LARGEST
