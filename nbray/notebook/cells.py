@@ -1,0 +1,144 @@
+"""The driver's side of a `%%remote` cell: reads its source, ships it as one task, brings its names back."""
+
+from __future__ import annotations
+
+import ast
+import copy
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any, NamedTuple
+
+from nbray import serialization, session
+from nbray.backends.backend import Backend, CallOptions
+from nbray.errors import NotShippable, UsageError
+from nbray.ids import CellRunId
+from nbray.notebook import cell_runs
+from nbray.notebook.inputs import Inputs, gather, require
+from nbray.notebook.names import Names, find_names
+from nbray.notebook.remote_cell import CellCode, CellOutcome, run_cell
+from nbray.notebook.values import ModuleName
+from nbray.objects import ObjectRef
+
+MODULE_SCOPE = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+MAGIC_LINE = "# %%remote {line}\n"
+"""Stands where the magic's line was, so that line numbers in tracebacks are those of the cell on the page."""
+
+
+class CellOptions(NamedTuple):
+    """What the line of `%%remote` says, but for what the engine has to know."""
+
+    inputs: tuple[str, ...] | None = None
+    """The names to take along instead of those that are found."""
+    outputs: tuple[str, ...] | None = None
+    """The names to bring back instead of all that the cell assigns."""
+
+
+class RemoteCell(NamedTuple):
+    """A cell that is ready to be shipped."""
+
+    code: CellCode
+    names: Names
+    inputs: Inputs
+    wanted: tuple[str, ...]
+    required: bool
+    """The user has named what is to come back, so it must."""
+
+
+def read_cell(shell: Any, line: str, cell: str, options: CellOptions) -> RemoteCell:
+    """Find out what a cell needs and assigns; raises SyntaxError, and UsageError for names that cannot be.
+
+    `line` is what stands behind `%%remote`.
+    """
+    source = cell if cell.lstrip().startswith("%%") else MAGIC_LINE.format(line=line) + cell
+    transformed = shell.transform_cell(source)
+    filename = shell.compile.cache(transformed, shell.execution_count, raw_code=source)
+    compile(transformed, filename, "exec", shell.compile.flags | MODULE_SCOPE, dont_inherit=True)
+    names = find_names(transformed)
+    inputs = gather(names.needed, shell.user_ns, source, only=options.inputs, is_own=_owned_by(shell))
+    run = cell_runs.current()
+    code = CellCode(source, filename, f"[{shell.execution_count}]" if run is None else run.label)
+    return RemoteCell(code, names, inputs, _wanted(names, inputs, options.outputs), options.outputs is not None)
+
+
+def _owned_by(shell: Any) -> Callable[[str], bool]:
+    hidden, namespace = shell.user_ns_hidden, shell.user_ns
+    return lambda name: name in hidden and hidden[name] is namespace[name]
+
+
+def _wanted(names: Names, inputs: Inputs, asked: tuple[str, ...] | None) -> tuple[str, ...]:
+    if asked is None:
+        return names.assigned
+    may_be_hidden = names.uses_magics or names.star_imports or "exec" in names.needed
+    if not may_be_hidden:
+        known = dict.fromkeys((*names.assigned, *names.changed, *inputs.values))
+        require(asked, known, "-o", f"the cell does not assign it; it assigns {', '.join(names.assigned) or 'nothing'}")
+    return tuple(dict.fromkeys(asked))
+
+
+class RunningCell(NamedTuple):
+    """A cell that was submitted."""
+
+    cell: RemoteCell
+    ref: ObjectRef
+    backend: Backend
+    run: cell_runs.CellRun | None
+
+    def outcome(self) -> CellOutcome:
+        """Wait for what it brings back; raises what it raised."""
+        result = self.backend.get([self.ref.id])[0]
+        assert isinstance(result, CellOutcome)
+        return result
+
+
+def submit(cell: RemoteCell, options: CallOptions) -> RunningCell:
+    """Ship a cell as a task of the cell run that goes on now. Raises NotShippable, InfeasibleRequest, StoreFull."""
+    backend = session.current_backend()
+    cell_run: CellRunId = session.current_cell_run()
+    try:
+        [task_id] = backend.submit(as_task(cell), (), {}, options, cell_run)
+    except NotShippable as error:
+        raise _named(error, cell.inputs.values) from None
+    run = cell_runs.current()
+    if run is not None:
+        run.own_tasks.add(task_id)
+    return RunningCell(cell, ObjectRef(task_id, backend.epoch, options.name), backend, run)
+
+
+def as_task(cell: RemoteCell) -> Callable[[], CellOutcome]:
+    """A function that runs the cell on a worker. Its inputs are captured, so that large ones are stored once."""
+    code, (values, modules, submodules), wanted = cell.code, cell.inputs, cell.wanted
+
+    def remote_cell() -> CellOutcome:
+        for name in submodules:
+            import_module(name)
+        return run_cell(code, values, modules, wanted)
+
+    return remote_cell
+
+
+def _named(error: NotShippable, values: Mapping[str, Any]) -> NotShippable:
+    """The same error with the way from the notebook's name to the culprit."""
+    for name, value in values.items():
+        try:
+            serialization.dumps(value, name)
+        except NotShippable as found:
+            return found
+    return error
+
+
+def take_over(shell: Any, cell: RemoteCell, outcome: CellOutcome) -> str:
+    """Assign in the notebook what a cell brought back; returns a warning about what it could not, or ""."""
+    values = {name: _received(value) for name, value in outcome.values.items()}
+    shell.push(values)
+    if cell.required:
+        missing = [name for name in cell.wanted if name not in outcome.values and name not in outcome.left_out]
+        if missing:
+            raise UsageError(f"-o {' '.join(missing)}: the cell ran, but did not assign {', '.join(missing)}")
+    return "".join(f"nbray: {name} stays on the worker: {reason}\n" for name, reason in outcome.left_out.items())
+
+
+def _received(value: Any) -> Any:
+    if type(value) is ModuleName:
+        return import_module(value.name)
+    # Arrays arrive as read-only views; what comes back by value is small and is to be used like any other value.
+    return value if type(value).__module__ == "nbray.notebook.values" else copy.deepcopy(value)

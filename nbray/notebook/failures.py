@@ -1,0 +1,39 @@
+"""How the failure of a `%%remote` cell looks in the notebook: the remote traceback once, then which task and worker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nbray.errors import RemoteTraceback
+from nbray.notebook.remote_cell import TRACEBACK_ATTRIBUTE
+
+_RED, _PLAIN = "\x1b[31m", "\x1b[39m"
+
+
+def dress(error: BaseException) -> BaseException:
+    """Let IPython show an exception as it was rendered on the worker, without the frames of nbray."""
+    lines = rendered(error)
+    # `copy` of the list, since a bound method of a list can be pickled and a function made here could not.
+    BaseException.__setattr__(error, "_render_traceback_", lines.copy)
+    return error
+
+
+def rendered(error: BaseException) -> list[str]:
+    """The traceback of a failed cell, line by line, with ANSI colours."""
+    lines = _lines(error)
+    return [*lines, *(str(note) for note in getattr(error, "__notes__", ()))]
+
+
+def error_content(error: BaseException) -> dict[str, Any]:
+    """An exception as a Jupyter "error" message."""
+    return {"ename": type(error).__name__, "evalue": str(error), "traceback": rendered(error)}
+
+
+def _lines(error: BaseException) -> list[str]:
+    remote = getattr(error, TRACEBACK_ATTRIBUTE, None)
+    if isinstance(remote, list) and remote:
+        return [str(line) for line in remote]
+    cause = error.__cause__
+    if isinstance(cause, RemoteTraceback):
+        return cause.text.splitlines()
+    return [f"{_RED}{type(error).__name__}{_PLAIN}: {error}"]
