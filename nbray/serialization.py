@@ -22,6 +22,7 @@ __all__ = [
     "Payload",
     "dumps",
     "dumps_arguments",
+    "dumps_plain_arguments",
     "encode",
     "encoded_size",
     "load_error",
@@ -71,6 +72,11 @@ def dumps(value: Any, name: str = "") -> Payload:
             return _dumps(_LargeBytes(value), name, is_call=False)
         return Payload(pickle.dumps(value, PROTOCOL), [], [])
     return _dumps(value, name, is_call=False)
+
+
+def dumps_plain_arguments(args: tuple[Any, ...]) -> bytes | None:
+    """The frame of a call with only positional scalars, the common call of a short task; None for all other calls."""
+    return pickle.dumps((args, {}), PROTOCOL) if _SCALARS.issuperset(map(type, args)) else None
 
 
 def dumps_arguments(args: tuple[Any, ...], kwargs: dict[str, Any], function_name: str) -> Payload:

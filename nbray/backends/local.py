@@ -92,12 +92,13 @@ class LocalBackend(Backend):
         template_id = self._templates.find(pickled, options, cell_run, self._check)
         count = options.num_returns
         task_id = self._link.next_object(max(count, 1))
-        returns = [ObjectId(task_id + index) for index in range(count)]
-        if not args and not kwargs:
-            self._link.submit(TaskSpec(task_id, template_id, NO_ARGUMENTS), returns)
+        returns = [task_id] if count == 1 else [ObjectId(task_id + index) for index in range(count)]
+        frame = NO_ARGUMENTS if not args else serialization.dumps_plain_arguments(args)
+        if kwargs or frame is None or len(frame) > INLINE_LIMIT:
+            task = self._with_arguments(TaskSpec(task_id, template_id, NO_ARGUMENTS), args, kwargs, pickled.name)
         else:
-            task = TaskSpec(task_id, template_id, NO_ARGUMENTS)
-            self._link.submit(self._with_arguments(task, args, kwargs, pickled.name), returns)
+            task = TaskSpec(task_id, template_id, frame)
+        self._link.submit(task, returns)
         return returns
 
     def _check(self, options: CallOptions) -> int:
