@@ -126,22 +126,21 @@ class Chunk:
     def take_over(self, backend: Backend, name: str) -> float | None:
         """Take the results of a chunk that has ended; returns its run time unless it failed as a whole."""
         assert self.ref is not None
-        ref, self.ref = self.ref, None
         try:
-            seconds, results, failures = backend.get((ref.id,))[0]
+            seconds, results, failures = backend.get((self.ref.id,))[0]
         except ClusterDied:
             raise
         except Exception as error:  # noqa: BLE001 - the failure of the task is the outcome of all its items
             add_note(error, f"in {self._items()} of nbray.map({name})")
             self.failed = Failed(error)
-            self.rest = iter([self.failed] * self.count)
+            self.rest, self.ref = iter([self.failed] * self.count), None
             return None
         for row, dumped in failures:
             rebuilt = load_exception(*dumped)
             add_note(rebuilt, f"in item {self.first + row} of nbray.map({name})")
             results[row] = Failed(rebuilt)
             self.failed = self.failed or results[row]
-        self.rest = iter(results)
+        self.rest, self.ref = iter(results), None
         return float(seconds)
 
     def _items(self) -> str:

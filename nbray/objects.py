@@ -269,6 +269,8 @@ def _fill(tree: Any, values: Iterator[Any]) -> Any:
 def _refuse_value(verb: str, value: Any) -> NoReturn:
     if hasattr(value, "remote"):
         hint = f"call it first: nbray.{verb}(f.remote(...))"
+    elif hasattr(value, "__next__") and hasattr(value, "get"):  # nbray.map's, which stands above this module
+        hint = "it gives values, not refs: list(results), or results.get()"
     elif isinstance(value, (set, frozenset)) or hasattr(value, "__next__"):
         hint = f"make it a list: nbray.{verb}(list(refs))"
     else:

@@ -66,6 +66,25 @@ def test_many_cheap_items_take_few_tasks(backend: FakeBackend) -> None:
     assert len(backend.submitted) < 100
 
 
+def test_get_of_a_map_says_what_to_write() -> None:
+    with pytest.raises(TypeError, match=r"it gives values, not refs: list\(results\), or results.get\(\)"):
+        nbray.get(nbray.map(square, [1]))
+
+
+def test_an_interrupt_loses_nothing(backend: FakeBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = nbray.map(square, range(10), chunksize=2)
+    get = backend.get
+
+    def interrupted(*arguments: Any) -> list[Any]:
+        monkeypatch.setattr(backend, "get", get)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(backend, "get", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        next(results)
+    assert list(results) == [n * n for n in range(10)]
+
+
 def test_work_starts_at_once_and_is_bounded(backend: FakeBackend) -> None:
     taken: list[int] = []
 

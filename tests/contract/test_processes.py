@@ -22,7 +22,7 @@ import nbray
 from nbray import session
 from nbray.backends.backend import Backend
 from nbray.ids import BACKGROUND, CellRunId
-from tests.contract.conftest import map_the_store, until
+from tests.contract.conftest import Gate, map_the_store, until
 from tests.fakes import fresh_session
 
 pytestmark = pytest.mark.usefixtures("real_backend")
@@ -130,6 +130,46 @@ def test_a_task_with_a_timeout_is_ended() -> None:
         nbray.get(ref, timeout=10)
     assert time.monotonic() - began < 3
     assert nbray.get(nbray.apply_async(abs, (1,), timeout=30), timeout=10) == 1
+
+
+# -------------------------------------------------------------------- waiting
+
+
+def test_get_waits_no_longer_than_told(gate: Gate) -> None:
+    gate.close()
+    ref = echo.remote(1)
+    started = time.monotonic()
+    with pytest.raises(nbray.GetTimeoutError, match=r"after 0.2 s, 1 of 2 values are not there: echo"):
+        nbray.get([nbray.put(1), ref], timeout=0.2)
+    assert 0.15 < time.monotonic() - started < 1
+    gate.open()
+    assert nbray.get(ref, timeout=30) == 1
+
+
+def test_on_ready_calls_once_when_the_object_comes(real_backend: Backend, gate: Gate) -> None:
+    calls: list[str] = []
+    gate.close()
+    later = echo.remote(1)
+    real_backend.on_ready(later.id, lambda: calls.append("later"))
+    assert calls == []
+    gate.open()
+    nbray.get(later)
+    assert until(lambda: calls != [])
+    assert calls == ["later"]
+
+
+def test_threads_share_the_session() -> None:
+    results: list[int] = []
+
+    def work(start: int) -> None:
+        results.extend(nbray.get([echo.remote(n) for n in range(start, start + 50)]))
+
+    threads = [threading.Thread(target=work, args=(100 * n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(results) == [100 * a + b for a in range(4) for b in range(50)]
 
 
 # -------------------------------------------------------------------- nesting
@@ -265,8 +305,6 @@ def scheduler_process(backend: Backend) -> psutil.Process:
 
 
 def test_every_wait_ends_when_the_scheduler_dies_and_the_next_use_starts_anew(own_cluster: Backend) -> None:
-    if own_cluster.name != "local":
-        return
     ref = nbray.apply_async(time.sleep, (30,))
     threading.Timer(0.2, scheduler_process(own_cluster).kill).start()
     began = time.monotonic()
