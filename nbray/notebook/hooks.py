@@ -12,7 +12,7 @@ from typing import Any
 
 from nbray import session
 from nbray.ids import BACKGROUND, CellRunId
-from nbray.notebook import stop
+from nbray.notebook import stop, tracebacks
 from nbray.notebook.cell_runs import RUNS, CellRun
 from nbray.notebook.display import Display, KernelDisplay, TerminalDisplay, header_of
 from nbray.notebook.job import cell_label, job_key, notebook_path
@@ -32,11 +32,13 @@ def install(shell: Any) -> Uninstall:
     shell.events.register("pre_run_cell", hooks.pre_run_cell)
     shell.events.register("post_run_cell", hooks.post_run_cell)
     session.on_start(hooks.publisher.attach)
+    show_all_frames = tracebacks.install(shell)
     atexit.register(hooks.publisher.close)
 
     def uninstall() -> None:
         shell.events.unregister("pre_run_cell", hooks.pre_run_cell)
         shell.events.unregister("post_run_cell", hooks.post_run_cell)
+        show_all_frames()
         session.on_start(None)
         session.set_cell_run(BACKGROUND)
         atexit.unregister(hooks.publisher.close)

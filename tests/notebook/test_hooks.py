@@ -67,6 +67,28 @@ def test_what_a_task_printed_stands_above_its_result_and_its_error(kernel: Kerne
     assert [output.kind for output in kernel.run("nbray.get(talk.remote(0))").outputs] == ["stream", "error"]
 
 
+def test_an_error_shows_the_cell_and_the_task_and_none_of_our_frames(kernel: Kernel) -> None:
+    cell = kernel.run("@nbray.remote\ndef divides(n):\n    return 1 // n\n\nnbray.get(divides.remote(0))")
+    assert "----> 5 nbray.get(divides.remote(0))" in cell.error
+    assert "line 3, in divides\n    return 1 // n" in cell.error
+    assert "/nbray/" not in cell.error
+
+
+def test_a_progress_bar_is_live_and_ends_whole(kernel: Kernel) -> None:
+    cell = kernel.run_ok(
+        "@nbray.remote\n"
+        "def bar():\n"
+        "    for n in range(101):\n"
+        "        print(f'\\r{n:3} %', end='', file=sys.stderr)\n"
+        "        time.sleep(0.005)\n"
+        "    print(file=sys.stderr)\n"
+        "nbray.get(bar.remote())"
+    )
+    states = [output.text for output in cell.of("stream")]
+    assert 3 <= len(states) <= 20
+    assert cell.stderr.endswith("\r100 %\n")
+
+
 def test_lines_of_several_tasks_name_them(kernel: Kernel) -> None:
     cell = kernel.run_ok("nbray.get([say.remote(n) for n in range(4)])")
     lines = cell.stdout.splitlines()
