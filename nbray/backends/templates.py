@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from nbray import serialization
 from nbray.backends.backend import CallOptions
+from nbray.engine import environment
 from nbray.engine.connection import Connection
 from nbray.functions import PickledFunction
 from nbray.ids import CellRunId, ObjectId, TemplateId
@@ -48,7 +49,7 @@ class Templates:
     def _register(self, function: PickledFunction, options: CallOptions, cell_run: CellRunId, max_retries: int) -> TemplateId:
         template = Template(
             self._link.next_template(), function.key, options.name or function.name, cell_run, options.resources,
-            options.num_returns, max_retries, options.timeout or 0.0, _worker_options(options),
+            options.num_returns, max_retries, options.timeout or 0.0, _worker_options(options), environment.capture(),
         )  # fmt: skip
         with self._lock:
             if not self._users.get(function.key):

@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from nbray import exceptions_shipping, functions, serialization
-from nbray.engine import output, task_context
+from nbray.engine import environment, output, task_context
 from nbray.engine.connection import Connection
 from nbray.engine.interrupts import InterruptShield
 from nbray.engine.object_exchange import ObjectExchange
@@ -79,6 +79,8 @@ class Worker:
         self._functions: dict[bytes, Function] = {}
         self._results: list[TaskResult] = []
         self._results_since = 0.0
+        self._carried: list[ObjectId] = []
+        """References inside `_results`: held until these have left, or the release of the task's own would overtake them."""
         self._results_lock = threading.Lock()
         self._shield = InterruptShield()
         """Results leave exactly once, also when the task that waits in `get` is cancelled just then."""
@@ -87,6 +89,7 @@ class Worker:
         self._waits = 0
         """How many waits of the running task overlap: several where it awaits, one inside the other where that nests."""
         self._threads = 1
+        self._environment = b""
         self._output = TaskOutput(self._post_output, connection.io.call_at, OUTPUT_SECONDS, output_limit)
         connection.on_message = self._handle
         connection.on_wait = self._waiting
@@ -165,6 +168,9 @@ class Worker:
 
     def _attempt(self, spec: RunSpec, template: Template) -> list[Value]:
         try:
+            if template.environment != self._environment:
+                environment.adopt(template.environment)
+                self._environment = template.environment
             function = self._functions.get(template.function_key) or self._load(template.function_key)
             self._set_threads(template)
             if spec.args or spec.deps:
@@ -215,19 +221,28 @@ class Worker:
         name = f"the result of {template.name}"
         try:
             if count == 1:
-                return [self._exchange.pack(result, name)]
+                return [self._carry(self._exchange.pack(result, name))]
             if count == 0:
                 return []
             if not isinstance(result, (tuple, list)) or len(result) != count:
                 got = f"{len(result)} values" if isinstance(result, (tuple, list)) else f"one {type(result).__name__}"
                 raise ValueError(f"{template.name} has num_returns={count} but returned {got}")
-            return [self._exchange.pack(part, name) for part in result]
+            return [self._carry(self._exchange.pack(part, name)) for part in result]
         except NotShippable as error:
             return [Failure("unpicklable_result", str(error), **self._origin(spec, template))]
         except StoreFull as error:
             return [Failure("store_full", str(error), **self._origin(spec, template))]
         except BaseException as error:  # noqa: BLE001 - a __reduce__ of the user's may raise anything
             return [self._failure(error, spec, template)]
+
+    def _carry(self, value: Value) -> Value:
+        nested = getattr(value, "nested", None)  # a small value without references is bare bytes
+        if nested:
+            for object_id in nested:
+                self._connection.references.hold(object_id)
+            with self._results_lock:
+                self._carried += nested
+        return value
 
     def _finish(self, task_id: TaskId, values: list[Value], seconds: float) -> None:
         self._output.end_task(task_id)
@@ -264,6 +279,9 @@ class Worker:
             if self._results:
                 self._connection.post(Finished(self._results), now=True)
                 self._results = []
+                for object_id in self._carried:
+                    self._connection.release(object_id)
+                self._carried.clear()
 
     # ---------------------------------------------------------------- failures
 

@@ -113,6 +113,8 @@ class Template(msgspec.Struct, array_like=True, frozen=True, gc=False):
     timeout: float = 0.0
     options: bytes = b""
     """What only the worker needs (retry_exceptions), pickled."""
+    environment: bytes = b""
+    """Where the code finds modules and files, for the worker."""
 
 
 class TaskSpec(msgspec.Struct, array_like=True, gc=False):
