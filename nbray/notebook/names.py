@@ -13,8 +13,14 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from nbray.notebook.scopes import (
-    FUNCTIONS, ComprehensionScope, Scope, annotations, local_names, parameter_names, stored_names,
-)  # fmt: skip
+    FUNCTIONS,
+    ComprehensionScope,
+    Scope,
+    local_names,
+    parameter_names,
+    stored_names,
+    written_annotations,
+)
 
 MUTATORS = frozenset(
     {"add", "append", "clear", "discard", "extend", "fill", "fit", "fit_transform", "insert", "load_state_dict"}
@@ -283,11 +289,11 @@ class _Walker(ast.NodeVisitor):
         if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Call) and _is_shell(function.value):
             self._visit_shell_call(function.attr, node.args)
             return
-        if isinstance(function, ast.Attribute) and (function.attr in MUTATORS or _is_in_place(node)):
-            self.change(function.value)
-        for keyword in node.keywords:
-            if keyword.arg == "out":
-                self.change(keyword.value)
+        outputs = [keyword.value for keyword in node.keywords if keyword.arg == "out"]
+        if not outputs and isinstance(function, ast.Attribute) and (function.attr in MUTATORS or _is_in_place(node)):
+            outputs = [function.value]
+        for output in outputs:
+            self.change(output)
         self.generic_visit(node)
 
     def _visit_shell_call(self, method: str, args: list[ast.expr]) -> None:
@@ -339,7 +345,7 @@ class _Walker(ast.NodeVisitor):
         self._visit_defaults(node.args)
         with_parameters = self._type_parameter_scope(node)
         outer, self.scopes = self.scopes, with_parameters
-        for annotation in annotations(node):
+        for annotation in written_annotations(node):
             self.visit(annotation)
         self.scopes = outer
         self.delayed.append((node, with_parameters))

@@ -23,7 +23,8 @@ class ComprehensionScope(Scope):
     """The loop variables of a comprehension; `:=` inside binds outside of it."""
 
 
-def annotations(node: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.expr]:
+def written_annotations(node: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.expr]:
+    """The annotations of a function."""
     found = [argument.annotation for argument in _parameters(node.args)] + [node.returns]
     return [annotation for annotation in found if annotation is not None]
 
@@ -34,6 +35,7 @@ def _parameters(arguments: ast.arguments) -> list[ast.arg]:
 
 
 def parameter_names(arguments: ast.arguments) -> set[str]:
+    """The names of a function's parameters."""
     return {argument.arg for argument in _parameters(arguments)}
 
 
@@ -50,13 +52,12 @@ def local_names(body: Sequence[ast.AST]) -> tuple[set[str], set[str]]:
 
 
 def stored_names(body: Sequence[ast.AST]) -> set[str]:
+    """The names that some code binds in its own scope."""
     names: set[str] = set()
     for node in _own_nodes(body):
         if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
             names.add(node.id)
-        elif isinstance(node, (*FUNCTIONS, ast.ClassDef)):
-            names.add(node.name)
-        elif isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)) and node.name:
+        elif isinstance(node, _NAMED) and node.name:
             names.add(node.name)
         elif isinstance(node, ast.MatchMapping) and node.rest:
             names.add(node.rest)
@@ -74,7 +75,5 @@ def _own_nodes(body: Sequence[ast.AST]) -> Iterable[ast.AST]:
         if isinstance(node, _COMPREHENSIONS):
             # `:=` in a comprehension binds in the scope around it.
             waiting += [walrus.target for walrus in ast.walk(node) if isinstance(walrus, ast.NamedExpr)]
-        elif isinstance(node, ast.Lambda):
-            continue
-        elif not isinstance(node, (*FUNCTIONS, ast.ClassDef)) or node is None:
+        elif not isinstance(node, (*FUNCTIONS, ast.ClassDef, ast.Lambda)):
             waiting += ast.iter_child_nodes(node)
