@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -27,9 +27,9 @@ MAGIC_LINE = "# %%remote {line}\n"
 class CellOptions(NamedTuple):
     """What the line of `%%remote` says, but for what the engine has to know."""
 
-    inputs: tuple[str, ...] | None = None
+    inputs: Sequence[str] | None = None
     """The names to take along instead of those that are found."""
-    outputs: tuple[str, ...] | None = None
+    outputs: Sequence[str] | None = None
     """The names to bring back instead of all that the cell assigns."""
 
 
@@ -51,12 +51,13 @@ def read_cell(shell: Any, line: str, cell: str, options: CellOptions) -> RemoteC
     """
     source = cell if cell.lstrip().startswith("%%") else MAGIC_LINE.format(line=line) + cell
     transformed = shell.transform_cell(source)
-    filename = shell.compile.cache(transformed, shell.execution_count, raw_code=source)
+    run = cell_runs.current()
+    number = shell.execution_count if run is None else run.number
+    filename = shell.compile.cache(transformed, number, raw_code=source)
     compile(transformed, filename, "exec", shell.compile.flags | MODULE_SCOPE, dont_inherit=True)
     names = find_names(transformed)
     inputs = gather(names.needed, shell.user_ns, source, only=options.inputs, is_own=_owned_by(shell))
-    run = cell_runs.current()
-    code = CellCode(source, filename, f"[{shell.execution_count}]" if run is None else run.label)
+    code = CellCode(source, filename, f"[{number}]")
     return RemoteCell(code, names, inputs, _wanted(names, inputs, options.outputs), options.outputs is not None)
 
 
@@ -65,7 +66,7 @@ def _owned_by(shell: Any) -> Callable[[str], bool]:
     return lambda name: name in hidden and hidden[name] is namespace[name]
 
 
-def _wanted(names: Names, inputs: Inputs, asked: tuple[str, ...] | None) -> tuple[str, ...]:
+def _wanted(names: Names, inputs: Inputs, asked: Sequence[str] | None) -> tuple[str, ...]:
     if asked is None:
         return names.assigned
     may_be_hidden = names.uses_magics or names.star_imports or "exec" in names.needed
@@ -102,6 +103,19 @@ def submit(cell: RemoteCell, options: CallOptions) -> RunningCell:
     if run is not None:
         run.own_tasks.add(task_id)
     return RunningCell(cell, ObjectRef(task_id, backend.epoch, options.name), backend, run)
+
+
+def task_name() -> str:
+    """How the task of the cell that runs now is called, unless the user says otherwise."""
+    run = cell_runs.current()
+    return "cell" if run is None else f"cell {run.label}"
+
+
+def background_text(running: RunningCell) -> str:
+    """What `--bg` says before it returns."""
+    names = ", ".join(running.cell.wanted)
+    stop = "" if running.run is None else f" %nbray cancel {running.run.number} stops it."
+    return f"nbray: runs in the background{f'; then it assigns {names}' if names else ''}.{stop}"
 
 
 def as_task(cell: RemoteCell) -> Callable[[], CellOutcome]:

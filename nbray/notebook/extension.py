@@ -1,22 +1,62 @@
-"""What `%load_ext nbray` does: magics and hooks into the shell, nothing heavy, no cluster yet."""
+"""What `%load_ext nbray` does: magics and hooks into the shell. Nothing heavy is imported, and no cluster starts yet."""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from nbray import session
 from nbray.notebook import hooks
+from nbray.notebook.display import KernelDisplay, TerminalDisplay
 
 LINGER = 600.0
 """How long a notebook's cluster outlives its kernel, in seconds."""
 
 PRELOAD = ("numpy", "nbray.notebook.remote_cell")
-"""What a worker needs for its first cell; the zygote imports it once."""
+"""What workers need for a cell; imported once, before they are forked."""
+
+_loaded: WeakKeyDictionary[Any, list[Callable[[], None]]] = WeakKeyDictionary()
+"""For each shell what undoes the loading, in reverse order."""
 
 
 def load_ipython_extension(shell: Any) -> None:
+    """Give this shell `%%remote`, `%nbray`, cards and Stop; once."""
+    if shell in _loaded:
+        return
     from nbray.notebook.magics import NbrayMagics
 
-    hooks.install(shell)
+    kernel = getattr(shell, "kernel", None)
     session.set_defaults(linger=LINGER, preload=PRELOAD)
-    shell.register_magics(NbrayMagics(shell, None))
+    undo = [hooks.install(shell)]
+    magics = NbrayMagics(shell, TerminalDisplay() if kernel is None else KernelDisplay(kernel))
+    shell.register_magics(magics)
+    undo.append(magics.close)
+    if hasattr(kernel, "do_shutdown"):
+        undo.append(_follow_shutdown(kernel))
+    _loaded[shell] = undo
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """Leave the shell as it was; the cluster goes on until it is stopped or the kernel ends."""
+    for step in reversed(_loaded.pop(shell, [])):
+        step()
+
+
+def _follow_shutdown(kernel: Any) -> Callable[[], None]:
+    """A kernel that is shut down for good takes its cluster along; one that restarts finds it again."""
+    original = kernel.do_shutdown
+
+    @functools.wraps(original)
+    def do_shutdown(restart: bool) -> Any:
+        if not restart:
+            session.shutdown()
+        return original(restart)
+
+    kernel.do_shutdown = do_shutdown
+
+    def undo() -> None:
+        del kernel.do_shutdown
+
+    return undo

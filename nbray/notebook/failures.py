@@ -10,9 +10,16 @@ from nbray.notebook.remote_cell import TRACEBACK_ATTRIBUTE
 _RED, _PLAIN = "\x1b[31m", "\x1b[39m"
 
 
-def dress(error: BaseException) -> BaseException:
-    """Let IPython show an exception as it was rendered on the worker, without the frames of nbray."""
+def presentable(shell: Any, error: BaseException) -> BaseException:
+    """What to raise so that IPython shows an error of a remote cell as it was, without the frames of nbray.
+
+    That is the error itself; only for a SyntaxError, which IPython always shows with all frames, another stands in.
+    """
     lines = rendered(error)
+    if isinstance(error, SyntaxError):
+        local = getattr(error, TRACEBACK_ATTRIBUTE, None) is None
+        lines = shell.SyntaxTB.structured_traceback(type(error), error, []) if local else lines
+        error = type(type(error).__name__, (Exception,), {})(str(error))
     # `copy` of the list, since a bound method of a list can be pickled and a function made here could not.
     BaseException.__setattr__(error, "_render_traceback_", lines.copy)
     return error
@@ -36,4 +43,5 @@ def _lines(error: BaseException) -> list[str]:
     cause = error.__cause__
     if isinstance(cause, RemoteTraceback):
         return cause.text.splitlines()
-    return [f"{_RED}{type(error).__name__}{_PLAIN}: {error}"]
+    message = str(error)
+    return [f"{_RED}{type(error).__name__}{_PLAIN}" + (f": {message}" if message else "")]

@@ -4,31 +4,40 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
+from IPython.core.display_functions import display
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 
 from nbray import call_options, session
-from nbray.backends.backend import CallOptions
-from nbray.errors import NbrayError
 from nbray.notebook import cell_runs
+from nbray.notebook.display import Display
+
+if TYPE_CHECKING:
+    from nbray.notebook.background import Background
 
 
 @magics_class
 class NbrayMagics(Magics):
-    """`%%remote` and `%nbray`."""
+    """`%%remote` and `%nbray`; what they need is imported when they are first used."""
 
-    def __init__(self, shell: Any, background: Any) -> None:
+    shell: Any
+
+    def __init__(self, shell: Any, page: Display) -> None:
         super().__init__(shell)
-        self._background = background
+        self._page = page
+        self._background: Background | None = None
+
+    # ---------------------------------------------------------------- %%remote
 
     @magic_arguments()
     @argument("-i", "--inputs", nargs="+", action="extend", metavar="NAME", help="take these names along, not those found")
     @argument("-o", "--outputs", nargs="+", action="extend", metavar="NAME", help="bring these names back, not all assigned")
-    @argument("--bg", action="store_true", help="return at once; output keeps coming to this cell, names when it has ended")
+    @argument("--bg", action="store_true", help="return at once: output keeps coming to this cell, names when it has ended")
     @argument("--plan", action="store_true", help="print what would be shipped, with sizes, and run nothing")
     @argument("--cpus", type=float, metavar="N", help="CPUs to reserve while the cell runs (1)")
     @argument("--gpus", type=float, metavar="N", help="GPUs to reserve while the cell runs")
@@ -45,30 +54,120 @@ class NbrayMagics(Magics):
         when they are used; a cell that fails brings nothing back. Modules are imported there by name. What it prints and
         displays appears here while it runs. Stop cancels it.
         """
-        arguments = parse(self.remote, line)
-        options = call_options.build(
-            {
-                "num_cpus": arguments.cpus, "num_gpus": arguments.gpus, "memory": arguments.memory,
-                "timeout": arguments.timeout, "max_retries": arguments.retries, "name": arguments.name or self._name(),
-            }
-        )  # fmt: skip
-        self._run(line, cell, arguments, options)
+        from nbray.notebook import cells
 
-    def _name(self) -> str:
-        run = cell_runs.current()
-        return f"cell {run.label}" if run is not None else "cell"
+        asked = parse(self.remote, line)
+        with failing_cleanly(self.shell):
+            options = call_options.build(
+                {
+                    "num_cpus": asked.cpus, "num_gpus": asked.gpus, "memory": asked.memory, "timeout": asked.timeout,
+                    "max_retries": asked.retries, "name": asked.name or cells.task_name(),
+                }
+            )  # fmt: skip
+            ready = cells.read_cell(self.shell, line, cell, cells.CellOptions(asked.inputs, asked.outputs))
+            if asked.plan:
+                from nbray.notebook.plan import plan_text
 
-    def _run(self, line: str, cell: str, arguments: Any, options: CallOptions) -> None:
-        from nbray.notebook import cells, failures
-
-        names = [None if given is None else tuple(given) for given in (arguments.inputs, arguments.outputs)]
-        ready = cells.read_cell(self.shell, line, cell, cells.CellOptions(*names))
-        try:
+                print(plan_text(ready), end="")  # noqa: T201
+                return
             running = cells.submit(ready, options)
-            sys.stderr.write(cells.take_over(self.shell, ready, running.outcome()))
-        except BaseException as error:
-            failures.dress(error)
-            raise
+            if asked.bg:
+                self.background.follow(running)
+                print(cells.background_text(running))  # noqa: T201
+            else:
+                sys.stderr.write(cells.take_over(self.shell, ready, running.outcome()))
+
+    @property
+    def background(self) -> Background:
+        """The cells that run with `--bg`."""
+        if self._background is None:
+            from nbray.notebook.background import Background
+
+            self._background = Background(self.shell, self._page)
+            self.shell.events.register("pre_run_cell", self._background.pre_run_cell)
+        return self._background
+
+    def close(self) -> None:
+        """Leave the shell as it was."""
+        if self._background is not None:
+            self.shell.events.unregister("pre_run_cell", self._background.pre_run_cell)
+        for kind, name in (("cell", "remote"), ("line", "nbray")):
+            self.shell.magics_manager.magics[kind].pop(name, None)
+
+    # ---------------------------------------------------------------- %nbray
+
+    @magic_arguments()
+    @argument("action", nargs="?", default="status", metavar="status|start|stop|cancel", help="what to do (status)")
+    @argument("cell", nargs="?", metavar="CELL", help="cancel: the number of the cell, 4 for [4]")
+    @argument("--all", action="store_true", help="cancel: all work of this notebook")
+    @argument("-n", "--workers", type=int, metavar="N", help="start: how many workers (as many as CPUs)")
+    @argument("--memory", metavar="SIZE", help="start: size of the object store, for example 4GB")
+    @line_magic
+    def nbray(self, line: str) -> None:
+        """The cluster of this notebook: show it, start it, stop it, cancel work on it.
+
+        A cluster starts by itself at the first use; `start` is for other settings.
+        """
+        asked = parse(self.nbray, line)
+        actions = {"status": self._status, "start": self._start, "stop": self._stop, "cancel": self._cancel}
+        action = actions.get(asked.action)
+        if action is None:
+            raise UsageError(f"%nbray {asked.action}: {nearest(asked.action, actions)}")
+        _refuse_strangers(asked)
+        with failing_cleanly(self.shell):
+            action(asked)
+
+    def _status(self, asked: Any) -> None:
+        from nbray.notebook.status import Status
+
+        if session.is_initialized():
+            backend = session.current_backend()
+            display(Status(backend.name, backend.snapshot()))
+        else:
+            print("nbray: no cluster runs. It starts with the first %%remote cell or task, or by %nbray start.")  # noqa: T201
+
+    def _start(self, asked: Any) -> None:
+        display(session.init(num_workers=asked.workers, memory=asked.memory))
+
+    def _stop(self, asked: Any) -> None:
+        was_there = session.is_initialized()
+        session.shutdown()
+        print("nbray: the cluster has ended, with its tasks and objects." if was_there else "nbray: no cluster runs.")  # noqa: T201
+
+    def _cancel(self, asked: Any) -> None:
+        if bool(asked.cell) == asked.all:
+            raise UsageError("%nbray cancel: name one cell, as %nbray cancel 4 for [4], or all: %nbray cancel --all")
+        run = cell_runs.by_label(asked.cell) if asked.cell else None
+        if asked.cell and run is None:
+            raise UsageError(f"%nbray cancel {asked.cell}: no cell [{asked.cell}] has run since nbray was loaded")
+        if not session.is_initialized():
+            print("nbray: no cluster runs, so there is nothing to cancel.")  # noqa: T201
+            return
+        report = session.current_backend().cancel_cell_runs(None if run is None else [run.id])
+        still = f", {report.stopping} being stopped" if report.stopping else ""
+        print(f"nbray: cancelled {report.cancelled}{still}, finished before {report.finished}")  # noqa: T201
+
+
+def _refuse_strangers(asked: Any) -> None:
+    """Options belong to one action each."""
+    owners = {"cell": "cancel", "all": "cancel", "workers": "start", "memory": "start"}
+    for name, owner in owners.items():
+        if asked.action != owner and getattr(asked, name) not in (None, False):
+            shown = asked.cell if name == "cell" else f"--{name}"
+            raise UsageError(f"%nbray {asked.action} takes no {shown}; it belongs to %nbray {owner}")
+
+
+@contextmanager
+def failing_cleanly(shell: Any) -> Iterator[None]:
+    """Let an error reach the user as what it is about, without the frames of nbray."""
+    try:
+        yield
+    except UsageError:
+        raise
+    except BaseException as error:  # noqa: BLE001 - each is raised again, KeyboardInterrupt too
+        from nbray.notebook import failures
+
+        raise failures.presentable(shell, error) from error.__cause__
 
 
 def parse(magic: Callable[..., Any], line: str) -> Any:
@@ -76,13 +175,18 @@ def parse(magic: Callable[..., Any], line: str) -> Any:
     try:
         return parse_argstring(magic, line)
     except UsageError as error:
-        raise UsageError(_with_hint(str(error), magic)) from None
+        problem, found, unknown = str(error).partition("unrecognized arguments: ")
+        if not found:
+            raise
+        known = [option for action in magic.parser._actions for option in action.option_strings]  # type: ignore[attr-defined]
+        raise UsageError(f"{problem}there is no {unknown}: {nearest(unknown.split()[0].partition('=')[0], known)}") from None
 
 
-def _with_hint(message: str, magic: Any) -> str:
-    problem, found, unknown = message.partition("unrecognized arguments: ")
-    if not found:
-        return message
-    known = [option for action in magic.parser._actions for option in action.option_strings]
-    near = difflib.get_close_matches(unknown.split()[0].partition("=")[0], known, 1)
-    return f"{problem}there is no option {unknown}: " + (f"did you mean {near[0]}?" if near else f"there are {' '.join(known)}")
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A hint at what was meant.
+
+    >>> nearest("--tiemout", ["--timeout", "--bg"]), nearest("x", ["--timeout", "--bg"])
+    ('did you mean --timeout?', 'there are --timeout, --bg')
+    """
+    near = difflib.get_close_matches(word, list(known), 1)
+    return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
