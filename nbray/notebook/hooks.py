@@ -102,12 +102,13 @@ class CellHooks:
         """A cell's code has ended, well or not; a blank one never began."""
         if result is not None and not (result.info.raw_cell or "").strip():
             return
-        with stop.unshaken():
+        with stop.Shield() as shield:
             run = RUNS.of_thread(threading.get_ident())
             if run is None or RUNS.end(run.id) is None:
                 return
             outer = RUNS.current
             session.set_cell_run(outer.id if outer else BACKGROUND)
+            raised, interrupted = result is None or not result.success, stop.was_interrupted(result)
+            shield.stays = interrupted and self._has_kernel
             if self.publisher.attached:
-                raised, interrupted = result is None or not result.success, stop.was_interrupted(result)
                 self.publisher.end_cell(run, raised=raised, interrupted=interrupted, timeout=END_SECONDS)

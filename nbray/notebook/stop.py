@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from nbray.notebook.cell_runs import CellRun, CellRuns
@@ -37,18 +35,25 @@ def others_message(snapshot: ClusterSnapshot, stopped: CellRun, runs: CellRuns) 
     return "".join(lines)
 
 
-@contextmanager
-def unshaken() -> Iterator[None]:
-    """Let further interrupts pass by on the main thread: what a cell's end has to do is brought to its end.
+class Shield:
+    """Lets further interrupts pass by on the main thread, so that what a cell's end has to do is brought to its end.
 
+    With `stays` it goes on after the block: an impatient second Stop must not hit ipykernel before its reply either, which
+    would leave the cell running for ever on the page. ipykernel sets its own handler after the reply and before each cell.
     The handler is a Python function, not SIG_IGN, which child processes started meanwhile would inherit.
     """
-    before = signal.getsignal(signal.SIGINT)
-    if before is None or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    signal.signal(signal.SIGINT, lambda number, frame: None)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+
+    def __init__(self) -> None:
+        self.stays = False
+        self._before: Any = None
+
+    def __enter__(self) -> Shield:
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.getsignal(signal.SIGINT)
+        if self._before is not None:
+            signal.signal(signal.SIGINT, lambda number, frame: None)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._before is not None and not self.stays:
+            signal.signal(signal.SIGINT, self._before)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -48,7 +49,31 @@ def test_a_stopped_cell_names_the_cells_that_go_on() -> None:
 
 def test_interrupts_pass_by_while_a_stop_is_brought_to_its_end() -> None:
     before = signal.getsignal(signal.SIGINT)
-    with stop.unshaken():
+    with stop.Shield():
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_after_a_stop_the_shield_stays_until_the_reply() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with stop.Shield() as shield:
+            shield.stays = True
+        os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_other_threads_have_no_shield() -> None:
+    before = signal.getsignal(signal.SIGINT)
+
+    def enter() -> None:
+        with stop.Shield():
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    seen: list[object] = []
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    assert seen == [before]
