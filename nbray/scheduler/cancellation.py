@@ -2,7 +2,7 @@
 
 A task that a worker has not started is taken back and ends at once. The running one gets SIGINT, which its worker turns
 into KeyboardInterrupt only if that task still runs; after the grace period, or with `force`, its worker is killed and
-forked anew. What else was waiting inside that worker was asked back before, and runs elsewhere.
+forked anew. What else was waiting inside that worker is taken back before, and runs elsewhere.
 """
 
 from __future__ import annotations
@@ -28,6 +28,10 @@ from nbray.scheduler.workers import Fleet, Worker
 
 ANSWER_SECONDS = 0.1
 """A cancel is answered when all its tasks have ended, or after so long with some of them still stopping."""
+
+
+FORCE_SECONDS = 0.2
+"""How long a worker may take to say which other tasks it has started, before it is killed with them."""
 
 
 class _Request:
@@ -161,9 +165,10 @@ class Cancellation:
         head = worker.head
         if head is None or head.state is not TaskState.CANCELLING or worker.state is WorkerState.STOPPING:
             return
-        if head.force:
+        if head.force and len(worker.queue) == 1:
             self._fleet.kill(worker)
-            worker.killed = True
+        elif head.force:  # as soon as it is certain that no other task runs there
+            self._deadlines.after(FORCE_SECONDS, partial(self._kill_overdue, worker, head))
         elif not head.interrupted:
             head.interrupted = True
             self._outbox.actions.append(SetCancelWord(worker.slot, head.task_id))
@@ -177,14 +182,19 @@ class Cancellation:
         task.force = task.force or force
 
     def _empty(self, worker: Worker) -> None:
-        """Get back all that the worker has not started, and stop what it runs if that is to stop."""
+        """Get back all that the worker has not started, let nothing new come, and stop what it runs if that is to stop."""
+        self._placement.close(worker)
         self._placement.ask_back(worker, worker.queue)
         self.look_at(worker)
 
     def _kill_overdue(self, worker: Worker, task: Task) -> None:
-        if worker.head is task and worker.state is not WorkerState.STOPPING:
-            task.force = True
-            self.look_at(worker)
+        """The task had its time to end.
+
+        Where others stand behind it although all were asked for and the worker has answered, they have started, so the
+        task has ended, and its report is on the way.
+        """
+        if worker.head is task and worker.state is not WorkerState.STOPPING and (len(worker.queue) == 1 or worker.asked):
+            self._fleet.kill(worker)
 
 
 def _cancelled(task: Task) -> Failure:

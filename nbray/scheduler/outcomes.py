@@ -53,10 +53,15 @@ class Outcomes:
         assert process is not None
         queue, ended, settle, tally = worker.queue, worker.ended, self._objects.settle, None
         for result in results:
-            if not queue or queue[0].task_id != result.task_id:
-                self._reject(process, result)
-                continue
-            task = queue.popleft()
+            if queue and queue[0].task_id == result.task_id:
+                task = queue.popleft()
+            else:  # not what a worker does, but no task shall wait for ever because of it
+                late = next((task for task in queue if task.task_id == result.task_id), None)
+                if late is None:
+                    self._reject(process, result)
+                    continue
+                queue.remove(late)
+                task = late
             template, values = task.template, result.values
             ended.append((result.task_id, task.run, template.name))
             if tally is None or tally.template is not template or tally.run is not task.run:
@@ -193,8 +198,8 @@ class Outcomes:
     def died(self, worker: Worker, exited: WorkerExited) -> None:
         """A worker has ended: what it had not started runs elsewhere, what it was running has failed.
 
-        Tasks run in the order of the queue, so those before the one it started last had finished, unreported. They
-        never run a second time unasked; nor does the running one, except where nbray killed it for another's sake.
+        Tasks run in the order of the queue, so those before the one it started last had finished, unreported. Neither
+        they nor the running one, which may have finished too, ever run a second time unasked.
         """
         tasks = list(worker.queue)
         worker.queue.clear()
@@ -207,9 +212,6 @@ class Outcomes:
                 assert task.verdict is not None
                 self.fail(task, task.verdict)
             elif place > began:
-                again.append(task)
-            elif worker.killed and place == began:
-                task.attempt += 1
                 again.append(task)
             elif task.retries:
                 again.append(self._next_attempt(task))

@@ -227,6 +227,19 @@ class Placement:
             worker.asked += 1
             self._outbox.send(worker.process.process_id, TakeBack(task_ids))
 
+    def close(self, worker: Worker) -> None:
+        """Nothing new for a worker that may be killed."""
+        worker.closed = True
+        if worker.shape is not None:
+            worker.shape.workers.pop(worker.slot, None)
+
+    def _reopen(self, worker: Worker) -> None:
+        if any(task.state is TaskState.CANCELLING for task in worker.queue):
+            return
+        worker.closed = False
+        if worker.shape is not None and worker.open and worker.state is WorkerState.BUSY:
+            worker.shape.workers[worker.slot] = worker
+
     def taken_back(self, worker: Worker, task_ids: Iterable[TaskId]) -> None:
         """The worker has not started these and will not."""
         worker.asked -= 1
@@ -279,6 +292,8 @@ class Placement:
     def progressed(self, worker: Worker) -> None:
         """The worker's queue has become shorter: an empty one ends its lease."""
         worker.head_since = self._deadlines.now
+        if worker.closed:
+            self._reopen(worker)
         if worker.queue or worker.state not in (WorkerState.BUSY, WorkerState.BLOCKED):
             return
         self.unblocked(worker)

@@ -98,7 +98,7 @@ class Pool:
     def unblock(self, worker: Worker) -> None:
         """Its task goes on, whether or not its CPUs are free; what is over-used then, no new task gets."""
         assert worker.shape is not None
-        if not worker.outdated:
+        if worker.open:
             worker.shape.workers[worker.slot] = worker
         worker.gave_cpus = False
         take(worker.shape.cpus, self.available)

@@ -33,7 +33,7 @@ class Worker:
     """One worker process, from the request to fork it until its end has been reported."""
 
     __slots__ = (
-        "asked", "backlog", "due", "ended", "exited", "functions", "gave_cpus", "gpus", "head_since", "idle_since", "killed",
+        "asked", "backlog", "closed", "due", "ended", "exited", "functions", "gave_cpus", "gpus", "head_since", "idle_since",
         "left", "meant_for", "outdated", "pid", "process", "queue", "shape", "slot", "state", "templates", "trail",
     )  # fmt: skip
 
@@ -50,8 +50,8 @@ class Worker:
         self.left = False
         """Its connection is closed and all its messages have been handled."""
         self.exited: WorkerExited | None = None
-        self.killed = False
-        """nbray itself killed it, to end one of its tasks."""
+        self.closed = False
+        """One of its tasks is being cancelled: it gets no new one meanwhile."""
         self.outdated = False
         """It has imported modules that were edited since: it gets no new task, and ends with its last one."""
         self.queue: deque[Task] = deque()
@@ -81,6 +81,11 @@ class Worker:
     def name(self) -> str:
         """What people read."""
         return f"worker {self.slot} (pid {self.pid})"
+
+    @property
+    def open(self) -> bool:
+        """Whether it may get more tasks while it has some."""
+        return not (self.closed or self.outdated)
 
     @property
     def head(self) -> Task | None:

@@ -228,6 +228,11 @@ class Worker(Process):
             self.finish(*task_ids, value=value, micros=micros)
         return len(task_ids)
 
+    def give_back(self, task_ids: list[TaskId]) -> list[Action]:
+        """Answer a TakeBack: these have not started and will not."""
+        self._reported = len(self.task_ids)
+        return self.say(messages.TakenBack(task_ids))
+
     def die(
         self, started: TaskId = NO_TASK, *, signal: int = 9, exit_code: int | None = None, log: str = ""
     ) -> list[Action]:

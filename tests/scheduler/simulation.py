@@ -4,7 +4,7 @@ Two phases: faults, then calm. After the calm everything that was accepted must 
 nothing may be left. `python -m tests.scheduler.simulation --seeds 1000 --events 2000` runs more of it; a failure prints its seed.
 
     I1  every accepted task has exactly one outcome, the same for everybody
-    I2  an attempt runs once; no more attempts than 1 + max_retries + those that nbray itself ended
+    I2  an attempt runs once; no more attempts than 1 + max_retries
     I4  resources: what is held and what is free add up at all times, and all is free in the end
     I5  the store's bytes are those of live objects; a held object's bytes are its own; nothing is left in the end
     I7  in calm, everything ends
@@ -122,8 +122,6 @@ class World:
         if worker is None or not worker.alive:
             return
         if action.number == 9:
-            if worker.running is not None:
-                self.ledger.excused[worker.running.task_id] += 1
             self.end(worker, signal=9)
         else:
             worker.interrupt()

@@ -1,4 +1,5 @@
 from nbray.ids import BACKGROUND, CellRunId
+from nbray.scheduler.messages import Learn
 from tests.scheduler.pretend import Cluster, Driver, Worker
 
 
@@ -15,11 +16,8 @@ def busy_cluster(jobs: list[tuple[str, str]], *, count: int = 200) -> tuple[Work
 
 def names(worker: Worker) -> list[str]:
     """The names of the functions that the worker ran, in order."""
-    templates = {template.template_id: template.name for learn in worker.heard(learn_type) for template in learn.templates}
+    templates = {template.template_id: template.name for learn in worker.heard(Learn) for template in learn.templates}
     return [templates[spec.template_id] for spec in worker.given]
-
-
-from nbray.scheduler.messages import Learn as learn_type  # noqa: E402, N813
 
 
 def test_a_long_map_does_not_hold_up_a_cell_of_one_task() -> None:

@@ -1,0 +1,208 @@
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+import pytest
+
+from nbray.config import ClusterConfig
+from nbray.errors import InternalError
+from nbray.ids import NO_TASK, ObjectId
+from nbray.scheduler.events import WorkerExited
+from nbray.scheduler.messages import Value
+from nbray.scheduler.ownership import ObjectEntry
+from nbray.scheduler.pool import Shape
+from nbray.scheduler.processes import Process
+from nbray.scheduler.scheduler import Scheduler
+from nbray.scheduler.tasks import Task
+from nbray.scheduler.workers import Worker
+from nbray.store.allocator import Allocator
+from tests.scheduler.simulation import run
+
+SEEDS = 240
+STEPS = 400
+Spoil = Callable[[Scheduler], None]
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, 20))
+def test_every_rule_holds_whatever_goes_wrong(first: int) -> None:
+    for seed in range(first, first + 20):
+        run(seed, STEPS)
+
+
+def test_the_seeds_cover_what_they_are_meant_to_cover() -> None:
+    outcomes: Counter[str] = Counter()
+    faults: Counter[str] = Counter()
+    for seed in range(40):
+        world = run(seed, STEPS)
+        outcomes += world.ledger.outcomes
+        faults += world.faults_done
+    expected = {"result", "exception", "cancelled", "timeout", "worker_died", "store_full", "infeasible"}
+    assert expected <= {kind for kind, count in outcomes.items() if count >= 5}, outcomes
+    assert {"kill", "leave", "late"} <= {kind for kind, count in faults.items() if count >= 5}, faults
+
+
+def test_the_same_seed_gives_the_same_events_and_actions() -> None:
+    digests = [[run(seed, STEPS).digest.hexdigest() for seed in range(5)] for _ in range(2)]
+    assert digests[0] == digests[1]
+    assert len(set(digests[0])) == 5
+
+
+@pytest.mark.local
+def test_another_process_with_other_string_hashes_gives_the_same() -> None:
+    code = "from tests.scheduler.simulation import run; print([run(seed, 400).digest.hexdigest() for seed in range(3)])"
+    answers = {
+        subprocess.run(
+            [sys.executable, "-c", code], env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(answers) == 1
+
+
+# ---------------------------------------------------------------- bugs that are planted, to see that they are found
+
+
+def spoiled(spoil: Spoil) -> Callable[[ClusterConfig, Allocator], Scheduler]:
+    """Makes schedulers with a bug."""
+
+    def make(config: ClusterConfig, allocator: Allocator) -> Scheduler:
+        scheduler = Scheduler(config, allocator)
+        spoil(scheduler)
+        return scheduler
+
+    return make
+
+
+def arguments_are_never_let_go(scheduler: Scheduler) -> None:
+    """A task that ended keeps its arguments alive."""
+    scheduler._outcomes._let_go = lambda task: None  # type: ignore[method-assign]
+
+
+def a_dead_workers_tasks_all_run_again(scheduler: Scheduler) -> None:
+    """What the worker had finished without reporting it runs twice."""
+    died = scheduler._outcomes.died
+    scheduler._outcomes.died = lambda worker, exited: died(worker, exited._replace(started=NO_TASK))  # type: ignore[method-assign]
+
+
+def a_dead_worker_keeps_its_lease(scheduler: Scheduler) -> None:
+    """Resources leak with each death."""
+    release = scheduler._pool.release
+
+    def release_unless_dead(worker: Worker) -> None:
+        if worker.exited is None:
+            release(worker)
+
+    scheduler._pool.release = release_unless_dead  # type: ignore[method-assign]
+
+
+def dependents_are_not_told(scheduler: Scheduler) -> None:
+    """A task whose last dependency comes second is forgotten."""
+    arrived = scheduler._outcomes._arrived
+
+    def arrived_once(waiters: Iterable[Task], value: Value | None) -> None:
+        arrived([task for task in waiters if task.missing < 2], value)
+
+    scheduler._outcomes._arrived = arrived_once  # type: ignore[method-assign]
+
+
+def objects_go_with_their_first_release(scheduler: Scheduler) -> None:
+    """Bytes are freed while another process still reads them."""
+
+    def release(process: Process, object_ids: Iterable[ObjectId]) -> None:
+        for object_id in object_ids:
+            entry = scheduler._objects.entries.get(object_id)
+            if object_id in process.held and entry is not None:
+                process.held.remove(object_id)
+                entry.keepers -= 1
+                if entry.value is not None and not scheduler._registry._functions:
+                    scheduler._objects._delete(entry)
+
+    scheduler._objects.release = release  # type: ignore[method-assign]
+
+
+def subscribers_are_not_told(scheduler: Scheduler) -> None:
+    """Who asks for an object that is not there yet never hears of it."""
+
+    def forget(entry: ObjectEntry, value: Value, creator: Process | None) -> None:
+        entry.subscribers = None
+
+    scheduler._objects._push_to_subscribers = forget  # type: ignore[method-assign]
+
+
+def blocked_tasks_keep_their_cpus(scheduler: Scheduler) -> None:
+    """Nested tasks wait for the CPU of the task that waits for them."""
+    scheduler._placement.blocked = lambda worker, task_id: None  # type: ignore[method-assign]
+
+
+def retries_are_not_counted(scheduler: Scheduler) -> None:
+    """A task runs again and again."""
+
+    def next_attempt(task: Task) -> Task:
+        task.attempt += 1
+        return task
+
+    scheduler._outcomes._next_attempt = next_attempt  # type: ignore[method-assign]
+
+
+def a_killed_worker_is_not_mourned(scheduler: Scheduler) -> None:
+    """The tasks of a killed worker are forgotten."""
+    died = scheduler._outcomes.died
+
+    def died_by_itself(worker: Worker, exited: WorkerExited) -> None:
+        if exited.signal != 9:
+            died(worker, exited)
+
+    scheduler._outcomes.died = died_by_itself  # type: ignore[method-assign]
+
+
+def gpus_are_not_looked_at(scheduler: Scheduler) -> None:
+    """A worker gets a GPU task though others use its devices."""
+    scheduler._pool.devices_fit = lambda worker, shape: True  # type: ignore[method-assign]
+
+
+def extents_of_the_dead_leak(scheduler: Scheduler) -> None:
+    """What a process was writing when it died stays taken."""
+    scheduler._extents.forget = lambda process_id: None  # type: ignore[method-assign]
+
+
+def leases_are_granted_without_looking(scheduler: Scheduler) -> None:
+    """More is handed out than there is."""
+
+    def fits(shape: Shape) -> bool:
+        return True
+
+    scheduler._pool.fits = fits  # type: ignore[method-assign]
+
+
+def run_seeds(seeds: Iterable[int], make: Callable[[ClusterConfig, Allocator], Scheduler]) -> None:
+    """Run them until a rule is broken."""
+    for seed in seeds:
+        run(seed, STEPS, make)
+
+
+BUGS = [
+    arguments_are_never_let_go, a_dead_workers_tasks_all_run_again, a_dead_worker_keeps_its_lease, dependents_are_not_told,
+    objects_go_with_their_first_release, subscribers_are_not_told, blocked_tasks_keep_their_cpus, retries_are_not_counted,
+    a_killed_worker_is_not_mourned, gpus_are_not_looked_at, extents_of_the_dead_leak, leases_are_granted_without_looking,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.__name__)
+def test_the_simulation_finds_a_planted_bug(bug: Spoil) -> None:
+    with pytest.raises((AssertionError, InternalError, KeyError)):
+        run_seeds(range(100), spoiled(bug))
+
+
+def test_the_simulation_sees_a_scheduler_that_is_not_deterministic() -> None:
+    def by_address(scheduler: Scheduler) -> None:
+        def first(candidates: dict[int, object]) -> list[object]:
+            return sorted(candidates.values(), key=lambda thing: os.urandom(4))
+
+        scheduler._turns._in_order = first  # type: ignore[method-assign, assignment]
+
+    digests = [[run(seed, STEPS, spoiled(by_address)).digest.hexdigest() for seed in range(10)] for _ in range(2)]
+    assert digests[0] != digests[1]
+
+
