@@ -200,8 +200,7 @@ class Connection:
                 self._flush_at(now + self._batch_seconds)
         if self._lost:
             self._check()
-        if len(self._unsent) > MOST_UNSENT:
-            self._wait_for_room()
+        self.wait_for_room()
 
     def post(self, message: msgspec.Struct, *, now: bool = False, delay: float = BATCH_SECONDS) -> None:
         """Send a message after all that were posted before; at once with `now`, else within `delay` seconds.
@@ -297,9 +296,11 @@ class Connection:
         with self._lock:
             self._send()
 
-    def _wait_for_room(self) -> None:
-        while len(self._unsent) > MOST_UNSENT // 2 and not self._lost and not self.io.on_this_thread():
-            time.sleep(0.002)
+    def wait_for_room(self) -> None:
+        """Wait while far more was posted than the scheduler takes; not under a lock that the I/O thread may want."""
+        if len(self._unsent) > MOST_UNSENT and not self.io.on_this_thread():
+            while len(self._unsent) > MOST_UNSENT // 2 and not self._lost:
+                time.sleep(0.002)
 
     # ---------------------------------------------------------------- receiving
 

@@ -50,6 +50,7 @@ class ObjectExchange:
         object_id = self._connection.next_object()
         self._connection.learn_own(object_id, packed)
         self._connection.post(Put(object_id, packed))
+        self._connection.wait_for_room()
         return object_id
 
     def unpack(self, object_id: ObjectId, value: Value) -> Any:
