@@ -1,0 +1,170 @@
+"""Small values travel inside their message, large ones through an extent that is never lost."""
+
+from __future__ import annotations
+
+import gc
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from nbray import serialization
+from nbray.engine.connection import Connection
+from nbray.engine.object_exchange import ObjectExchange
+from nbray.errors import NotShippable, StoreFull, TaskTimeout
+from nbray.ids import ObjectId
+from nbray.scheduler.messages import INLINE_LIMIT, Failure, GiveBack, Granted, Inline, Put, Refused, Stored, Value
+from nbray.serialization import Payload
+from nbray.store.object_store import ObjectStore
+
+LARGE = np.arange(100_000)
+
+
+class PretendedConnection:
+    """Grants extents one behind the other as long as there is room."""
+
+    def __init__(self) -> None:
+        self.posted: list[Any] = []
+        self.learned: dict[ObjectId, Value] = {}
+        self.room = 10_000_000
+        self.asked = 0
+        self._next = 1
+
+    def allocate(self, size: int) -> Granted | Refused:
+        self.asked += 1
+        if size > self.room:
+            return Refused(1, Failure("store_full", f"{size:,} bytes do not fit"))
+        self.room -= size
+        return Granted(1, 4096 * self.asked, size, warm=False)
+
+    def next_object(self) -> ObjectId:
+        self._next += 1
+        return ObjectId(self._next)
+
+    def learn_own(self, object_id: ObjectId, value: Value) -> None:
+        self.learned[object_id] = value
+
+    def post(self, message: Any) -> None:
+        self.posted.append(message)
+
+    def wait_for_room(self) -> None:
+        self.posted.append("room")
+
+
+class PretendedStore:
+    """Extents in a dictionary."""
+
+    def __init__(self) -> None:
+        self.frames: dict[int, bytes] = {}
+        self.error: BaseException | None = None
+
+    def write(self, payload: Payload, offset: int, size: int, warm: bool) -> None:
+        if self.error is not None:
+            raise self.error
+        self.frames[offset] = serialization.encode(payload)
+        assert len(self.frames[offset]) == size
+
+    def read(self, object_id: ObjectId, offset: int, size: int) -> Any:
+        return serialization.loads(self.frames[offset][:size])
+
+
+class Parts:
+    def __init__(self) -> None:
+        self.connection = PretendedConnection()
+        self.store = PretendedStore()
+        self.exchange = ObjectExchange(cast("Connection", self.connection), cast("ObjectStore", self.store))
+
+
+@pytest.fixture
+def parts() -> Parts:
+    return Parts()
+
+
+@pytest.mark.parametrize("value", [None, 5, "text", b"bytes", {"a": [1, 2]}, np.arange(10)])
+def test_small_values_travel_as_bare_bytes(parts: Parts, value: object) -> None:
+    packed = parts.exchange.pack(value)
+    assert type(packed) is bytes
+    assert np.array_equal(parts.exchange.unpack(ObjectId(1), packed), value)  # type: ignore[arg-type]
+    assert parts.connection.asked == 0
+
+
+def test_the_limit_is_a_frames_size(parts: Parts) -> None:
+    overhead = len(cast("bytes", parts.exchange.pack(b"x" * 60_000))) - 60_000
+    assert type(parts.exchange.pack(b"x" * (INLINE_LIMIT - overhead))) is bytes
+    assert type(parts.exchange.pack(b"x" * (INLINE_LIMIT - overhead + 1))) is Stored
+
+
+def test_large_values_travel_through_the_arena(parts: Parts) -> None:
+    packed = parts.exchange.pack(LARGE)
+    assert isinstance(packed, Stored)
+    assert np.array_equal(parts.exchange.unpack(ObjectId(1), packed), LARGE)
+
+
+def test_references_inside_are_named(parts: Parts) -> None:
+    payload = Payload(serialization.dumps("x").stream, [], [ObjectId(5)])
+    packed = parts.exchange.pack_payload(payload)
+    assert packed == Inline(payload.stream, [ObjectId(5)])
+    assert parts.exchange.unpack(ObjectId(1), packed) == "x"
+
+
+def test_a_put_object_is_known_here_at_once(parts: Parts) -> None:
+    object_id = parts.exchange.put("value")
+    assert parts.connection.posted == [Put(object_id, parts.connection.learned[object_id]), "room"]
+
+
+def test_failures_raise(parts: Parts) -> None:
+    with pytest.raises(TaskTimeout, match="too long"):
+        parts.exchange.unpack(ObjectId(1), Failure("timeout", "too long"))
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), MemoryError(), OSError(28, "No space left on device")])
+def test_an_extent_that_was_not_written_goes_back(parts: Parts, error: BaseException) -> None:
+    parts.store.error = error
+    with pytest.raises(type(error)):
+        parts.exchange.put(LARGE)
+    assert parts.connection.posted == [GiveBack(4096)]
+    assert not parts.connection.learned
+
+
+def test_what_cannot_be_sent_asks_for_no_extent(parts: Parts) -> None:
+    with pytest.raises(NotShippable):
+        parts.exchange.put([LARGE, (number for number in range(3))])
+    assert parts.connection.asked == 0
+
+
+class TestFull:
+    def test_what_is_kept_for_speed_goes_first(self, parts: Parts) -> None:
+        parts.connection.room = 0
+
+        def make_room() -> None:
+            parts.connection.room = 10_000_000
+
+        parts.exchange.on_full = make_room
+        assert isinstance(parts.exchange.pack(LARGE), Stored)
+        assert parts.connection.asked == 2
+
+    def test_arrays_in_cycles_go_next(self, parts: Parts) -> None:
+        parts.connection.room = 0
+
+        class Holder:
+            """An array that only a garbage collection frees."""
+
+            def __init__(self) -> None:
+                self.me = self
+
+            def __del__(self) -> None:
+                parts.connection.room = 10_000_000
+
+        gc.disable()
+        try:
+            Holder()
+            assert isinstance(parts.exchange.pack(LARGE), Stored)
+        finally:
+            gc.enable()
+
+    def test_else_it_is_said(self, parts: Parts) -> None:
+        parts.connection.room = 0
+        with pytest.raises(StoreFull, match=r"800,\d+ bytes do not fit"):
+            parts.exchange.put(LARGE)
+        assert parts.connection.asked == 2
+        assert parts.connection.posted == []
