@@ -128,7 +128,6 @@ class LocalBackend(Backend):
         stored = self._exchange.put_payload(payload)
         task.payload = stored
         task.deps = [*deps, stored]
-        self._link.release(stored)  # the task holds it from here on
         return task
 
     def _depend(self, arg: Any, deps: list[ObjectId]) -> Any:

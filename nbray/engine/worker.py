@@ -81,6 +81,8 @@ class Worker:
         self._results_since = 0.0
         self._carried: list[ObjectId] = []
         """References inside `_results`: held until these have left, or the release of the task's own would overtake them."""
+        self._packed: list[ObjectId] = []
+        """The same of the running task."""
         self._results_lock = threading.Lock()
         self._shield = InterruptShield()
         """Results leave exactly once, also when the task that waits in `get` is cancelled just then."""
@@ -240,8 +242,7 @@ class Worker:
         if nested:
             for object_id in nested:
                 self._connection.references.hold(object_id)
-            with self._results_lock:
-                self._carried += nested
+            self._packed += nested
         return value
 
     def _finish(self, task_id: TaskId, values: list[Value], seconds: float) -> None:
@@ -250,6 +251,8 @@ class Worker:
         now = time.monotonic()
         with self._results_lock:
             self._results.append(TaskResult(task_id, values, int(seconds * 1e6), log_end))
+            self._carried += self._packed
+            self._packed.clear()
             first = len(self._results) == 1
             if first:
                 self._results_since = now
