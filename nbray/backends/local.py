@@ -99,6 +99,8 @@ class LocalBackend(Backend):
         else:
             task = TaskSpec(task_id, template_id, frame)
         self._link.submit(task, returns)
+        if task.payload:  # the task holds it from here on
+            self._link.release(task.payload)
         return returns
 
     def _check(self, options: CallOptions) -> int:
@@ -251,9 +253,8 @@ class LocalBackend(Backend):
         if self._output_handler is not None:
             self._output_handler(event)
         elif event.stream in ("stdout", "stderr"):
-            stream = sys.stdout if event.stream == "stdout" else sys.stderr
-            stream.write(event.data.decode("utf-8", "replace"))
-            stream.flush()
+            # The user's stream may block, or call nbray: not on the thread that receives, which holds a lock.
+            self._link.io.call_soon(lambda: _print(event))
 
     # ---------------------------------------------------------------- the cluster
 
@@ -319,3 +320,9 @@ def _rejoin(config: ClusterConfig, job: str) -> Driver | None:
         return driver
     driver.close(stop=True)
     return None
+
+
+def _print(event: OutputEvent) -> None:
+    stream = sys.stdout if event.stream == "stdout" else sys.stderr
+    stream.write(event.data.decode("utf-8", "replace"))
+    stream.flush()
