@@ -134,6 +134,9 @@ def connect(directory: Path, epoch: str, job: str, linger: float) -> Connected:
     try:
         hello = Hello("driver", os.getpid(), PROTOCOL, epoch, job, linger=linger)
         welcome, early, decoder, descriptors = connection.say_hello(sock, hello, deadline - time.monotonic())
+    except OSError as error:
+        sock.close()
+        raise StartFailed(f"the scheduler in {str(directory)!r} ended or does not answer: {error}") from error
     except BaseException:
         sock.close()
         raise
