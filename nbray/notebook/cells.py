@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -15,7 +16,8 @@ from nbray.ids import CellRunId
 from nbray.notebook import cell_runs
 from nbray.notebook.inputs import Inputs, gather, require
 from nbray.notebook.names import Names, find_names
-from nbray.notebook.remote_cell import CellCode, CellOutcome, run_cell
+from nbray.notebook.remote_cell import CellCode, CellOutcome
+from nbray.notebook.shipment import Shipment, run_shipped
 from nbray.notebook.values import ModuleName
 from nbray.objects import ObjectRef
 
@@ -39,6 +41,8 @@ class RemoteCell(NamedTuple):
     code: CellCode
     names: Names
     inputs: Inputs
+    namespace: dict[str, Any]
+    """The notebook's own, which is the globals of its functions."""
     wanted: tuple[str, ...]
     required: bool
     """The user has named what is to come back, so it must."""
@@ -58,7 +62,7 @@ def read_cell(shell: Any, line: str, cell: str, options: CellOptions) -> RemoteC
     names = find_names(transformed)
     inputs = gather(names.needed, shell.user_ns, source, only=options.inputs, is_own=_owned_by(shell))
     code = CellCode(source, filename, f"[{number}]")
-    return RemoteCell(code, names, inputs, _wanted(names, inputs, options.outputs), options.outputs is not None)
+    return RemoteCell(code, names, inputs, shell.user_ns, _wanted(names, inputs, options.outputs), options.outputs is not None)
 
 
 def _owned_by(shell: Any) -> Callable[[str], bool]:
@@ -95,10 +99,7 @@ def submit(cell: RemoteCell, options: CallOptions) -> RunningCell:
     """Ship a cell as a task of the cell run that goes on now. Raises NotShippable, InfeasibleRequest, StoreFull."""
     backend = session.current_backend()
     cell_run: CellRunId = session.current_cell_run()
-    try:
-        [task_id] = backend.submit(as_task(cell), (), {}, options, cell_run)
-    except NotShippable as error:
-        raise _named(error, cell.inputs.values) from None
+    [task_id] = backend.submit(as_task(cell), (), {}, options, cell_run)
     run = cell_runs.current()
     if run is not None:
         run.own_tasks.add(task_id)
@@ -119,15 +120,13 @@ def background_text(running: RunningCell) -> str:
 
 
 def as_task(cell: RemoteCell) -> Callable[[], CellOutcome]:
-    """A function that runs the cell on a worker. Its inputs are captured, so that large ones are stored once."""
-    code, (values, modules, submodules), wanted = cell.code, cell.inputs, cell.wanted
-
-    def remote_cell() -> CellOutcome:
-        for name in submodules:
-            import_module(name)
-        return run_cell(code, values, modules, wanted)
-
-    return remote_cell
+    """A function that runs the cell on a worker. What it captures is lifted into the store, large parts once each."""
+    values, modules, submodules = cell.inputs
+    try:
+        shipment = Shipment.of(values, cell.namespace)
+    except NotShippable as error:
+        raise _named(error, values) from None
+    return functools.partial(run_shipped, cell.code, shipment, modules, submodules, cell.wanted)
 
 
 def _named(error: NotShippable, values: Mapping[str, Any]) -> NotShippable:

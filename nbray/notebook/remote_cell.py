@@ -6,7 +6,6 @@ goes the same way as output of the running task, in order.
 
 from __future__ import annotations
 
-import builtins
 import contextlib
 import functools
 import importlib
@@ -50,13 +49,18 @@ class CellOutcome(NamedTuple):
     left_out: dict[str, str]
 
 
-def run_cell(code: CellCode, inputs: Mapping[str, Any], modules: Mapping[str, str], wanted: tuple[str, ...]) -> CellOutcome:
-    """Run a cell in a namespace of its inputs, with `modules` imported under their aliases; returns the `wanted` names.
+def run_cell(
+    code: CellCode, inputs: Mapping[str, Any], modules: Mapping[str, str], wanted: tuple[str, ...],
+    namespace: dict[str, Any] | None = None,
+) -> CellOutcome:  # fmt: skip
+    """Run a cell with its inputs, and with `modules` imported under their aliases; returns the `wanted` names.
 
+    It runs in `namespace`, where functions among the inputs look up their globals, else in a new one.
     Raises what the cell raised, with the rendered traceback in the attribute `nbray_traceback`.
     """
     shell = _shell()
-    shell.begin({name: importlib.import_module(module) for name, module in modules.items()} | dict(inputs))
+    contents = {name: importlib.import_module(module) for name, module in modules.items()} | dict(inputs)
+    shell.begin({} if namespace is None else namespace, contents)
     try:
         shell.run(code)
         _show_figures()
@@ -145,10 +149,13 @@ class RemoteShell(InteractiveShell):
         """Nothing is printed here: the notebook shows the traceback with the exception."""
         self._rendered = [str(line) for line in stb]
 
-    def begin(self, namespace: dict[str, Any]) -> None:
-        """A fresh namespace, as a new kernel would have it."""
-        self._forget_namespace()
-        self.user_ns.update(namespace)
+    def begin(self, namespace: dict[str, Any], contents: Mapping[str, Any]) -> None:
+        """Run what follows in this namespace, filled as that of a new kernel with these contents."""
+        self.user_module, self.user_ns = self.prepare_user_module(user_ns=namespace)
+        self.init_sys_modules()
+        self.user_ns_hidden.clear()
+        self.init_user_ns()
+        self.user_ns.update(contents)
 
     def run(self, code: CellCode) -> None:
         """Run a cell under the name that its notebook gave it; raises what it raised."""
@@ -161,16 +168,9 @@ class RemoteShell(InteractiveShell):
                 setattr(error, TRACEBACK_ATTRIBUTE, self._rendered)
             raise error
 
-    def _forget_namespace(self) -> None:
-        """What `reset` does to the namespace, without its collection of all garbage, which takes 40 ms."""
-        self.user_ns.clear()
-        self.user_ns_hidden.clear()
-        self.init_user_ns()
-        self.user_module.__dict__.setdefault("__builtins__", builtins)
-
     def end(self) -> None:
-        """Keep nothing of the cell, so that its large inputs can go."""
-        self._forget_namespace()
+        """Keep nothing of the cell, so that its large inputs can go; its functions keep its namespace while they live."""
+        self.begin({}, {})
         self.last_execution_result = None
         for name in ("last_type", "last_value", "last_traceback", "last_exc"):
             sys.__dict__.pop(name, None)
