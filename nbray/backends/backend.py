@@ -145,7 +145,11 @@ class Backend(ABC):
 
     @abstractmethod
     def on_output(self, handler: OutputHandler | None) -> None:
-        """Where the output of this driver's tasks goes; called in order, on the I/O thread. None: to sys.stdout."""
+        """Where the output of this driver's tasks goes. None: to sys.stdout and sys.stderr.
+
+        The handler is called in order, and for a task's output before `get` or `wait` returns for its result, on whichever
+        thread receives: it must neither block nor call the backend.
+        """
 
     @abstractmethod
     def on_snapshot(self, handler: SnapshotHandler | None) -> None:

@@ -32,7 +32,7 @@ class Driver:
     def __init__(self, directory: Path, epoch: str, job: str, linger: float, process: ClusterProcess | None) -> None:
         self.directory = directory
         self.on_emitted: Callable[[Emitted], None] = lambda emitted: None
-        """Gets the output of this job's tasks, in order, on the I/O thread."""
+        """Gets the output of this job's tasks, in order and before their results, on the thread that receives."""
         self._process = process
         self._pid = os.getpid()
         self._closed = False
@@ -72,9 +72,9 @@ class Driver:
         return None
 
     def _handle(self, message: FromScheduler) -> None:
-        """Output is handled on the I/O thread, whichever thread has received it; a handler may need a lock of the other."""
+        """Output goes out before the results that follow it, so not by way of another thread."""
         if isinstance(message, Emitted):
-            self.io.call_soon(lambda: self.on_emitted(message))
+            self.on_emitted(message)
 
     def watch(self, handler: Callable[[ClusterSnapshot], None] | None) -> None:
         """Hand snapshots to `handler` on the I/O thread from now on, or to nobody; any thread."""
