@@ -296,12 +296,10 @@ def own_cluster() -> Iterator[Backend]:
 
 
 def scheduler_process(backend: Backend) -> psutil.Process:
-    """The child of the zygote that is no worker."""
-    workers = {worker.pid for worker in backend.snapshot().workers}
-    zygote = psutil.Process(next(iter(workers))).parent()
+    """The first child of the zygote."""
+    zygote = psutil.Process(backend.snapshot().workers[0].pid).parent()
     assert zygote is not None
-    (scheduler,) = [child for child in zygote.children() if child.pid not in workers]
-    return scheduler
+    return min(zygote.children(), key=psutil.Process.create_time)
 
 
 def test_every_wait_ends_when_the_scheduler_dies_and_the_next_use_starts_anew(own_cluster: Backend) -> None:
