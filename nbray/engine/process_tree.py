@@ -11,8 +11,12 @@ from collections.abc import Collection
 from pathlib import Path
 
 WORKER_MARK = "NBRAY_WORKER"
-"""Environment variable of a worker and of all that it starts: its pid, so that strays find their owner."""
+"""Environment variable of all that a worker starts: the worker's pid, so that strays find their owner."""
 
+NAME_MARK = "nbray:"
+"""The same in the process's name, for what a worker forks: the environment that the system shows is that of the exec."""
+
+_PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -20,6 +24,13 @@ def become_subreaper() -> None:
     """Let orphaned descendants become children of this process, where the system can (Linux)."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def mark_worker() -> None:
+    """Let this process be known as the owner of all that will descend from it."""
+    os.environ[WORKER_MARK] = str(os.getpid())
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_NAME, f"{NAME_MARK}{os.getpid()}".encode(), 0, 0, 0)
 
 
 def end_group(leader: int, *, reaped: bool = False) -> None:
@@ -60,6 +71,9 @@ def _children() -> list[int]:
 def _owner(pid: int) -> int:
     """The pid of the worker under which a process was started, 0 when it cannot be told."""
     with contextlib.suppress(OSError):
+        title = Path(f"/proc/{pid}/comm").read_text().strip()
+        if title.startswith(NAME_MARK):
+            return int(title.removeprefix(NAME_MARK))
         for entry in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
             name, _, value = entry.partition(b"=")
             if name == WORKER_MARK.encode() and value.isdigit():

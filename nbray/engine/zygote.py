@@ -142,7 +142,7 @@ class Zygote:
         self._inheritance.words.clear(slot)
 
         def run_worker() -> None:
-            os.environ[process_tree.WORKER_MARK] = str(os.getpid())
+            process_tree.mark_worker()
             if any(name == "GPU" for name in self._config.resources):
                 os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, gpus))
             _prefer_as_victim()
