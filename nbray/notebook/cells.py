@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import ast
-import copy
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from importlib import import_module
 from typing import Any, NamedTuple
 
 from nbray import serialization, session
 from nbray.backends.backend import Backend, CallOptions
-from nbray.errors import NotShippable, UsageError
+from nbray.errors import NotShippable
 from nbray.ids import CellRunId
-from nbray.notebook import cell_runs
+from nbray.notebook import cell_runs, homecoming
 from nbray.notebook.inputs import Inputs, gather, require
 from nbray.notebook.names import Names, find_names
 from nbray.notebook.remote_cell import CellCode, CellOutcome
 from nbray.notebook.shipment import Shipment, run_shipped
-from nbray.notebook.values import ModuleName
 from nbray.objects import ObjectRef
 
 MODULE_SCOPE = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
@@ -141,17 +138,7 @@ def _named(error: NotShippable, values: Mapping[str, Any]) -> NotShippable:
 
 def take_over(shell: Any, cell: RemoteCell, outcome: CellOutcome) -> str:
     """Assign in the notebook what a cell brought back; returns a warning about what it could not, or ""."""
-    values = {name: _received(value) for name, value in outcome.values.items()}
-    shell.push(values)
+    homecoming.assign(shell, outcome)
     if cell.required:
-        missing = [name for name in cell.wanted if name not in outcome.values and name not in outcome.left_out]
-        if missing:
-            raise UsageError(f"-o {' '.join(missing)}: the cell ran, but did not assign {', '.join(missing)}")
-    return "".join(f"nbray: {name} stays on the worker: {reason}\n" for name, reason in outcome.left_out.items())
-
-
-def _received(value: Any) -> Any:
-    if type(value) is ModuleName:
-        return import_module(value.name)
-    # Arrays arrive as read-only views; what comes back by value is small and is to be used like any other value.
-    return value if type(value).__module__ == "nbray.notebook.values" else copy.deepcopy(value)
+        homecoming.require(outcome, cell.wanted)
+    return homecoming.warning(outcome)

@@ -9,6 +9,8 @@ from nbray.notebook.remote_cell import TRACEBACK_ATTRIBUTE
 
 _RED, _PLAIN = "\x1b[31m", "\x1b[39m"
 
+READ_ONLY = "Arrays that a cell takes along are shared, and so read-only: x = x.copy() makes one to be changed."
+
 
 def presentable(shell: Any, error: BaseException) -> BaseException:
     """What to raise so that IPython shows an error of a remote cell as it was, without the frames of nbray.
@@ -27,8 +29,10 @@ def presentable(shell: Any, error: BaseException) -> BaseException:
 
 def rendered(error: BaseException) -> list[str]:
     """The traceback of a failed cell, line by line, with ANSI colours."""
-    lines = _lines(error)
-    return [*lines, *(str(note) for note in getattr(error, "__notes__", ()))]
+    lines = [*_lines(error), *(str(note) for note in getattr(error, "__notes__", ()))]
+    if isinstance(error, ValueError) and "read-only" in str(error):
+        lines.append(READ_ONLY)
+    return lines
 
 
 def error_content(error: BaseException) -> dict[str, Any]:

@@ -50,9 +50,9 @@ class NbrayMagics(Magics):
         """Run this cell on a worker of the cluster, as if it ran here.
 
         The names that it uses go along as COPIES: what it changes in place (x.append(1), x[0] = 1) changes there and not
-        here. The names that it assigns (x = ...) come back when it has ended well, large ones as handles that are fetched
-        when they are used; a cell that fails brings nothing back. Modules are imported there by name. What it prints and
-        displays appears here while it runs. Stop cancels it.
+        here. Arrays arrive read-only (x = x.copy() to change one), modules are imported there by name. The names that it
+        assigns (x = ...) come back when it has ended well, large ones as handles that are fetched when they are used; a
+        cell that fails brings nothing back. What it prints and displays appears here while it runs. Stop cancels it.
         """
         from nbray.notebook import cells
 
