@@ -58,7 +58,7 @@ class Background:
         try:
             warning = cells.take_over(self._shell, running.cell, running.outcome())
         except BaseException as error:  # noqa: BLE001 - whatever the cell raised is its own failure, and shown there
-            self._publish(running, "error", failures.error_content(error))
+            self._publish(running, "error", failures.error_content(self._shell, error))
         else:
             if warning:
                 self._publish(running, "stream", {"name": "stderr", "text": warning})

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from nbray.errors import RemoteTraceback
 from nbray.notebook.remote_cell import TRACEBACK_ATTRIBUTE
 
+_FRAME = re.compile(r"File ((?:\x1b\[[\d;]*m)*)([^\s\x1b:]+):(\d+)")
 _RED, _PLAIN = "\x1b[31m", "\x1b[39m"
 
 READ_ONLY = "Arrays that a cell takes along are shared, and so read-only: x = x.copy() makes one to be changed."
@@ -17,7 +19,7 @@ def presentable(shell: Any, error: BaseException) -> BaseException:
 
     That is the error itself; only for a SyntaxError, which IPython always shows with all frames, another stands in.
     """
-    lines = rendered(error)
+    lines = rendered(shell, error)
     if isinstance(error, SyntaxError):
         local = getattr(error, TRACEBACK_ATTRIBUTE, None) is None
         lines = shell.SyntaxTB.structured_traceback(type(error), error, []) if local else lines
@@ -27,17 +29,17 @@ def presentable(shell: Any, error: BaseException) -> BaseException:
     return error
 
 
-def rendered(error: BaseException) -> list[str]:
+def rendered(shell: Any, error: BaseException) -> list[str]:
     """The traceback of a failed cell, line by line, with ANSI colours."""
-    lines = [*_lines(error), *(str(note) for note in getattr(error, "__notes__", ()))]
+    lines = [*(_with_cells(shell, line) for line in _lines(error)), *(str(note) for note in getattr(error, "__notes__", ()))]
     if isinstance(error, ValueError) and "read-only" in str(error):
         lines.append(READ_ONLY)
     return lines
 
 
-def error_content(error: BaseException) -> dict[str, Any]:
+def error_content(shell: Any, error: BaseException) -> dict[str, Any]:
     """An exception as a Jupyter "error" message."""
-    return {"ename": type(error).__name__, "evalue": str(error), "traceback": rendered(error)}
+    return {"ename": type(error).__name__, "evalue": str(error), "traceback": rendered(shell, error)}
 
 
 def _lines(error: BaseException) -> list[str]:
@@ -49,3 +51,14 @@ def _lines(error: BaseException) -> list[str]:
         return cause.text.splitlines()
     message = str(error)
     return [f"{_RED}{type(error).__name__}{_PLAIN}" + (f": {message}" if message else "")]
+
+
+def _with_cells(shell: Any, line: str) -> str:
+    """ "Cell In[4], line 2" for functions that stand in other cells of this notebook, which a worker cannot number."""
+
+    def label(frame: re.Match[str]) -> str:
+        colors, file, number = frame.groups()
+        name = shell.compile.format_code_name(file)
+        return frame[0] if name is None else f"{name[0]} {colors}{name[1]}, line {number}"
+
+    return _FRAME.sub(label, line)
