@@ -8,15 +8,18 @@ import sys
 import threading
 import uuid
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nbray import session
+from nbray.backends.backend import Backend
 from nbray.ids import BACKGROUND, CellRunId
 from nbray.notebook import stop, tracebacks
 from nbray.notebook.cell_runs import RUNS, CellRun
 from nbray.notebook.display import Display, KernelDisplay, TerminalDisplay, header_of
 from nbray.notebook.job import cell_label, job_key, notebook_path
-from nbray.notebook.publisher import Publisher
+
+if TYPE_CHECKING:
+    from nbray.notebook.publisher import Publisher
 
 END_SECONDS = 3.0
 """How long a cell's end may wait for its last output and for the answer to a cancel; the rest follows by itself."""
@@ -31,9 +34,8 @@ def install(shell: Any) -> Uninstall:
     hooks.begin(hooks.stored_inputs - 1)
     shell.events.register("pre_run_cell", hooks.pre_run_cell)
     shell.events.register("post_run_cell", hooks.post_run_cell)
-    session.on_start(hooks.publisher.attach)
+    session.on_start(hooks.attach)
     show_all_frames = tracebacks.install(shell)
-    atexit.register(hooks.publisher.close)
 
     def uninstall() -> None:
         shell.events.unregister("pre_run_cell", hooks.pre_run_cell)
@@ -41,8 +43,7 @@ def install(shell: Any) -> Uninstall:
         show_all_frames()
         session.on_start(None)
         session.set_cell_run(BACKGROUND)
-        atexit.unregister(hooks.publisher.close)
-        hooks.publisher.close()
+        hooks.close()
 
     return uninstall
 
@@ -66,11 +67,26 @@ class CellHooks:
     def __init__(self, shell: Any) -> None:
         self._shell = shell
         kernel = getattr(shell, "kernel", None)
-        display: Display = TerminalDisplay() if kernel is None else KernelDisplay(kernel)
+        self._display: Display = TerminalDisplay() if kernel is None else KernelDisplay(kernel)
         self._has_kernel = kernel is not None
         self._process = uuid.uuid4().hex[:8]
         self._begun = 0
-        self.publisher = Publisher(display, RUNS)
+        self._publisher: Publisher | None = None
+
+    def attach(self, backend: Backend) -> None:
+        """A cluster has started: show what its tasks print and do. What that takes is imported with the first one."""
+        if self._publisher is None:
+            from nbray.notebook.publisher import Publisher
+
+            self._publisher = Publisher(self._display, RUNS)
+            atexit.register(self._publisher.close)
+        self._publisher.attach(backend)
+
+    def close(self) -> None:
+        """Publish what is left, and no more."""
+        if self._publisher is not None:
+            atexit.unregister(self._publisher.close)
+            self._publisher.close()
 
     def pre_run_cell(self, info: Any) -> None:
         """A cell begins; its input is not in the history yet."""
@@ -110,5 +126,5 @@ class CellHooks:
             session.set_cell_run(outer.id if outer else BACKGROUND)
             raised, interrupted = result is None or not result.success, stop.was_interrupted(result)
             shield.stays = interrupted and self._has_kernel
-            if self.publisher.attached:
-                self.publisher.end_cell(run, raised=raised, interrupted=interrupted, timeout=END_SECONDS)
+            if self._publisher is not None:
+                self._publisher.end_cell(run, raised=raised, interrupted=interrupted, timeout=END_SECONDS)

@@ -63,11 +63,6 @@ class Publisher:
         backend.on_output(self._receive)
         backend.on_snapshot(self._inbox.put)
 
-    @property
-    def attached(self) -> bool:
-        """Has there been a cluster, so that a cell may have used it?"""
-        return self._backend is not None
-
     def end_cell(self, run: CellRun, *, raised: bool, interrupted: bool, timeout: float) -> None:
         """The code of a cell has ended: show what is left of its remote work; after a Stop cancel its tasks.
 
