@@ -20,10 +20,10 @@ from nbray.scheduler.fairness import Turns
 from nbray.scheduler.messages import Answer, Cancel, Failure
 from nbray.scheduler.outcomes import Outcomes
 from nbray.scheduler.ownership import Objects
-from nbray.scheduler.placement import Placement
 from nbray.scheduler.processes import Outbox, Process
 from nbray.scheduler.states import TaskState, WorkerState, move_task
 from nbray.scheduler.tasks import Task
+from nbray.scheduler.worker_queues import WorkerQueues
 from nbray.scheduler.workers import Fleet, Worker
 
 ANSWER_SECONDS = 0.1
@@ -50,13 +50,13 @@ class Cancellation:
     """Stops tasks."""
 
     def __init__(
-        self, objects: Objects, turns: Turns, fleet: Fleet, placement: Placement, outcomes: Outcomes, outbox: Outbox,
+        self, objects: Objects, turns: Turns, fleet: Fleet, worker_queues: WorkerQueues, outcomes: Outcomes, outbox: Outbox,
         deadlines: Deadlines, grace: float,
     ) -> None:  # fmt: skip
         self._objects = objects
         self._turns = turns
         self._fleet = fleet
-        self._placement = placement
+        self._worker_queues = worker_queues
         self._outcomes = outcomes
         self._outbox = outbox
         self._deadlines = deadlines
@@ -183,8 +183,8 @@ class Cancellation:
 
     def _empty(self, worker: Worker) -> None:
         """Get back all that the worker has not started, let nothing new come, and stop what it runs if that is to stop."""
-        self._placement.close(worker)
-        self._placement.ask_back(worker, worker.queue)
+        self._worker_queues.close(worker)
+        self._worker_queues.ask_back(worker, worker.queue)
         self.look_at(worker)
 
     def _kill_overdue(self, worker: Worker, task: Task) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from nbray.ids import BACKGROUND, CellRunId, ObjectId, ProcessId, TaskId
 from nbray.scheduler.fairness import Line, Share
 from nbray.scheduler.messages import Emitted, Failure
+from nbray.scheduler.ownership import Objects
 from nbray.scheduler.processes import Process
 from nbray.scheduler.tasks import Task
 
@@ -113,7 +114,8 @@ class Job:
 class Jobs:
     """All jobs that ever joined."""
 
-    def __init__(self) -> None:
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
         self._jobs: dict[str, Job] = {}
 
     def job(self, name: str) -> Job:
@@ -122,13 +124,30 @@ class Jobs:
             self._jobs[name] = Job(name)
         return self._jobs[name]
 
-    def run(self, job: Job, cell_run: CellRunId) -> tuple[CellRun, list[CellRun]]:
-        """The record of a cell run, and the old records that had to make room for it."""
+    def run(self, job: Job, cell_run: CellRunId) -> CellRun:
+        """The record of a cell run; the oldest ones make room for a new one."""
         run = job.runs.get(cell_run)
-        if run is not None:
-            return run, []
-        run = job.runs[cell_run] = CellRun(job, cell_run)
-        return run, self._make_room(job, run)
+        if run is None:
+            run = job.runs[cell_run] = CellRun(job, cell_run)
+            if len(job.runs) > MOST_RECORDS:
+                self._make_room(job, run)
+        return run
+
+    def inherit(self, job: Job, process: Process) -> None:
+        """A driver is gone without a goodbye: its references pass to the records of the cell runs that they came from."""
+        background = self.run(job, BACKGROUND)
+        for object_id in process.held:
+            run = self._objects.entries[object_id].run
+            keeper = run if run is not None and job.runs.get(run.cell_run) is run else background
+            if object_id in keeper.held:
+                self._objects.unpin((object_id,))
+            keeper.held.add(object_id)
+        process.held = set()
+
+    def release(self, run: CellRun) -> None:
+        """Nothing is kept for this cell run any more."""
+        held, run.held = run.held, set()
+        self._objects.unpin(held)
 
     def runs(self) -> Iterator[CellRun]:
         """Every record, oldest first in each job."""
@@ -143,14 +162,11 @@ class Jobs:
         """How many tasks have not ended."""
         return sum(run.live for run in self.runs())
 
-    @staticmethod
-    def _make_room(job: Job, new: CellRun) -> list[CellRun]:
-        if len(job.runs) <= MOST_RECORDS:
-            return []
+    def _make_room(self, job: Job, new: CellRun) -> None:
         over = [
             run for run in job.runs.values()
             if not (run.live or run.templates or run is new or run.cell_run == BACKGROUND)
         ][: len(job.runs) - MOST_RECORDS]  # fmt: skip
         for run in over:
             del job.runs[run.cell_run]
-        return over
+            self.release(run)

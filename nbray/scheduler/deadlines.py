@@ -16,8 +16,12 @@ class Deadlines:
 
     def after(self, seconds: float, call: Callable[[], None]) -> None:
         """Make the call once `seconds` have passed."""
+        self.at(self.now + seconds, call)
+
+    def at(self, when: float, call: Callable[[], None]) -> None:
+        """Make the call at that time."""
         self._counter += 1
-        heapq.heappush(self._heap, (self.now + seconds, self._counter, call))
+        heapq.heappush(self._heap, (when, self._counter, call))
 
     def next(self) -> float | None:
         """When the next call is due."""

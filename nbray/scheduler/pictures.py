@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from nbray.resources import CPU, UNIT
@@ -13,6 +14,9 @@ from nbray.scheduler.states import WorkerState
 from nbray.scheduler.workers import Fleet, Worker
 from nbray.snapshot import CellRunSnapshot, ClusterSnapshot, StoreSnapshot, WorkerSnapshot
 from nbray.snapshot import WorkerState as StateName
+
+RECENT_RUNS = 50
+"""Cell runs without live tasks that are in each snapshot."""
 
 _NAMES: dict[WorkerState, StateName] = {
     WorkerState.NEW: "starting",
@@ -41,9 +45,12 @@ class Pictures:
         self._sequence = 0
 
     def cluster(self, now: float) -> ClusterSnapshot:
-        """All of it."""
+        """All of it, with the cell runs that have live tasks and the last ones that had some."""
         self._sequence += 1
-        runs = self.cell_runs(now)
+        runs = list(self._jobs.runs())
+        live, ended = [run for run in runs if run.live], [run for run in runs if run.ended and not run.live]
+        shown = {*live, *sorted(ended, key=lambda run: run.last_end)[-RECENT_RUNS:]}
+        heads = self._heads()
         return ClusterSnapshot(
             sequence=self._sequence,
             epoch=self._epoch,
@@ -51,18 +58,22 @@ class Pictures:
             available={name: max(0, units) for name, units in self._pool.available.items()},
             store=StoreSnapshot(self._limit, self._extents.used, len(self._objects.entries), self._extents.inline),
             workers=[self._worker(self._fleet.workers[slot], now) for slot in sorted(self._fleet.workers)],
-            cell_runs=runs,
-            queued=sum(run.waiting for run in runs),
-            finished=sum(run.ended for run in self._jobs.runs()),
+            cell_runs=self._cell_runs([run for run in runs if run in shown], now),
+            queued=sum(run.live for run in live) - sum(heads.values()),
+            finished=sum(run.ended for run in runs),
         )
 
     def cell_runs(self, now: float) -> list[CellRunSnapshot]:
-        """Every cell run that ever had a task."""
-        running = dict.fromkeys(self._jobs.runs(), 0)
-        for worker in self._fleet.workers.values():
-            if worker.head is not None and worker.head.run in running:
-                running[worker.head.run] += 1
-        return [self._cell_run(run, count, now) for run, count in running.items() if run.live or run.ended]
+        """Every cell run that ever had a task, as far as they are kept."""
+        return self._cell_runs([run for run in self._jobs.runs() if run.live or run.ended], now)
+
+    def _cell_runs(self, runs: Iterable[CellRun], now: float) -> list[CellRunSnapshot]:
+        heads = self._heads()
+        return [self._cell_run(run, heads[run], now) for run in runs]
+
+    def _heads(self) -> Counter[CellRun]:
+        """How many tasks of each cell run are running."""
+        return Counter(worker.head.run for worker in self._fleet.workers.values() if worker.head is not None)
 
     def _worker(self, worker: Worker, now: float) -> WorkerSnapshot:
         head, state = worker.head, worker.state

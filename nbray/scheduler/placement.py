@@ -1,20 +1,19 @@
-"""Which queued task goes to which worker, how much known-short work waits inside a worker, and when it is taken back.
+"""Which queued task goes to which worker, and when another worker is forked for it.
 
 A worker holds one lease of resources, for one shape of task, while it has tasks. It gets more tasks of that shape as long
 as the work that waits inside it is known to be short (`prefetch_seconds`); a function that has never run, or a task
-with a time limit, waits for an empty worker. What a worker was given and has not started comes back when the
-worker blocks, when one of its tasks is cancelled, and when another worker idles while this one is slow.
+with a time limit, waits for an empty worker.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Iterable, Iterator
 
-from nbray.ids import TaskId
+from nbray.ids import ObjectId
+from nbray.resources import GPU
 from nbray.scheduler.deadlines import Deadlines
 from nbray.scheduler.fairness import Line, Turns
-from nbray.scheduler.messages import Failure, Run, RunSpec, TakeBack
+from nbray.scheduler.messages import MAX_FRAME, Failure, Inline, Run, RunSpec, Value
 from nbray.scheduler.outcomes import Outcomes
 from nbray.scheduler.ownership import Objects
 from nbray.scheduler.pool import Pool, Shape
@@ -22,18 +21,19 @@ from nbray.scheduler.processes import Outbox
 from nbray.scheduler.registry import Registry
 from nbray.scheduler.states import TaskState, WorkerState, move_task, move_worker
 from nbray.scheduler.tasks import UNKNOWN, CallTemplate, Task
+from nbray.scheduler.worker_queues import WorkerQueues
 from nbray.scheduler.workers import MOST_WORKERS, Fleet, Worker
 
 QUEUE_CAP = 512
 """Most tasks inside one worker."""
 UNKNOWN_SECONDS = 0.1
 """For how long a task counts whose function has never run."""
-STEAL_SECONDS = 0.002
-"""Work that a slow worker has longer than this is worth a message when another worker idles."""
+RUN_BYTES = 64 * 1024 * 1024
+"""Arguments in one Run message, beside inline ones: far below the largest frame."""
+MOST_ARGUMENT_BYTES = MAX_FRAME - RUN_BYTES
+"""Small objects that one task may depend on, in bytes."""
 STARVED_SECONDS = 1.0
 """A task whose turn it is and for which resources are missing so long gets them before any other that needs them."""
-
-OnTimeout = Callable[[Task, int], None]
 
 
 class Placement:
@@ -41,7 +41,7 @@ class Placement:
 
     def __init__(
         self, turns: Turns, pool: Pool, fleet: Fleet, objects: Objects, registry: Registry, outcomes: Outcomes,
-        outbox: Outbox, deadlines: Deadlines, prefetch_seconds: float,
+        worker_queues: WorkerQueues, outbox: Outbox, deadlines: Deadlines, prefetch_seconds: float,
     ) -> None:  # fmt: skip
         self._turns = turns
         self._pool = pool
@@ -49,6 +49,7 @@ class Placement:
         self._objects = objects
         self._registry = registry
         self._outcomes = outcomes
+        self._worker_queues = worker_queues
         self._outbox = outbox
         self._deadlines = deadlines
         self._prefetch = prefetch_seconds
@@ -56,9 +57,6 @@ class Placement:
         self._runs: dict[Worker, list[RunSpec]] = {}
         self._short: dict[Shape, float] = {}
         """Shapes whose turn has come and for which resources are missing, and since when."""
-        self._looking = False
-        """A look at slow workers is due."""
-        self.on_timeout: OnTimeout = lambda task, attempt: None
 
     # ---------------------------------------------------------------- dispatch
 
@@ -67,12 +65,12 @@ class Placement:
         if self._turns:
             self._assign_all()
         if self._fleet.idle:
-            self._steal()
+            self._worker_queues.steal()
 
     def _assign_all(self) -> None:
         full: set[Shape] = set()
         starved = self._starved() if self._short else None
-        reserved = (self._pool.missing(starved) or list(starved.amounts)) if starved is not None else ()
+        reserved = self._reserved(starved) if starved is not None else ()
         while (turn := self._turns.next(full)) is not None:
             line, shape = turn
             if reserved and shape is not starved and not shape.amounts.keys().isdisjoint(reserved):
@@ -85,7 +83,8 @@ class Placement:
                 self._make_room(shape)
         for worker, specs in self._runs.items():
             assert worker.process is not None
-            self._outbox.send(worker.process.process_id, Run(specs))
+            for portion in _portions(specs):
+                self._outbox.send(worker.process.process_id, Run(portion))
         self._runs.clear()
 
     def _worker_for(self, shape: Shape, line: Line) -> Worker | None:
@@ -98,9 +97,13 @@ class Placement:
             return None
         head = line.head(shape)
         assert head is not None
-        best = min(shape.workers.values(), key=_load)
-        fits = best.backlog + self._cost(head.template) <= self._prefetch and len(best.queue) < QUEUE_CAP and not best.asked
-        return best if fits else None
+        best = min(shape.workers.values(), key=self._load)
+        return best if self._load(best) + self._cost(head.template) <= self._prefetch else None
+
+    def _load(self, worker: Worker) -> float:
+        """Seconds of work inside a worker; more than any prefetch for one that is late or may take nothing now."""
+        late = self._deadlines.now > worker.due + self._prefetch
+        return UNKNOWN if late or worker.asked or len(worker.queue) >= QUEUE_CAP else worker.backlog
 
     def _idle_worker(self, shape: Shape) -> Worker | None:
         if shape.gpus:
@@ -126,7 +129,11 @@ class Placement:
             task = waiting.popleft()
             if task.state is not TaskState.QUEUED:
                 continue
-            template = task.template
+            template, spec = task.template, task.spec
+            deps = self._objects.values(spec.deps) if spec.deps else []
+            if deps and _size(deps) > MOST_ARGUMENT_BYTES:
+                self._outcomes.fail_queued(task, _too_much(task, _size(deps)))
+                continue
             cost = self._cost(template)
             if count and backlog + cost > self._prefetch:
                 waiting.appendleft(task)
@@ -139,17 +146,17 @@ class Placement:
             queue.append(task)
             if template.template_id not in known:
                 unknown[template] = None
-            spec = task.spec
-            deps = self._objects.values(spec.deps) if spec.deps else []
             specs.append(RunSpec(task.task_id, spec.template_id, task.attempt, spec.args, deps, bool(spec.payload)))
             if template.template.timeout:
-                self._deadlines.after(template.template.timeout, partial(self.on_timeout, task, task.attempt))
+                self._worker_queues.limit(worker, task)
         if unknown:
             self._registry.teach(worker, list(unknown))
         worker.backlog = backlog
         worker.due = max(worker.due, now) + backlog - before
         line.charge((backlog - before) * shape.share)
         self._turns.shrink(line, count)
+        if not queue:
+            self._worker_queues.progressed(worker)
 
     def _cost(self, template: CallTemplate) -> float:
         """Seconds that one task of it is expected to take; more than the prefetch allows when it must run alone."""
@@ -189,6 +196,13 @@ class Placement:
             del self._short[shape]
         return next((shape for shape, since in self._short.items() if self._deadlines.now - since >= STARVED_SECONDS), None)
 
+    def _reserved(self, starved: Shape) -> list[str]:
+        """What no other task gets before the starved one: what it lacks, and if that is there already, all of it.
+
+        Not more: a task that holds some of it may wait for another one that needs the rest.
+        """
+        return self._pool.missing(starved) or ([GPU] if starved.gpus else list(starved.amounts))
+
     def _fork_more(self, shape: Shape) -> None:
         fleet = self._fleet
         wanted = self._pool.how_many(shape, self._turns.count(shape)) - fleet.starting()
@@ -205,6 +219,7 @@ class Placement:
         for _ in range(min(wanted, MOST_WORKERS - len(self._fleet.workers))):
             devices = self._pool.free_devices(shape, starting)
             if devices is None:
+                self._wait_for_resources(shape)
                 return
             for worker in self._gpu_workers():
                 if worker.state is WorkerState.IDLE and worker.gpus != devices and not set(devices).isdisjoint(worker.gpus):
@@ -215,98 +230,39 @@ class Placement:
     def _gpu_workers(self) -> list[Worker]:
         return [worker for worker in self._fleet.workers.values() if worker.gpus]
 
-    # ---------------------------------------------------------------- take back
 
-    def ask_back(self, worker: Worker, tasks: Iterable[Task]) -> None:
-        """Ask for tasks that the worker may not have started: always the end of its queue, or all of it.
-
-        A part from the middle would leave it unknown, should the worker die, whether that part was run or taken out.
-        """
-        task_ids = [task.task_id for task in tasks]
-        if task_ids and worker.process is not None and worker.state is not WorkerState.STOPPING:
-            worker.asked += 1
-            self._outbox.send(worker.process.process_id, TakeBack(task_ids))
-
-    def close(self, worker: Worker) -> None:
-        """Nothing new for a worker that may be killed."""
-        worker.closed = True
-        if worker.shape is not None:
-            worker.shape.workers.pop(worker.slot, None)
-
-    def _reopen(self, worker: Worker) -> None:
-        if any(task.state is TaskState.CANCELLING for task in worker.queue):
-            return
-        worker.closed = False
-        if worker.shape is not None and worker.open and worker.state is WorkerState.BUSY:
-            worker.shape.workers[worker.slot] = worker
-
-    def taken_back(self, worker: Worker, task_ids: Iterable[TaskId]) -> None:
-        """The worker has not started these and will not."""
-        worker.asked -= 1
-        wanted = set(task_ids)
-        returned = [task for task in worker.queue if task.task_id in wanted]
-        kept = [task for task in worker.queue if task.task_id not in wanted]
-        worker.queue.clear()
-        worker.queue.extend(kept)
-        worker.backlog -= sum(task.charged for task in returned)
-        self._outcomes.give_back([task for task in returned if task.state is TaskState.ASSIGNED])
-        for task in returned:
-            if task.state is TaskState.CANCELLING:
-                assert task.verdict is not None
-                self._outcomes.fail(task, task.verdict)
-
-    def _steal(self) -> None:
-        """Take back half of what waits inside a worker that is slower than thought, while another one idles."""
-        now = self._deadlines.now
-        for worker in self._fleet.workers.values():
-            if len(worker.queue) < 2 or worker.asked or worker.state is not WorkerState.BUSY:
-                continue
-            assert worker.shape is not None
-            if worker.gpus or not self._pool.fits(worker.shape):
-                continue
-            if abs(worker.due - now) > STEAL_SECONDS:
-                self.ask_back(worker, list(worker.queue)[-(len(worker.queue) // 2) :])
-            elif not self._looking:
-                self._looking = True
-                self._deadlines.after(worker.due - now + 2 * STEAL_SECONDS, self._look_again)
-
-    def _look_again(self) -> None:
-        self._looking = False
-
-    # ---------------------------------------------------------------- what workers say
-
-    def blocked(self, worker: Worker, task_id: TaskId) -> None:
-        """The running task waits for objects: its CPUs are free, and nothing may wait behind it."""
-        head = worker.head
-        if worker.state is WorkerState.BUSY and head is not None and head.task_id == task_id:
-            move_worker(worker, WorkerState.BLOCKED)
-            self._pool.block(worker)
-            self.ask_back(worker, list(worker.queue)[1:])
-
-    def unblocked(self, worker: Worker) -> None:
-        """It goes on."""
-        if worker.state is WorkerState.BLOCKED:
-            move_worker(worker, WorkerState.BUSY)
-            self._pool.unblock(worker)
-
-    def progressed(self, worker: Worker) -> None:
-        """The worker's queue has become shorter: an empty one ends its lease."""
-        worker.head_since = self._deadlines.now
-        if worker.closed:
-            self._reopen(worker)
-        if worker.queue or worker.state not in (WorkerState.BUSY, WorkerState.BLOCKED):
-            return
-        self.unblocked(worker)
-        self._pool.release(worker)
-        self._fleet.make_idle(worker)
+def _size(values: Iterable[tuple[ObjectId, Value]]) -> int:
+    """The bytes of small values among these; the others travel as references to the store."""
+    sizes = (len(value) if type(value) is bytes else len(value.data) if type(value) is Inline else 0 for _, value in values)
+    return sum(sizes)
 
 
-def _load(worker: Worker) -> float:
-    return worker.backlog if not worker.asked and len(worker.queue) < QUEUE_CAP else UNKNOWN
+def _portions(specs: list[RunSpec]) -> Iterator[list[RunSpec]]:
+    """The tasks in as many messages as the largest frame asks for."""
+    portion: list[RunSpec] = []
+    size = 0
+    for spec in specs:
+        if spec.deps:
+            size += _size(spec.deps)
+            if size > RUN_BYTES and portion:
+                yield portion
+                portion, size = [], _size(spec.deps)
+        portion.append(spec)
+    if portion:
+        yield portion
 
 
 def _nothing() -> None:
     """The Tick itself is what is needed: `dispatch` runs after every event."""
+
+
+def _too_much(task: Task, size: int) -> Failure:
+    return Failure(
+        "refused",
+        f"The arguments of {task.template.name} are {len(task.spec.deps):,} small objects of {size / 2**20:,.0f} MiB in all, and "
+        f"at most {MOST_ARGUMENT_BYTES // 2**20} MiB can be sent with one task. Combine them in several steps, some at a time.",
+        task=task.template.name,
+    )
 
 
 def _too_deep(task: Task) -> Failure:

@@ -17,17 +17,18 @@ import msgspec
 
 from nbray.config import ClusterConfig
 from nbray.errors import InternalError
-from nbray.ids import BACKGROUND, CellRunId, ProcessId
+from nbray.ids import ProcessId
 from nbray.resources import UNIT
 from nbray.scheduler import messages
-from nbray.scheduler.actions import Action, Admit, Drop
+from nbray.scheduler.actions import Action
 from nbray.scheduler.cancellation import Cancellation
-from nbray.scheduler.cell_runs import CellRun, Job, Jobs
+from nbray.scheduler.cell_runs import Job, Jobs
 from nbray.scheduler.deadlines import Deadlines
 from nbray.scheduler.events import Event, Joined, Left, MemoryHeadroom, Received, Started, Tick, WorkerExited, WorkerForked
 from nbray.scheduler.extents import Allocator, Extents
 from nbray.scheduler.fairness import Turns
 from nbray.scheduler.lifetime import Lifetime
+from nbray.scheduler.membership import Membership
 from nbray.scheduler.outcomes import Outcomes
 from nbray.scheduler.output import OutputDesk
 from nbray.scheduler.ownership import Objects
@@ -38,6 +39,7 @@ from nbray.scheduler.processes import Outbox, Process
 from nbray.scheduler.registry import Registry
 from nbray.scheduler.states import WorkerState
 from nbray.scheduler.submission import Submission
+from nbray.scheduler.worker_queues import WorkerQueues
 from nbray.scheduler.workers import Fleet, Worker
 from nbray.snapshot import ClusterSnapshot
 
@@ -53,26 +55,32 @@ class Scheduler:
         self._outbox = Outbox()
         self._recent: deque[tuple[float, str]] = deque(maxlen=RECENT_EVENTS)
         self._processes: dict[ProcessId, Process] = {}
-        self._jobs = Jobs()
         self._turns = Turns()
         self._pool = Pool(config.resources)
         outbox, deadlines = self._outbox, self._deadlines
         self._extents = Extents(allocator, config.store_limit, config.idle_return, outbox, deadlines)
         self._objects = Objects(self._extents, self._processes, outbox)
+        self._jobs = Jobs(self._objects)
         self._fleet = Fleet(config.num_workers, outbox, deadlines)
         self._registry = Registry(self._objects, self._pool, self._fleet, outbox)
         self._output = OutputDesk(config.run_directory, config.output_limit, outbox)
         self._outcomes = Outcomes(self._objects, self._registry, self._turns, self._output, deadlines)
         self._submission = Submission(self._objects, self._registry, self._turns, self._outcomes, outbox, deadlines)
+        self._worker_queues = WorkerQueues(self._pool, self._fleet, self._outcomes, outbox, deadlines)
         self._placement = Placement(
-            self._turns, self._pool, self._fleet, self._objects, self._registry, self._outcomes, outbox, deadlines,
-            config.prefetch_seconds,
+            self._turns, self._pool, self._fleet, self._objects, self._registry, self._outcomes, self._worker_queues, outbox,
+            deadlines, config.prefetch_seconds,
         )  # fmt: skip
         self._cancellation = Cancellation(
-            self._objects, self._turns, self._fleet, self._placement, self._outcomes, outbox, deadlines, config.cancel_grace
-        )
-        self._placement.on_timeout = self._cancellation.time_out
+            self._objects, self._turns, self._fleet, self._worker_queues, self._outcomes, outbox, deadlines,
+            config.cancel_grace,
+        )  # fmt: skip
+        self._worker_queues.on_timeout = self._cancellation.time_out
         self._lifetime = Lifetime(config.linger, self._jobs, outbox, deadlines)
+        self._membership = Membership(
+            config.epoch, self._processes, self._jobs, self._fleet, self._pool, self._objects, self._extents, self._registry,
+            self._outcomes, self._cancellation, self._output, self._lifetime, outbox,
+        )  # fmt: skip
         self._pictures = Pictures(
             config.epoch, config.store_limit, self._jobs, self._fleet, self._pool, self._objects, self._extents
         )
@@ -81,10 +89,15 @@ class Scheduler:
 
     def _event_table(self) -> dict[type, Callable[[Any], None]]:
         return {
-            Started: self._started, Joined: self._joined, Received: self._received, Left: self._left,
-            WorkerForked: self._worker_forked, WorkerExited: self._worker_exited, Tick: self._tick,
-            MemoryHeadroom: self._memory_headroom,
-        }  # fmt: skip
+            Started: lambda event: self._membership.start(),
+            Joined: lambda event: self._membership.join(event.process, event.hello),
+            Received: self._received,
+            Left: lambda event: self._membership.leave(event.process),
+            WorkerForked: lambda event: self._fleet.forked(event.slot, event.pid),
+            WorkerExited: lambda event: self._membership.worker_exited(event),
+            Tick: lambda event: self._deadlines.run_due(),
+            MemoryHeadroom: lambda event: self._extents.set_headroom(event.bytes),
+        }
 
     def _message_table(self) -> dict[type, Callable[[Process, Any], None]]:
         return {
@@ -106,7 +119,7 @@ class Scheduler:
             messages.Cancel: self._cancel,
             messages.Ask: self._ask,
             messages.Output: self._print,
-            messages.Goodbye: self._goodbye,
+            messages.Goodbye: lambda process, message: self._membership.goodbye(process, stop=message.stop),
         }
 
     # ---------------------------------------------------------------- the three public ones
@@ -137,109 +150,7 @@ class Scheduler:
         """A picture of all tables, for people."""
         return self._pictures.cluster(now)
 
-    # ---------------------------------------------------------------- processes
-
-    def _started(self, event: Started) -> None:
-        self._lifetime.start()
-        self._fleet.fill()
-
-    def _joined(self, event: Joined) -> None:
-        hello = event.hello
-        if hello.protocol != messages.PROTOCOL or hello.epoch != self._config.epoch:
-            self._drop(event.process, f"this is cluster {self._config.epoch!r}, protocol {messages.PROTOCOL}; it was called as "
-                       f"cluster {hello.epoch!r}, protocol {hello.protocol}")  # fmt: skip
-        elif hello.role == "worker":
-            self._worker_joined(event)
-        else:
-            self._driver_joined(event.process, hello)
-
-    def _worker_joined(self, event: Joined) -> None:
-        worker = self._fleet.join(event.process, event.hello)
-        if worker is None or worker.process is None:
-            self._drop(event.process, f"no worker is expected in slot {event.hello.slot}")
-            return
-        self._processes[event.process] = worker.process
-        self._outbox.actions.append(Admit(event.process))
-
-    def _driver_joined(self, process_id: ProcessId, hello: messages.Hello) -> None:
-        job = self._jobs.job(hello.job)
-        process = self._processes[process_id] = Process(process_id, job, None)
-        job.drivers[process_id] = process
-        self._outbox.actions.append(Admit(process_id))
-        self._lifetime.driver_joined(hello.linger)
-        self._output.catch_up(process, job)
-
-    def _drop(self, process_id: ProcessId, reason: str) -> None:
-        failure = messages.Failure("refused", f"The scheduler refused a connection: {reason}.")
-        self._outbox.actions.append(Drop(process_id, failure))
-
-    def _left(self, event: Left) -> None:
-        process = self._processes.pop(event.process, None)
-        if process is None:
-            return
-        worker = process.worker
-        if worker is None:
-            self._driver_left(process)
-            return
-        worker.left = True
-        if worker.exited is None:
-            self._fleet.kill(worker)
-        self._end_worker_if_complete(worker)
-
-    def _driver_left(self, process: Process) -> None:
-        """Its references pass to the records of its cell runs; what it was writing is given up."""
-        job = process.job
-        assert job is not None
-        del job.drivers[process.process_id]
-        background = self._run(job, BACKGROUND)
-        for object_id in process.held:
-            run = self._objects.entries[object_id].run
-            keeper = run if run is not None and run.job is job else background
-            if object_id in keeper.held:
-                self._objects.unpin((object_id,))
-            keeper.held.add(object_id)
-        process.held = set()
-        self._forget(process)
-        self._lifetime.driver_left()
-
-    def _forget(self, process: Process) -> None:
-        self._objects.release(process, list(process.held))
-        self._extents.forget(process.process_id)
-        self._registry.forget_process(process.process_id)
-
-    def _goodbye(self, process: Process, message: messages.Goodbye) -> None:
-        """A driver leaves for good: the cluster ends with it, unless another driver is there; then only its own work ends."""
-        if not message.stop or process.job is None:
-            return
-        if self._jobs.drivers() == 1:
-            self._lifetime.end("its last driver has shut it down")
-        elif len(process.job.drivers) == 1:
-            tasks = [task for run in process.job.runs.values() for task in self._cancellation.pending(run)]
-            self._cancellation.stop(tasks, force=True)
-            for run in process.job.runs.values():
-                self._release_record(run)
-            self._objects.release(process, list(process.held))
-
     # ---------------------------------------------------------------- workers
-
-    def _worker_forked(self, event: WorkerForked) -> None:
-        self._fleet.forked(event.slot, event.pid)
-
-    def _worker_exited(self, event: WorkerExited) -> None:
-        worker = self._fleet.workers.get(event.slot)
-        if worker is not None:
-            worker.exited = event
-            self._end_worker_if_complete(worker)
-
-    def _end_worker_if_complete(self, worker: Worker) -> None:
-        """A worker is gone when it was reaped and all that it sent has been handled: results that it sent count."""
-        if worker.exited is None or (worker.process is not None and not worker.left):
-            return
-        self._outcomes.died(worker, worker.exited)
-        self._pool.release(worker)
-        if worker.process is not None:
-            self._forget(worker.process)
-        self._fleet.remove(worker)
 
     def _finished(self, process: Process, message: messages.Finished) -> None:
         worker = process.worker
@@ -250,20 +161,20 @@ class Scheduler:
     def _taken_back(self, process: Process, message: messages.TakenBack) -> None:
         worker = process.worker
         if worker is not None:
-            self._placement.taken_back(worker, message.task_ids)
+            self._worker_queues.taken_back(worker, message.task_ids)
             self._after_progress(worker)
 
     def _after_progress(self, worker: Worker) -> None:
-        self._placement.progressed(worker)
+        self._worker_queues.progressed(worker)
         self._cancellation.look_at(worker)
 
     def _blocked(self, process: Process, message: messages.Blocked) -> None:
         if process.worker is not None:
-            self._placement.blocked(process.worker, message.task_id)
+            self._worker_queues.blocked(process.worker, message.task_id)
 
     def _unblocked(self, process: Process, message: messages.Unblocked) -> None:
         if process.worker is not None:
-            self._placement.unblocked(process.worker)
+            self._worker_queues.unblocked(process.worker)
 
     def _print(self, process: Process, message: messages.Output) -> None:
         if process.worker is not None:
@@ -272,10 +183,10 @@ class Scheduler:
     # ---------------------------------------------------------------- drivers and tasks
 
     def _describe_cell_run(self, process: Process, message: messages.DescribeCellRun) -> None:
-        self._run(self._job_of(process), message.cell_run).label = message.label
+        self._jobs.run(self._job_of(process), message.cell_run).label = message.label
 
     def _register_template(self, process: Process, message: messages.RegisterTemplate) -> None:
-        run = self._run(self._job_of(process), message.template.cell_run)
+        run = self._jobs.run(self._job_of(process), message.template.cell_run)
         self._registry.add_template(process, message.template, run)
 
     def _put(self, process: Process, message: messages.Put) -> None:
@@ -293,23 +204,7 @@ class Scheduler:
         head = process.worker.head
         return head.run.job if head is not None else self._jobs.job("")
 
-    def _run(self, job: Job, cell_run: CellRunId) -> CellRun:
-        run, too_old = self._jobs.run(job, cell_run)
-        for record in too_old:
-            self._release_record(record)
-        return run
-
-    def _release_record(self, run: CellRun) -> None:
-        held, run.held = run.held, set()
-        self._objects.unpin(held)
-
     # ---------------------------------------------------------------- the rest
-
-    def _tick(self, event: Tick) -> None:
-        self._deadlines.run_due()
-
-    def _memory_headroom(self, event: MemoryHeadroom) -> None:
-        self._extents.set_headroom(event.bytes)
 
     def _received(self, event: Received) -> None:
         process = self._processes.get(event.process)
@@ -334,7 +229,7 @@ class Scheduler:
         """From now on tasks run in workers that import everything anew; what is queued inside the old ones comes back."""
         for worker in self._fleet.workers.values():
             if worker.state is WorkerState.BUSY:
-                self._placement.ask_back(worker, list(worker.queue)[1:])
+                self._worker_queues.ask_back(worker, list(worker.queue)[1:])
         return self._fleet.renew()
 
     def _scale(self, workers: int) -> dict[str, object]:

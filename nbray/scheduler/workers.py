@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections import deque
 from collections.abc import Iterator
+from functools import partial
 
 from nbray.ids import ProcessId, TaskId, TemplateId
 from nbray.scheduler.actions import Fork, Signal, StopCluster
@@ -19,6 +20,10 @@ from nbray.scheduler.tasks import Task
 
 FAILED_STARTS = 5
 """So many workers in a row that end before they join end the cluster, instead of forking for ever."""
+START_SECONDS = 60.0
+"""A worker that has not joined after so long is killed, which counts as a failed start."""
+EXIT_SECONDS = 5.0
+"""A worker that was told to end and has not is killed."""
 EXTRA_SECONDS = 5.0
 """How long a worker beyond the wanted number may idle: tasks that block come in waves."""
 EXTRA_WORKERS = 32
@@ -34,7 +39,8 @@ class Worker:
 
     __slots__ = (
         "asked", "backlog", "closed", "due", "ended", "exited", "functions", "gave_cpus", "gpus", "head_since", "idle_since",
-        "left", "meant_for", "outdated", "pid", "process", "queue", "shape", "slot", "state", "templates", "trail",
+        "left", "limit", "limit_due", "meant_for", "outdated", "pid", "process", "queue", "shape", "slot", "state",
+        "templates", "trail",
     )  # fmt: skip
 
     def __init__(self, slot: int, gpus: tuple[int, ...]) -> None:
@@ -64,6 +70,10 @@ class Worker:
         """Seconds of work in the queue, as far as known."""
         self.due = 0.0
         """When the queue should be empty."""
+        self.limit: tuple[float, Task, int] | None = None
+        """When the time is up of its task with a time limit, the task, and its attempt."""
+        self.limit_due = float("inf")
+        """When the limit is looked at next."""
         self.asked = 0
         """How often it was asked to give tasks back and has not answered; it gets no new ones meanwhile."""
         self.head_since = 0.0
@@ -104,6 +114,7 @@ class Fleet:
         """Idle workers without GPUs; the last one idled last and is the warmest."""
         self._outbox = outbox
         self._deadlines = deadlines
+        self._retiring = False
         self._failed_starts = 0
         self._last_pids: dict[int, int] = {}
 
@@ -116,6 +127,7 @@ class Fleet:
         worker = self.workers[slot] = Worker(slot, gpus)
         move_worker(worker, WorkerState.STARTING)
         self._outbox.actions.append(Fork(slot, gpus))
+        self._deadlines.after(START_SECONDS, partial(self._kill_if, worker, WorkerState.STARTING))
         return worker
 
     def fill(self) -> None:
@@ -149,8 +161,9 @@ class Fleet:
             self.exit(worker, "modules that it has imported were edited")
         elif not worker.gpus:
             self.idle[worker.slot] = worker
-            if len(self.workers) > self.target:
-                self._deadlines.after(EXTRA_SECONDS, self.retire)
+            if not self._retiring and len(self.workers) > self.target:
+                self._retiring = True
+                self._deadlines.after(EXTRA_SECONDS, self._retire_later)
 
     # ---------------------------------------------------------------- end
 
@@ -159,12 +172,17 @@ class Fleet:
         assert worker.process is not None
         self._stopping(worker)
         self._outbox.send(worker.process.process_id, Exit(reason))
+        self._deadlines.after(EXIT_SECONDS, partial(self._kill_if, worker, WorkerState.STOPPING))
 
     def kill(self, worker: Worker) -> None:
         """End a worker at once, with everything that it started."""
         if worker.state is not WorkerState.STOPPING:
             self._stopping(worker)
         self._outbox.actions.append(Signal(worker.slot, signal.SIGKILL))
+
+    def _kill_if(self, worker: Worker, state: WorkerState) -> None:
+        if worker.state is state:
+            self.kill(worker)
 
     def retire(self, idle_for: float = EXTRA_SECONDS) -> None:
         """Let workers beyond the wanted number end that have been idle for a while."""
@@ -174,6 +192,13 @@ class Fleet:
             if surplus > 0 and worker.idle_since <= limit:
                 self.exit(worker, "it is not needed any more")
                 surplus -= 1
+
+    def _retire_later(self) -> None:
+        self._retiring = False
+        self.retire()
+        if self.idle and not self._retiring and self.active() > self.target:
+            self._retiring = True
+            self._deadlines.after(EXTRA_SECONDS, self._retire_later)
 
     def renew(self) -> int:
         """Let every worker that may have imported something be followed by a fresh one; returns how many that are."""

@@ -311,7 +311,7 @@ class World:
         """I4 and I5 once every reference is gone; those of lost drivers live in the records of their cell runs."""
         scheduler = self.scheduler
         for run in list(scheduler._jobs.runs()):
-            scheduler._release_record(run)
+            scheduler._jobs.release(run)
         self.audit()
         self._check_only_circles()
         assert scheduler._pool.available == scheduler._pool.total, "I4: resources are left"

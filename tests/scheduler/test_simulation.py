@@ -133,7 +133,7 @@ def subscribers_are_not_told(scheduler: Scheduler) -> None:
 
 def blocked_tasks_keep_their_cpus(scheduler: Scheduler) -> None:
     """Nested tasks wait for the CPU of the task that waits for them."""
-    scheduler._placement.blocked = lambda worker, task_id: None  # type: ignore[method-assign]
+    scheduler._worker_queues.blocked = lambda worker, task_id: None  # type: ignore[method-assign]
 
 
 def retries_are_not_counted(scheduler: Scheduler) -> None:

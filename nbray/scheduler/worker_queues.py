@@ -1,0 +1,150 @@
+"""What waits inside workers, after it was given to them: when it is taken back, and when its time is up.
+
+What a worker has not started comes back when the worker blocks (else a task that waits for one behind itself would never
+end), when one of its tasks is cancelled (else a kill would hit others), and when another worker idles while it is slow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from nbray.ids import TaskId
+from nbray.scheduler.deadlines import Deadlines
+from nbray.scheduler.messages import TakeBack
+from nbray.scheduler.outcomes import Outcomes
+from nbray.scheduler.pool import Pool
+from nbray.scheduler.processes import Outbox
+from nbray.scheduler.states import TaskState, WorkerState, move_worker
+from nbray.scheduler.tasks import Task
+from nbray.scheduler.workers import Fleet, Worker
+
+STEAL_SECONDS = 0.002
+"""Work that a slow worker has longer than this is worth a message when another worker idles."""
+
+OnTimeout = Callable[[Task, int], None]
+_NEVER = float("inf")
+
+
+class WorkerQueues:
+    """The tasks inside workers, and the leases that they keep."""
+
+    def __init__(self, pool: Pool, fleet: Fleet, outcomes: Outcomes, outbox: Outbox, deadlines: Deadlines) -> None:
+        self._pool = pool
+        self._fleet = fleet
+        self._outcomes = outcomes
+        self._outbox = outbox
+        self._deadlines = deadlines
+        self._looking = False
+        """A look at slow workers is due."""
+        self.on_timeout: OnTimeout = lambda task, attempt: None
+        """What to do with a task, and which attempt of it, whose time is up."""
+
+    # ---------------------------------------------------------------- what workers say
+
+    def blocked(self, worker: Worker, task_id: TaskId) -> None:
+        """The running task waits for objects: its CPUs are free, and nothing may wait behind it."""
+        head = worker.head
+        if worker.state is WorkerState.BUSY and head is not None and head.task_id == task_id:
+            move_worker(worker, WorkerState.BLOCKED)
+            self._pool.block(worker)
+            self.ask_back(worker, list(worker.queue)[1:])
+
+    def unblocked(self, worker: Worker) -> None:
+        """It goes on."""
+        if worker.state is WorkerState.BLOCKED:
+            move_worker(worker, WorkerState.BUSY)
+            self._pool.unblock(worker)
+
+    def progressed(self, worker: Worker) -> None:
+        """The worker's queue has become shorter: an empty one ends its lease."""
+        worker.head_since = self._deadlines.now
+        worker.due = self._deadlines.now + worker.backlog
+        if worker.closed:
+            self._reopen(worker)
+        if worker.queue or worker.state not in (WorkerState.BUSY, WorkerState.BLOCKED):
+            return
+        self.unblocked(worker)
+        self._pool.release(worker)
+        self._fleet.make_idle(worker)
+
+    # ---------------------------------------------------------------- take back
+
+    def ask_back(self, worker: Worker, tasks: Iterable[Task]) -> None:
+        """Ask for tasks that the worker may not have started: always the end of its queue, or all of it.
+
+        A part from the middle would leave it unknown, should the worker die, whether that part was run or taken out.
+        """
+        task_ids = [task.task_id for task in tasks]
+        if task_ids and worker.process is not None and worker.state is not WorkerState.STOPPING:
+            worker.asked += 1
+            self._outbox.send(worker.process.process_id, TakeBack(task_ids))
+
+    def close(self, worker: Worker) -> None:
+        """Nothing new for a worker that may be killed."""
+        worker.closed = True
+        if worker.shape is not None:
+            worker.shape.workers.pop(worker.slot, None)
+
+    def _reopen(self, worker: Worker) -> None:
+        if any(task.state is TaskState.CANCELLING for task in worker.queue):
+            return
+        worker.closed = False
+        if worker.shape is not None and worker.open and worker.state is WorkerState.BUSY:
+            worker.shape.workers[worker.slot] = worker
+
+    def taken_back(self, worker: Worker, task_ids: Iterable[TaskId]) -> None:
+        """The worker has not started these and will not."""
+        worker.asked -= 1
+        wanted = set(task_ids)
+        returned = [task for task in worker.queue if task.task_id in wanted]
+        kept = [task for task in worker.queue if task.task_id not in wanted]
+        worker.queue.clear()
+        worker.queue.extend(kept)
+        worker.backlog -= sum(task.charged for task in returned)
+        self._outcomes.give_back([task for task in returned if task.state is TaskState.ASSIGNED])
+        for task in returned:
+            if task.state is TaskState.CANCELLING:
+                assert task.verdict is not None
+                self._outcomes.fail(task, task.verdict)
+
+    def steal(self) -> None:
+        """Take back half of what waits inside a worker that is slower than thought, while another one idles."""
+        now = self._deadlines.now
+        for worker in self._fleet.workers.values():
+            if len(worker.queue) < 2 or worker.asked or worker.state is not WorkerState.BUSY:
+                continue
+            assert worker.shape is not None
+            if worker.gpus or not self._pool.fits(worker.shape):
+                continue
+            if abs(worker.due - now) > STEAL_SECONDS:
+                self.ask_back(worker, list(worker.queue)[-(len(worker.queue) // 2) :])
+            elif not self._looking:
+                self._looking = True
+                self._deadlines.after(worker.due - now + 2 * STEAL_SECONDS, self._look_again)
+
+    def _look_again(self) -> None:
+        self._looking = False
+
+    # ---------------------------------------------------------------- time limits
+
+    def limit(self, worker: Worker, task: Task) -> None:
+        """Look at the clock when the task's time is up; one look at a time for each worker, however many tasks it runs."""
+        due = self._deadlines.now + task.template.template.timeout
+        worker.limit = due, task, task.attempt
+        if due < worker.limit_due:
+            worker.limit_due = due
+            self._deadlines.at(due, partial(self._check_limit, worker))
+
+    def _check_limit(self, worker: Worker) -> None:
+        now, limit = self._deadlines.now, worker.limit
+        if now < worker.limit_due:
+            return  # a later look has been replaced by an earlier one
+        worker.limit_due = _NEVER
+        if limit is None or worker.head is not limit[1]:
+            worker.limit = None
+        elif limit[0] <= now:
+            self.on_timeout(limit[1], limit[2])
+        else:
+            worker.limit_due = limit[0]
+            self._deadlines.at(limit[0], partial(self._check_limit, worker))
