@@ -14,10 +14,9 @@ from tests.browser.lab import Tab
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
 LOAD = """
+%load_ext nbray
 import time
 import nbray
-from nbray.notebook import hooks
-uninstall = hooks.install(get_ipython())
 
 @nbray.remote
 def fit(setting, seconds=0.4):
@@ -84,6 +83,39 @@ def test_output_of_each_cell_stays_in_it(open_notebook: OpenNotebook) -> None:
     assert tab.text(2).startswith("here")
     assert "[1, 2]" in tab.text(2)
     assert "fitted" not in tab.text(2)
+
+
+BACKGROUND_CELL = """%%remote --bg
+for step in range(4):
+    time.sleep(0.5)
+    print("step", step)
+"""
+
+
+def test_a_background_cell_keeps_its_outputs_while_others_run(open_notebook: OpenNotebook) -> None:
+    tab = open_notebook([LOAD, BACKGROUND_CELL, "for n in range(4):\n    time.sleep(0.4)\n    print('mine', n)"])
+    tab.run(0)
+    tab.run(1)
+    tab.run(2)
+    tab.wait_for_text(1, "step 3")
+    tab.wait_for_text(1, "Done")
+    look(tab, "background-light")
+    assert all(f"step {number}\n" in tab.text(1) for number in range(4))
+    assert "mine" not in tab.text(1)
+    assert tab.text(2).split() == ["mine", "0", "mine", "1", "mine", "2", "mine", "3"]
+
+
+def test_a_saved_card_is_readable_in_a_page_that_trusts_nothing(open_notebook: OpenNotebook) -> None:
+    tab = open_notebook([LOAD, "nbray.get([fit.remote(n) for n in range(10)])"])
+    tab.run(0)
+    tab.run(1)
+    tab.save()
+    tab.page.wait_for_timeout(500)
+    path = tab.server.folder / tab.name
+    path.write_text(path.read_text().replace("range(10)", "range(11)"))
+    tab.open()
+    look(tab, "untrusted-light")
+    assert "Done 10 tasks" in " ".join(tab.text(1).split())
 
 
 def test_failures_are_shown_as_text(open_notebook: OpenNotebook) -> None:
