@@ -19,7 +19,8 @@
     │   ├── ObjectLost                   the object's bytes are gone
     │   └── StartFailed                  a cluster could not be started
     ├── GetTimeoutError (TimeoutError) get(timeout=) or wait ended before the value was there
-    └── InternalError                  nbray has a bug: please report it
+    ├── InternalError                  nbray has a bug: please report it
+    └── RemoteTraceback                never raised: the cause of an exception that came from a task
 
 A task's own exception is not wrapped: `get` raises the original type, with the remote traceback as its cause.
 """
