@@ -64,7 +64,8 @@ def format_traceback(error: BaseException) -> str:
 
 
 def cut(text: str) -> str:
-    """The text itself, or its beginning and end when it is longer than MAX_TEXT."""
+    """The text itself, or its beginning and end when it is longer than MAX_TEXT; what is no character is written out."""
+    text = text.encode("utf-8", "backslashreplace").decode()
     if len(text) <= MAX_TEXT:
         return text
     half = MAX_TEXT // 2 - 50

@@ -22,6 +22,8 @@ def to_exception(failure: Failure) -> BaseException:
     if failure.kind != "exception":
         return _CLASSES[failure.kind](failure.message)
     error = exceptions_shipping.load_exception(failure.pickled, failure.type_name, failure.message, failure.traceback)
+    if not isinstance(error, Exception):  # a task's sys.exit must not end the driver, nor its KeyboardInterrupt look like Stop
+        error = exceptions_shipping.load_exception(b"", failure.type_name, failure.message, failure.traceback)
     exceptions_shipping.add_note(error, origin(failure))
     return error
 

@@ -7,6 +7,7 @@ deadlock once C code fills it while holding the GIL); the scheduler process read
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import io
 import os
@@ -17,6 +18,7 @@ from typing import Any
 
 from nbray.engine import forks, task_context
 from nbray.engine.task_context import TaskContext
+from nbray.engine.unsent import UnsentOfWorker
 from nbray.ids import NO_TASK, TaskId
 from nbray.scheduler.messages import rewrites_line
 
@@ -28,17 +30,22 @@ _libc_fflush = _libc.fflush
 _libc_fflush.argtypes = [ctypes.c_void_p]
 
 
-def log_length() -> int:
+def log_length(log: int) -> int:
     """The length of this worker's log, with what C code still had in its buffers."""
     _libc_fflush(None)
-    return os.lseek(1, 0, os.SEEK_END)
+    return os.lseek(log, 0, os.SEEK_END)
 
 
 class TaskOutput:
-    """Collects what tasks print until `flush`; text beyond the limit of a task goes to the log."""
+    """Collects what tasks print until `flush`; text beyond the limit of a task goes to the descriptor of the log."""
 
-    def __init__(self, post: Post, call_at: Callable[[float, Callable[[], None]], None], interval: float, limit: int) -> None:
+    def __init__(
+        self, post: Post, call_at: Callable[[float, Callable[[], None]], None], interval: float, limit: int,
+        unsent: UnsentOfWorker, log: int,
+    ) -> None:  # fmt: skip
         self._post = post
+        self._unsent = unsent
+        self._log = log
         self._call_at = call_at
         self._interval = interval
         self._last_flush = 0.0
@@ -56,6 +63,7 @@ class TaskOutput:
         """What a forked child prints goes to the log, as what any child process prints."""
         self._lock, self._flushing = threading.RLock(), threading.RLock()
         self._forked = True
+        self._parts = []
 
     def write(self, context: TaskContext | None, stream: str, data: bytes) -> None:
         """Send `data` to the cell of the task; without a task, or beyond its limit, write it to the log."""
@@ -68,13 +76,17 @@ class TaskOutput:
             room = self._limit - size if sends else 0
             data, rest = (data, b"") if len(data) <= room else _cut(data, room)
             first = bool(data) and not self._parts
+            fits = True
             if rewrites and data and not first and self._ends_with_rewrite(task_id, stream):
                 self._parts[-1] = (task_id, stream, data)
             elif data:
                 self._parts.append((task_id, stream, data))
+                fits = self._unsent.add(task_id, stream, data)
         if rest:
-            _write_all(rest)
-        if first and time.monotonic() - self._last_flush > self._interval:
+            _write_all(self._log, rest)
+        if not fits:
+            self.flush()
+        elif first and time.monotonic() - self._last_flush > self._interval:
             self.flush()  # the first line of a burst leaves at once, in case the worker dies of what comes next
         elif first:
             self._call_at(self._last_flush + self._interval, self.flush)
@@ -89,8 +101,11 @@ class TaskOutput:
             self._last_flush = time.monotonic()
             with self._lock:
                 parts, self._parts = self._parts, []
+                length = self._unsent.length
             for task_id, stream, data in join_parts(parts):
                 self._post(task_id, stream, data, now)
+            with self._lock:
+                self._unsent.drop(length)
 
     def end_task(self, task_id: TaskId) -> None:
         """The task has ended: forget how much it printed, unless its threads print on."""
@@ -116,18 +131,19 @@ def join_parts(parts: Iterable[tuple[TaskId, str, bytes]]) -> list[tuple[TaskId,
     return [(task_id, stream, b"".join(pieces)) for task_id, stream, pieces in joined]
 
 
-def _cut(data: bytes, room: int) -> tuple[bytes, bytes]:
+def _cut(data: bytes, room: int) -> tuple[bytes, bytes | memoryview]:
     """Two parts, the first of `room` bytes or a little less: no character is cut."""
     room = max(0, room)
     while room and data[room] & 0xC0 == 0x80:
         room -= 1
-    return data[:room], data[room:]
+    return data[:room], memoryview(data)[room:]
 
 
-def _write_all(data: bytes) -> None:
+def _write_all(log: int, data: bytes | memoryview) -> None:
     view = memoryview(data)
-    while view:
-        view = view[os.write(1, view) :]
+    with contextlib.suppress(OSError):  # a disk that is full ends the log and not the task that prints
+        while view:
+            view = view[os.write(log, view) :]
 
 
 class TaskStream(io.TextIOBase):

@@ -16,7 +16,6 @@ import shutil
 import socket
 import sys
 import time
-from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -29,9 +28,9 @@ from nbray.engine.zygote import Inheritance
 from nbray.ids import NO_TASK, ProcessId, TaskId
 from nbray.scheduler.actions import Action, Admit, Drop, Fork, Punch, Send, SetCancelWord, Signal, StopCluster
 from nbray.scheduler.events import Event, Joined, Left, MemoryHeadroom, Received, Started, Tick, WorkerExited, WorkerForked
-from nbray.scheduler.messages import Finished, Hello, Output, Refused, ToScheduler, Welcome
+from nbray.scheduler.messages import Answer, Ask, Finished, Hello, Output, Refused, ToScheduler, Welcome
 from nbray.scheduler.scheduler import Scheduler
-from nbray.snapshot import ClusterSnapshot, WorkerSnapshot
+from nbray.snapshot import ClusterSnapshot
 from nbray.store.allocator import Allocator
 from nbray.store.headroom import available_memory
 
@@ -61,6 +60,7 @@ class SchedulerProcess:
     def __init__(self, inheritance: Inheritance) -> None:
         self._config = config = inheritance.config
         self._words = inheritance.words
+        self._unsent_output = inheritance.unsent
         self._arena = inheritance.arena
         self._listener = inheritance.listener
         self._zygote = inheritance.zygote
@@ -76,6 +76,8 @@ class SchedulerProcess:
         self._logs: dict[int, WorkerLog] = {}
         self._pids: dict[int, int] = {}
         self._measured: dict[int, psutil.Process] = {}
+        self._measures: dict[int, tuple[float, int]] = {}
+        """Cores and bytes of each worker, at the last look."""
         self._zygote_decoder: wire.FrameDecoder[FromZygote] = wire.FrameDecoder(FromZygote)
         self._publish_at = self._logs_at = self._headroom_at = 0.0
         self._stop_reason: str | None = None
@@ -133,7 +135,8 @@ class SchedulerProcess:
             self._do(MemoryHeadroom(available_memory()))
         if now >= self._publish_at:
             self._publish_at = now + PUBLISH_SECONDS
-            self._publisher.publish(self._measure(self._scheduler.snapshot(now)))
+            self._measure()
+            self._publisher.publish(self._with_measures(self._scheduler.snapshot(now)))
 
     # ---------------------------------------------------------------- events
 
@@ -166,7 +169,9 @@ class SchedulerProcess:
     def _hear(self, link: Link, message: ToScheduler) -> None:
         if type(message) is Finished and link.slot >= 0:
             self._read_finished_logs(link, message)
-        if link.process:
+        if isinstance(message, Ask) and message.question == "snapshot":
+            self._answer_snapshot(link, message)
+        elif link.process:
             self._do(Received(link.process, message))
         elif isinstance(message, Hello):
             link.process = ProcessId(self._next_process)
@@ -184,7 +189,7 @@ class SchedulerProcess:
         link.socket.close()
         self._unsent.pop(link, None)
         if link.slot >= 0:
-            self._send_log(link.slot, self._words.started(link.slot), None)
+            self._send_last_words(link)
         if self._links.pop(link.process, None) is not None:
             self._do(Left(link.process))
 
@@ -215,6 +220,7 @@ class SchedulerProcess:
             self._close(link)  # a process that escaped the zygote may hold the other end open
         self._pids.pop(event.slot, None)
         self._measured.pop(event.slot, None)
+        self._measures.pop(event.slot, None)
         code = None if event.signal >= 0 else event.exit_code
         number = event.signal if event.signal >= 0 else None
         self._do(WorkerExited(event.slot, code, number, started, self._log(event.slot).tail()))
@@ -320,21 +326,30 @@ class SchedulerProcess:
         for stream, data in self._log(slot).read(task_id, end, self._config.output_limit):
             self._do(Received(process, Output(task_id, stream, data)))
 
-    def _measure(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
-        """Add what only the outside knows: each worker's CPU and memory."""
-        return msgspec.structs.replace(snapshot, workers=list(self._measured_workers(snapshot.workers)))
+    def _send_last_words(self, link: Link) -> None:
+        """A worker is gone: pass on what it had not sent, and what C code wrote."""
+        for task_id, stream, data in self._unsent_output.of(link.slot).take():
+            self._do(Received(link.process, Output(task_id, stream, data)))
+        self._send_log(link.slot, self._words.started(link.slot), None)
 
-    def _measured_workers(self, workers: Iterable[WorkerSnapshot]) -> Iterable[WorkerSnapshot]:
-        for worker in workers:
-            process = self._measured.get(worker.slot)
-            try:
-                if process is None:
-                    yield worker
-                else:
-                    cpu, rss = process.cpu_percent() / 100, process.memory_info().rss
-                    yield msgspec.structs.replace(worker, cpu=cpu, rss=rss)
-            except psutil.Error:  # it has just ended
-                yield worker
+    def _answer_snapshot(self, link: Link, message: Ask) -> None:
+        """The one question whose answer needs more than the scheduler knows."""
+        picture = self._with_measures(self._scheduler.snapshot(time.monotonic()))
+        self._send(link.process, Answer(message.request_id, msgspec.msgpack.encode(picture)))
+
+    def _measure(self) -> None:
+        """Note each worker's CPU since the last look, and the memory that is its own: not the store's pages that it maps."""
+        for slot, process in self._measured.items():
+            with contextlib.suppress(psutil.Error):  # it has just ended
+                memory = process.memory_info()
+                self._measures[slot] = process.cpu_percent() / 100, memory.rss - getattr(memory, "shared", 0)
+
+    def _with_measures(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
+        workers = []
+        for worker in snapshot.workers:
+            cpu, rss = self._measures.get(worker.slot, (0.0, 0))
+            workers.append(msgspec.structs.replace(worker, cpu=cpu, rss=rss))
+        return msgspec.structs.replace(snapshot, workers=workers)
 
 
 def run(inheritance: Inheritance) -> None:

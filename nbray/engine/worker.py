@@ -31,6 +31,7 @@ from nbray.engine.interrupts import InterruptShield
 from nbray.engine.object_exchange import ObjectExchange
 from nbray.engine.output import TaskOutput, TaskStream
 from nbray.engine.task_context import TaskContext
+from nbray.engine.unsent import UnsentOfWorker
 from nbray.engine.words import Words
 from nbray.errors import NotShippable, StoreFull, UsageError
 from nbray.ids import NO_TASK, ObjectId, TaskId, TemplateId
@@ -65,7 +66,9 @@ Function = Callable[..., Any]
 class Worker:
     """The state of one worker process; `run` returns when the scheduler says Exit."""
 
-    def __init__(self, slot: int, words: Words, connection: Connection, exchange: ObjectExchange, output_limit: int) -> None:
+    def __init__(
+        self, slot: int, words: Words, unsent: UnsentOfWorker, connection: Connection, exchange: ObjectExchange, output_limit: int
+    ) -> None:
         self._slot = slot
         self._words = words
         self._connection = connection
@@ -86,13 +89,17 @@ class Worker:
         self._results_lock = threading.Lock()
         self._shield = InterruptShield()
         """Results leave exactly once, also when the task that waits in `get` is cancelled just then."""
-        self._log_length = output.log_length()
+        self._log = os.dup(1)
+        """User code may close or redirect descriptor 1."""
+        self._log_length = output.log_length(self._log)
         self._running = NO_TASK
         self._waits = 0
         """How many waits of the running task overlap: several where it awaits, one inside the other where that nests."""
         self._threads = 1
         self._environment = b""
-        self._output = TaskOutput(self._post_output, connection.io.call_at, OUTPUT_SECONDS, output_limit)
+        self._output = TaskOutput(
+            self._post_output, connection.io.call_at, OUTPUT_SECONDS, output_limit, unsent, self._log
+        )  # fmt: skip
         connection.on_message = self._handle
         connection.on_wait = self._waiting
 
@@ -264,7 +271,7 @@ class Worker:
 
     def _log_end(self) -> int:
         """The log's length if it has grown since the last look, else 0."""
-        length = output.log_length()
+        length = output.log_length(self._log)
         grew, self._log_length = length != self._log_length, length
         return length if grew else 0
 

@@ -29,6 +29,7 @@ import msgspec
 from nbray.config import ClusterConfig
 from nbray.engine import process_tree, transport, wire
 from nbray.engine.supervision import Exited, Forked, ForkWorker, SignalWorker, StopAll, ToZygote
+from nbray.engine.unsent import Unsent
 from nbray.engine.words import Words
 from nbray.store.arena import Arena
 
@@ -45,6 +46,7 @@ class Inheritance(NamedTuple):
 
     config: ClusterConfig
     words: Words
+    unsent: Unsent
     arena: Arena
     death_pipe: int
     """Read end: end of file means that the zygote is gone."""
@@ -79,7 +81,7 @@ class Zygote:
         death_read, self._death_write = os.pipe()
         self._control, scheduler_end = socket.socketpair()
         self._inheritance = Inheritance(
-            self._config, Words(), Arena.create(ARENA_FACTOR * self._config.store_limit), death_read,
+            self._config, Words(), Unsent(), Arena.create(ARENA_FACTOR * self._config.store_limit), death_read,
             transport.listen(Path(self._config.run_directory) / SOCKET_NAME), scheduler_end,
         )  # fmt: skip
         self._scheduler_pid = self._fork("scheduler", lambda: self._scheduler_entry(self._inheritance))

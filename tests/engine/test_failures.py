@@ -56,3 +56,12 @@ def test_one_that_cannot_be_rebuilt_is_told() -> None:
     assert type(error) is errors.RemoteError
     assert str(error) == "lab.Strange: it broke"
     assert "the remote traceback" in str(error.__cause__)
+
+
+@pytest.mark.parametrize("ending", [SystemExit(4), KeyboardInterrupt(), GeneratorExit("text")])
+def test_what_would_end_the_driver_is_told_instead(ending: BaseException) -> None:
+    dumped = exceptions_shipping.dump_exception(ending)
+    failure = Failure("exception", dumped.message, dumped.type_name, dumped.pickled, dumped.traceback)
+    error = to_exception(failure)
+    assert type(error) is errors.RemoteError
+    assert str(error) == f"{type(ending).__name__}: {ending}"

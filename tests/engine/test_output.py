@@ -6,16 +6,19 @@ import os
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from nbray.engine import output, task_context
 from nbray.engine.output import TaskOutput, TaskStream, inherit_task_in_threads
 from nbray.engine.task_context import TaskContext
+from nbray.engine.unsent import Unsent
 from nbray.ids import CellRunId, TaskId
 
 TASK = TaskContext(TaskId(1), "fit", CellRunId("c"), 1, "worker 1", lambda task_id, stream, data: None)
 LIMIT = 1000
+UNSENT = Unsent().of(0)
 
 
 class Printing:
@@ -24,7 +27,7 @@ class Printing:
     def __init__(self) -> None:
         self.posted: list[tuple[TaskId, str, bytes]] = []
         self.later: list[Callable[[], None]] = []
-        self.output = TaskOutput(self._post, lambda at, call: self.later.append(call), 3600.0, LIMIT)
+        self.output = TaskOutput(self._post, lambda at, call: self.later.append(call), 3600.0, LIMIT, UNSENT, 1)
         self.output.write(TASK, "stdout", b"first\n")  # leaves at once; what follows waits
 
     def _post(self, task_id: TaskId, stream: str, data: bytes, now: bool) -> None:
@@ -38,6 +41,7 @@ class Printing:
 @pytest.fixture
 def printing(capfd: pytest.CaptureFixture[str]) -> Printing:
     """What goes to the log lands in `capfd`."""
+    UNSENT.take()
     return Printing()
 
 
@@ -116,6 +120,28 @@ def test_a_finalizer_may_print_while_its_thread_prints(printing: Printing) -> No
         printing.output.write(TASK, "stdout", b"last words\n")
         printing.output.flush()
     assert printing.text().endswith(b"last words\n")
+
+
+def test_what_waits_is_in_the_memory_that_outlives_the_worker(printing: Printing) -> None:
+    printing.output.write(TASK, "stdout", b"not sent ")
+    printing.output.write(TASK, "stderr", b"yet")
+    area = bytes(UNSENT._area)
+    assert UNSENT.take() == [(1, "stdout", b"not sent "), (1, "stderr", b"yet")]
+    UNSENT._area[:] = area
+    printing.output.flush()
+    assert UNSENT.take() == []
+
+
+def test_what_does_not_fit_there_leaves_at_once(printing: Printing) -> None:
+    printing.output._limit = 1 << 20
+    printing.output.write(TASK, "stdout", b"x" * 100_000)
+    assert len(printing.posted) == 2
+    assert UNSENT.length == 0
+
+
+def test_a_full_disk_ends_the_log_and_not_the_task() -> None:
+    with Path("/dev/full").open("wb") as full:
+        output._write_all(full.fileno(), b"x" * 100)
 
 
 def test_who_prints_does_not_wait_for_a_flush_that_is_stuck(printing: Printing) -> None:
@@ -204,9 +230,9 @@ class TestStream:
 
 
 def test_the_log_grows_by_what_c_code_has_buffered(capfd: pytest.CaptureFixture[str]) -> None:
-    before = output.log_length()
+    before = output.log_length(1)
     output._libc.printf(b"from C\n")
-    assert output.log_length() == before + len("from C\n")
+    assert output.log_length(1) == before + len("from C\n")
 
 
 @pytest.mark.local
