@@ -13,7 +13,9 @@ from nbray import errors
 
 LINE = re.compile(r"^    ((?:[│ ]   )*(?:[├└]── )?)(\w+)(?: \((\w+)\))?")
 CLASSES: dict[str, type[Exception]] = {
-    name: each for name, each in vars(errors).items() if inspect.isclass(each) and each.__module__ == "nbray.errors"
+    name: each
+    for name, each in vars(errors).items()
+    if inspect.isclass(each) and issubclass(each, Exception) and each.__module__ == "nbray.errors"
 }
 
 
