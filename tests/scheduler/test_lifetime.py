@@ -1,10 +1,7 @@
-import pytest
-
 from nbray.scheduler import messages
-from nbray.scheduler.actions import Drop, StopCluster
-from nbray.scheduler.events import Joined
+from nbray.scheduler.actions import StopCluster
 from nbray.scheduler.lifetime import FIRST_DRIVER_SECONDS, LONGEST_WORK_SECONDS
-from tests.scheduler.pretend import EPOCH, Cluster
+from tests.scheduler.pretend import Cluster
 
 
 def stopped(cluster: Cluster) -> list[str]:
@@ -78,28 +75,3 @@ def test_a_goodbye_for_good_ends_it_at_once() -> None:
     driver.say(messages.Goodbye(stop=True))
     driver.leave()
     assert stopped(cluster) == ["its last driver has shut it down"]
-
-
-def test_a_goodbye_leaves_other_notebooks_their_cluster() -> None:
-    cluster = Cluster(workers=1, linger=60.0)
-    first, second = cluster.driver("a.ipynb"), cluster.driver("b.ipynb")
-    (mine,) = first.submit(first.template())
-    (theirs,) = second.submit(second.template())
-    first.say(messages.Goodbye(stop=True))
-    first.leave()
-    assert not stopped(cluster)
-    cluster.workers[0].die(started=mine)
-    (heir,) = cluster.start_workers()
-    assert heir.task_ids == [theirs]
-    heir.finish_all()
-    assert second.values == {theirs: b"result"}
-
-
-@pytest.mark.parametrize(("epoch", "protocol"), [("other", messages.PROTOCOL), (EPOCH, 99)])
-def test_who_means_another_cluster_is_not_let_in(epoch: str, protocol: int) -> None:
-    cluster = Cluster()
-    process = cluster.new_process()
-    cluster.do(Joined(process, messages.Hello("driver", 1, protocol, epoch, "a")))
-    (drop,) = cluster.taken(Drop)
-    assert drop.process == process
-    assert "test" in drop.failure.message

@@ -1,12 +1,12 @@
-from nbray.ids import TaskId
+from nbray.ids import TaskId, TemplateId
 from nbray.resources import CPU, GPU, UNIT
 from nbray.scheduler import messages
 from nbray.scheduler.actions import Fork, Send
 from nbray.scheduler.workers import MOST_WORKERS
-from tests.scheduler.pretend import Cluster, Driver, Worker
+from tests.scheduler.pretend import MEBIBYTE, Cluster, Driver, Worker
 
 
-def learned(cluster: Cluster, driver: Driver, micros: int = 100) -> int:
+def learned(cluster: Cluster, driver: Driver, micros: int = 100) -> TemplateId:
     """A template whose function is known to take so long."""
     template = driver.template()
     driver.submit(template)
@@ -25,21 +25,21 @@ def test_a_function_first_seen_is_not_prefetched() -> None:
 def test_known_short_tasks_are_prefetched_by_time() -> None:
     cluster = Cluster(workers=1)
     driver = cluster.driver()
-    driver.submit(learned(cluster, driver, micros=1000), 100)  # type: ignore[arg-type]
+    driver.submit(learned(cluster, driver, micros=1000), 100)
     assert 9 <= len(cluster.workers[0].given) - 1 <= 11
 
 
 def test_known_long_tasks_are_not() -> None:
     cluster = Cluster(workers=1)
     driver = cluster.driver()
-    driver.submit(learned(cluster, driver, micros=50_000), 10)  # type: ignore[arg-type]
+    driver.submit(learned(cluster, driver, micros=50_000), 10)
     assert len(cluster.workers[0].given) == 2
 
 
 def test_a_few_short_tasks_spread_over_idle_workers() -> None:
     cluster = Cluster(workers=4)
     driver = cluster.driver()
-    driver.submit(learned(cluster, driver), 8)  # type: ignore[arg-type]
+    driver.submit(learned(cluster, driver), 8)
     assert sorted(len(worker.given) for worker in cluster.workers.values()) == [2, 2, 2, 3]
 
 
@@ -76,55 +76,6 @@ def test_a_worker_learns_before_its_first_task_and_once() -> None:
     driver.submit(template)
     kinds = [type(send.message) for send in cluster.taken(Send) if send.process == cluster.workers[0].process_id]
     assert kinds == [messages.Learn, messages.Run, messages.Run]
-
-
-def prefetched(cluster: Cluster, driver: Driver, count: int = 8) -> tuple[Worker, list[TaskId]]:
-    """The worker that was given `count` tasks at once, and the tasks."""
-    template = learned(cluster, driver)
-    for worker in list(cluster.workers.values())[1:]:
-        worker.say(messages.TakenBack([]))
-    tasks = driver.submit(template, count)  # type: ignore[arg-type]
-    return next(worker for worker in cluster.workers.values() if tasks[0] in worker.task_ids), tasks
-
-
-def test_what_a_blocked_worker_has_not_started_is_taken_back() -> None:
-    cluster = Cluster(workers=1)
-    driver = cluster.driver()
-    worker, tasks = prefetched(cluster, driver)
-    worker.say(messages.Blocked(tasks[0]))
-    assert worker.heard(messages.TakeBack)[-1].task_ids == tasks[1:]
-    worker.say(messages.TakenBack(tasks[1:]))
-    (extra,) = cluster.start_workers()
-    assert extra.task_ids == tasks[1:]
-
-
-def test_a_slow_worker_gives_half_back_when_another_idles() -> None:
-    cluster = Cluster(workers=2)
-    driver = cluster.driver()
-    template = learned(cluster, driver)
-    tasks = driver.submit(template, 8)  # type: ignore[arg-type]
-    slow, quick = sorted(cluster.workers.values(), key=lambda worker: tasks[0] not in worker.task_ids)
-    mine = [task for task in tasks if task in slow.task_ids]
-    assert len(mine) == 4
-    quick.finish_all()
-    assert not slow.heard(messages.TakeBack)
-    cluster.wait(0.1)
-    assert slow.heard(messages.TakeBack)[-1].task_ids == mine[2:]
-    slow.say(messages.TakenBack(mine[2:]))
-    assert quick.task_ids[-2:] == mine[2:]
-
-
-def test_nothing_is_sent_to_a_worker_that_was_asked_until_it_answers() -> None:
-    cluster = Cluster(workers=1)
-    driver = cluster.driver()
-    worker, tasks = prefetched(cluster, driver)
-    worker.say(messages.Blocked(tasks[0]))
-    given = len(worker.given)
-    worker.say(messages.Unblocked(tasks[0]))
-    driver.submit(driver.template())
-    assert len(worker.given) == given
-    worker.say(messages.TakenBack(tasks[1:]))
-    assert len(worker.given) > given
 
 
 def test_nested_tasks_on_one_cpu_never_deadlock() -> None:
@@ -229,3 +180,33 @@ def test_an_idle_worker_leaves_gpus_that_another_set_needs() -> None:
     assert one.heard(messages.Exit)
     assert both.gpus == (0, 1)
     assert len(both.given) == 1
+
+
+def test_many_small_dependencies_travel_in_portions() -> None:
+    cluster = Cluster(workers=1, store_limit=1024 * MEBIBYTE)
+    driver = cluster.driver()
+    template = learned(cluster, driver, micros=10)
+    numbers = [driver.put(b"x" * MEBIBYTE) for _ in range(40)]
+    specs = [messages.TaskSpec(driver.new_object(), template, b"", list(numbers)) for _ in range(3)]
+    driver.say(messages.Submit(specs))
+    assert [len(run.tasks) for run in cluster.workers[0].heard(messages.Run)] == [1, 1, 1, 1]
+
+
+def test_more_dependencies_than_a_frame_holds_are_refused_with_advice() -> None:
+    cluster = Cluster(workers=1, store_limit=1024 * MEBIBYTE)
+    driver = cluster.driver()
+    numbers = [driver.put(b"x" * MEBIBYTE) for _ in range(200)]
+    (task,) = driver.submit(driver.template("reduce"), deps=numbers)
+    assert "The arguments of reduce are 200 small objects of 200 MiB" in driver.failure(task).message
+    (other,) = driver.submit(driver.template("other"))
+    assert cluster.workers[0].task_ids == [other]
+
+
+def test_a_late_worker_gets_nothing_more_meanwhile() -> None:
+    cluster = Cluster(workers=1)
+    driver = cluster.driver()
+    template = learned(cluster, driver)
+    driver.submit(template)
+    cluster.wait(1.0)
+    driver.submit(template)
+    assert len(cluster.workers[0].given) == 2
