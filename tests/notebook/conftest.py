@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import builtins
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
 
+from nbray.notebook import remote_cell
 from tests.notebook.kernel import Kernel, running_kernel
 
 
@@ -29,3 +34,22 @@ def fresh_kernel(tmp_path: Path) -> Iterator[Kernel]:
     """A kernel of its own for one test, with nbray loaded."""
     with running_kernel(tmp_path, "%load_ext nbray") as kernel:
         yield kernel
+
+
+@pytest.fixture
+def shell() -> Iterator[InteractiveShell]:
+    """An IPython shell in this process, without a kernel; it is not the one that the worker's side would find."""
+    config = Config()
+    config.HistoryManager.enabled = False
+    main, known = sys.modules["__main__"], set(vars(builtins))
+    hooks = sys.displayhook, sys.excepthook
+    shell = InteractiveShell(config=config)
+    try:
+        yield shell
+    finally:
+        remote_cell.RemoteShell.clear_instance()
+        remote_cell._the_shell = None
+        sys.modules["__main__"] = main
+        sys.displayhook, sys.excepthook = hooks
+        for name in set(vars(builtins)) - known:
+            delattr(builtins, name)
