@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import copy
 import types
 from collections.abc import Sequence
 from importlib import import_module
@@ -12,12 +11,14 @@ from typing import Any
 from nbray.by_value import used_names
 from nbray.errors import UsageError
 from nbray.notebook.remote_cell import CellOutcome
+from nbray.notebook.shipment import own_copy
 from nbray.notebook.values import ModuleName, RemoteValue
 
 
 def assign(shell: Any, outcome: CellOutcome) -> None:
     """Assign in the notebook what a cell brought back."""
-    shell.push({name: _own(value) for name, value in outcome.values.items()})
+    copied: dict[int, Any] = {}
+    shell.push({name: _own(value, copied) for name, value in outcome.values.items()})
     namespace = shell.user_ns
     shell.push({name: _at_home(namespace[name], namespace) for name in outcome.values})
 
@@ -34,23 +35,38 @@ def require(outcome: CellOutcome, names: Sequence[str]) -> None:
         raise UsageError(f"-o {' '.join(missing)}: the cell ran well, but did not assign {', '.join(missing)}")
 
 
-def _own(value: Any) -> Any:
+def _own(value: Any, copied: dict[int, Any]) -> Any:
     """Something to be used like any other value: small arrays, which arrive as read-only views, are copied."""
     if type(value) is ModuleName:
         return import_module(value.name)
-    if type(value) is RemoteValue:
-        return value
-    try:
-        return copy.deepcopy(value)
-    except Exception:  # noqa: BLE001 - the value's own __deepcopy__ may refuse: then it stays as it arrived
-        return value
+    return value if type(value) is RemoteValue else own_copy(value, copied)
 
 
 def _at_home(value: Any, namespace: dict[str, Any]) -> Any:
-    """A function that the cell defined reads the notebook's globals, so that later changes of them reach it.
+    """Functions and classes that the cell defined read the notebook's globals, so that later changes of them reach them.
 
-    One that uses a name which did not come along keeps the globals that it came with.
+    A function that uses a name which did not come along keeps the globals that it came with.
     """
+    if isinstance(value, type) and value.__module__ == "__main__":
+        for name, attribute in list(vars(value).items()):
+            settled = _method_at_home(attribute, namespace)
+            if settled is not attribute:
+                setattr(value, name, settled)
+        return value
+    return _function_at_home(value, namespace)
+
+
+def _method_at_home(attribute: Any, namespace: dict[str, Any]) -> Any:
+    if isinstance(attribute, (staticmethod, classmethod)):
+        settled = _function_at_home(attribute.__func__, namespace)
+        return attribute if settled is attribute.__func__ else type(attribute)(settled)
+    if type(attribute) is property:
+        get, put, drop = (_function_at_home(part, namespace) for part in (attribute.fget, attribute.fset, attribute.fdel))
+        return property(get, put, drop, attribute.__doc__)
+    return _function_at_home(attribute, namespace)
+
+
+def _function_at_home(value: Any, namespace: dict[str, Any]) -> Any:
     if type(value) is not types.FunctionType or value.__module__ != "__main__" or value.__globals__ is namespace:
         return value
     if not all(name in namespace or hasattr(builtins, name) for name in used_names(value.__code__)):

@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from nbray.notebook.changes import changed_by_call
 from nbray.notebook.scopes import (
     FUNCTIONS,
     ComprehensionScope,
@@ -21,12 +22,6 @@ from nbray.notebook.scopes import (
     stored_names,
     written_annotations,
 )
-
-MUTATORS = frozenset(
-    {"add", "append", "clear", "discard", "extend", "fill", "fit", "fit_transform", "insert", "load_state_dict"}
-    | {"partial_fit", "pop", "popitem", "remove", "reverse", "setdefault", "sort", "update"}
-)
-"""Methods that change the object that they are called on."""
 
 _RUNS_PYTHON = frozenset({"time", "timeit", "prun", "capture", "memit", "mprun", "lprun", "debug", "%time", "%timeit"})
 _SHELL_VARIABLE = re.compile(r"\$(\w+)")
@@ -289,11 +284,8 @@ class _Walker(ast.NodeVisitor):
         if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Call) and _is_shell(function.value):
             self._visit_shell_call(function.attr, node.args)
             return
-        outputs = [keyword.value for keyword in node.keywords if keyword.arg == "out"]
-        if not outputs and isinstance(function, ast.Attribute) and (function.attr in MUTATORS or _is_in_place(node)):
-            outputs = [function.value]
-        for output in outputs:
-            self.change(output)
+        for changed in changed_by_call(node):
+            self.change(changed)
         self.generic_visit(node)
 
     def _visit_shell_call(self, method: str, args: list[ast.expr]) -> None:
@@ -410,10 +402,3 @@ class _Walker(ast.NodeVisitor):
 
 def _is_shell(call: ast.Call) -> bool:
     return isinstance(call.func, ast.Name) and call.func.id == "get_ipython"
-
-
-def _is_in_place(call: ast.Call) -> bool:
-    return any(
-        keyword.arg == "inplace" and isinstance(keyword.value, ast.Constant) and keyword.value.value is True
-        for keyword in call.keywords
-    )

@@ -6,9 +6,10 @@ changed, and a worker must not keep alive what a cell took along.
 
 from __future__ import annotations
 
+import copy
 import pickle
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -50,10 +51,25 @@ class Shipment:
 
 
 def run_shipped(
-    code: CellCode, shipment: Shipment, modules: Mapping[str, str], submodules: Sequence[str], wanted: tuple[str, ...]
-) -> CellOutcome:
+    code: CellCode, shipment: Shipment, modules: Mapping[str, str], submodules: Sequence[str], wanted: tuple[str, ...],
+    changed: Sequence[str],
+) -> CellOutcome:  # fmt: skip
     """Run a cell in the namespace that its functions share, so that they see what it assigns; in the worker."""
     for name in submodules:
         import_module(name)
     values, namespace = shipment.unpack()
-    return run_cell(code, values, modules, wanted, namespace)
+    return run_cell(code, with_own(values, changed), modules, wanted, namespace)
+
+
+def with_own(values: Mapping[str, Any], changed: Iterable[str]) -> dict[str, Any]:
+    """The values, those that the cell changes in place as copies: arrays arrive as read-only views of the store."""
+    own: dict[int, Any] = {}
+    return {**values, **{name: own_copy(values[name], own) for name in changed if name in values}}
+
+
+def own_copy(value: Any, copied: dict[int, Any]) -> Any:
+    """A deep copy, in which what was shared with values `copied` before still is; a value that refuses stays as it is."""
+    try:
+        return copy.deepcopy(value, copied)
+    except Exception:  # noqa: BLE001 - the value's own __deepcopy__ may raise anything
+        return value

@@ -127,6 +127,7 @@ def test_names(cell: str, needed: str, assigned: str) -> None:
         ("model.fit(X, y)", "model"),
         ("df.drop('a', inplace=True)\ndf.drop('b')", "df"),
         ("np.add(a, b, out=c)", "c"),
+        ("np.random.shuffle(a); heappush(h, x)", "a h"),
         ("df.head(); df.plot(); print(x)", ""),
         ("[x.append(1) for x in xs]", ""),
         ("def f(x):\n    x[0] = 1\n    y[0] = 1", "y"),
