@@ -274,6 +274,8 @@ class World:
         deadline = self.scheduler.next_deadline()
         if deadline is None:
             return False
+        if self.faults and not all(worker.joined for worker in self.workers.values()):
+            deadline = min(deadline, self.now + 1.0)  # a start takes a while, not a minute
         self.now = max(self.now, deadline)
         self._tick()
         return True
