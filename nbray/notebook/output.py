@@ -37,11 +37,13 @@ class OutputBuffer:
     def __init__(self, is_own_task: IsOwnTask = lambda cell_run, task_id: False) -> None:
         self._is_own_task = is_own_task
         self._cells: OrderedDict[CellRunId, CellOutput] = OrderedDict()
+        self._busy: dict[CellRunId, CellOutput] = {}
+        """Those that have something left to publish."""
         self._display_names: OrderedDict[str, str] = OrderedDict()
 
     def handle(self, event: OutputEvent, now: float) -> None:
         """File away one event."""
-        cell = self._cell(event.cell_run)
+        cell = self._busy[event.cell_run] = self._cell(event.cell_run)
         if event.stream in STREAMS:
             cell.handle_text(event, now)
             return
@@ -56,32 +58,38 @@ class OutputBuffer:
 
     def due(self, now: float) -> list[Shown]:
         """What must be published now."""
-        return [shown for cell in self._cells.values() if cell.deadline() <= now for shown in cell.publish(now)]
+        return self._publish([cell for cell in self._busy.values() if cell.deadline() <= now], now)
 
     def hurry(self, cell_run: CellRunId, now: float) -> list[Shown]:
         """What would be published a moment later: the cell goes on with something that must stand below it."""
-        cell = self._cells.get(cell_run)
-        return [] if cell is None else cell.publish(now + INTERVAL)
+        return self._publish([cell for cell in self._busy.values() if cell.id == cell_run], now + INTERVAL)
 
     def flush(self, cell_run: CellRunId, now: float) -> list[Shown]:
         """Everything that is left of a cell, unfinished lines too: its code, or its last task, has ended."""
-        cell = self._cells.get(cell_run)
-        return [] if cell is None else cell.publish(now, everything=True)
+        return self._publish([cell for cell in self._busy.values() if cell.id == cell_run], now, everything=True)
 
     def flush_all(self, now: float) -> list[Shown]:
         """Everything that is left of all cells."""
-        return [shown for cell in self._cells.values() for shown in cell.publish(now, everything=True)]
+        return self._publish(list(self._busy.values()), now, everything=True)
 
     def next_deadline(self) -> float:
         """When `due` has something to give, if nothing else comes; infinity when nothing is left."""
-        return min((cell.deadline() for cell in self._cells.values()), default=NEVER)
+        return min((cell.deadline() for cell in self._busy.values()), default=NEVER)
+
+    def _publish(self, cells: list[CellOutput], now: float, everything: bool = False) -> list[Shown]:
+        messages = []
+        for cell in cells:
+            messages += cell.publish(now, everything)
+            if cell.deadline() == NEVER:
+                del self._busy[cell.id]
+        return messages
 
     def _cell(self, cell_run: CellRunId) -> CellOutput:
         cell = self._cells.get(cell_run)
         if cell is None:
             cell = CellOutput(cell_run, lambda task_id: self._is_own_task(cell_run, task_id))
             self._cells[cell_run] = cell
-            idle = [old for old, output in self._cells.items() if output.deadline() == NEVER and old != cell_run]
+            idle = [old for old in self._cells if old not in self._busy and old != cell_run]
             for old in idle[: len(self._cells) - MAX_CELLS]:
                 del self._cells[old]
         self._cells.move_to_end(cell_run)

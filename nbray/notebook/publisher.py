@@ -9,6 +9,7 @@ output never slows the I/O thread, and a second interrupt, which can only hit th
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from collections import OrderedDict
@@ -17,6 +18,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from nbray.backends.backend import Backend, OutputEvent
+from nbray.engine.io_thread import call_reporting
 from nbray.errors import ClusterDied
 from nbray.ids import BACKGROUND, CellRunId
 from nbray.notebook import stop
@@ -31,11 +33,14 @@ from nbray.snapshot import ClusterSnapshot
 POLL = 1.0
 """Snapshots are lossy: while work is left over and none came for so long, the engine is asked."""
 MAX_CARDS = 200
+MOST_AT_ONCE = 1000
+"""Items of the inbox between two looks at what is due."""
 SETTLE_BURST = 20.0
 SETTLE_RATE = 10.0
 SETTLE_SECONDS = 0.25
 
 Call = Callable[[], None]
+Item = OutputEvent | ClusterSnapshot | Call
 
 
 class Publisher:
@@ -44,9 +49,11 @@ class Publisher:
     def __init__(self, display: Display, runs: CellRuns) -> None:
         self._display = display
         self._runs = runs
-        self._inbox: SimpleQueue[OutputEvent | ClusterSnapshot | Call | None] = SimpleQueue()
+        self._inbox: SimpleQueue[Item | None] = SimpleQueue()
         self._buffer = OutputBuffer(runs.is_own_task)
         self._cards: OrderedDict[CellRunId, CardModel] = OrderedDict()
+        self._live: dict[CellRunId, CardModel] = {}
+        """Those of them that may still change by themselves."""
         self._backend: Backend | None = None
         self._heard_at = 0.0
         self._received = self._handled = self._shown = 0
@@ -112,7 +119,7 @@ class Publisher:
     def _run(self) -> None:
         while True:
             now = time.monotonic()
-            self._publish_due(now)
+            call_reporting(functools.partial(self._publish_due, now))
             if self._buffer.next_deadline() == NEVER:
                 self._shown = self._handled
             deadline = self._next_deadline(now)
@@ -120,12 +127,22 @@ class Publisher:
                 item = self._inbox.get(timeout=None if deadline == NEVER else max(0.0, deadline - now))
             except Empty:
                 continue
-            if item is None:
+            if not self._take_all(item):
                 break
-            self._take(item)
         self._show_output(self._buffer.flush_all(time.monotonic()))
 
-    def _take(self, item: OutputEvent | ClusterSnapshot | Call) -> None:
+    def _take_all(self, item: Item | None) -> bool:
+        """Take this item and those that wait behind it, at most `MOST_AT_ONCE`; False when it is time to end."""
+        taken = 0
+        while item is not None:
+            call_reporting(functools.partial(self._take, item))
+            taken += 1
+            if taken == MOST_AT_ONCE or self._inbox.empty():
+                return True
+            item = self._inbox.get()
+        return False
+
+    def _take(self, item: Item) -> None:
         if isinstance(item, OutputEvent):
             self._buffer.handle(item, time.monotonic())
             self._handled += 1
@@ -135,7 +152,7 @@ class Publisher:
             item()
 
     def _next_deadline(self, now: float) -> float:
-        cards = min((card.next_deadline() for card in self._cards.values()), default=NEVER)
+        cards = min((card.next_deadline() for card in self._live.values()), default=NEVER)
         poll = NEVER if self._backend is None or not self._watched() else max(now, self._heard_at + POLL)
         return min(self._buffer.next_deadline(), cards, poll)
 
@@ -143,49 +160,44 @@ class Publisher:
         self._show_output(self._buffer.due(now))
         if now >= self._heard_at + POLL and self._watched():
             self._ask()
-        for cell_run, card in list(self._cards.items()):
+        for cell_run, card in list(self._live.items()):
             self._show_card(cell_run, card.due(now))
 
     def _watched(self) -> bool:
         """Is there a card that will change?"""
-        return any(card.open for card in self._cards.values())
+        return any(card.open for card in self._live.values())
 
     def _ask(self) -> None:
         """Ask the engine for exact numbers; when it is gone, so is what it did for our cells."""
+        self._heard_at = time.monotonic()
         if self._backend is None:
             return
         try:
             self._take_snapshot(self._backend.snapshot())
         except ClusterDied as error:
-            self._heard_at = time.monotonic()
-            for card in list(self._cards.values()):
-                if card.open:
-                    self._tell_card(card, Lost(str(error)))
+            for card in [card for card in self._live.values() if card.open]:
+                self._tell_card(card, Lost(str(error)))
 
     def _take_snapshot(self, snapshot: ClusterSnapshot) -> None:
         self._heard_at = time.monotonic()
         for counts in snapshot.cell_runs:
             run = self._runs.get(counts.cell_run)
-            if run is not None and run.id != BACKGROUND and (counts.waiting or counts.running or self._is_open(run.id)):
+            if run is not None and (counts.waiting or counts.running or run.id in self._live):
                 self._tell_card(self._card(run.id), snapshot)
-
-    def _is_open(self, cell_run: CellRunId) -> bool:
-        card = self._cards.get(cell_run)
-        return card is not None and not card.complete
 
     def _card(self, cell_run: CellRunId) -> CardModel:
         card = self._cards.get(cell_run)
         if card is None:
-            card = self._cards[cell_run] = CardModel(cell_run)
-            closed = [old for old, model in self._cards.items() if model.complete]
-            for old in closed[: len(self._cards) - MAX_CARDS]:
+            card = self._cards[cell_run] = self._live[cell_run] = CardModel(cell_run)
+            for old in [old for old in self._cards if old not in self._live][: len(self._cards) - MAX_CARDS]:
                 del self._cards[old]
         return card
 
     def _tell_card(self, card: CardModel, event: Event) -> None:
-        was_complete = card.complete
         drawing = card.handle(event, time.monotonic())
-        if card.complete and not was_complete:
+        if not card.complete:
+            self._live[card.cell_run] = card
+        elif self._live.pop(card.cell_run, None) is not None:
             self._show_output(self._buffer.flush(card.cell_run, time.monotonic()))
         self._show_card(card.cell_run, drawing)
 
@@ -196,7 +208,7 @@ class Publisher:
         self._ask()
         self._tell_card(card, Ended(raised))
         self._show_output(self._buffer.flush(run.id, time.monotonic()))
-        if not card.known:
+        if not card.known:  # no remote work, no card
             del self._cards[run.id]
 
     def _stop(self, run: CellRun, card: CardModel, backend: Backend) -> None:

@@ -23,7 +23,9 @@ from tests.notebook.kernel import ROOT
 
 CHROMIUM = os.environ.get("NBRAY_CHROMIUM", "/usr/bin/chromium")
 QUIET_SETTINGS = {"fetchNews": "false", "checkForUpdates": False}
-NOT_OURS = ("reading 'schema'", "Y.Doc", "favicon", "Failed to load resource", "filebrowser:open-path", "restore the debugger state")
+NOT_OURS = (
+    "reading 'schema'", "Y.Doc", "favicon", "Failed to load resource", "filebrowser:open-path", "restore the debugger state"
+)  # fmt: skip
 """Words of complaints that JupyterLab 4.6 and Notebook 7.6 have without nbray."""
 
 

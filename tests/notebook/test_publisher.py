@@ -221,12 +221,25 @@ def test_output_stands_above_what_the_cell_makes_of_the_result(notebook: Noteboo
 
 def test_many_short_waits_do_not_make_a_message_of_every_line(notebook: Notebook) -> None:
     run = notebook.begins("a")
+    began = time.monotonic()
     for number in range(2000):
         notebook.engine.prints("a", f"{number}\n")
         notebook.engine.settle()
     notebook.ends(run)
+    took = time.monotonic() - began
     assert notebook.page.text("a") == "".join(f"{number}\n" for number in range(2000))
-    assert len(notebook.page.messages) < 100
+    assert len(notebook.page.messages) < 25 + 25 * took
+
+
+def test_a_bug_in_one_call_does_not_end_the_thread(notebook: Notebook, monkeypatch: pytest.MonkeyPatch) -> None:
+    reported: list[Any] = []
+    monkeypatch.setattr(threading, "excepthook", reported.append)
+    run = notebook.begins("a")
+    notebook.engine.put_output(OutputEvent(run.id, TaskId(1), "fit", "w", "stdout", cast(bytes, None)))
+    notebook.engine.prints("a", "after\n")
+    notebook.ends(run)
+    assert [type(report.exc_value) for report in reported] == [TypeError]
+    assert notebook.page.text("a") == "after\n"
 
 
 def test_a_terminal_gets_the_final_card_only() -> None:
