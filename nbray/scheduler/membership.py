@@ -126,9 +126,10 @@ class Membership:
             return
         self._outcomes.died(worker, worker.exited)
         self._pool.release(worker)
+        self._fleet.remove(worker)
         if worker.process is not None:
             self._forget(worker.process)
-        self._fleet.remove(worker)
+            worker.process.worker = None  # no circles: the scheduler process does not collect them
 
     def _forget(self, process: Process) -> None:
         self._objects.release(process, list(process.held))

@@ -58,7 +58,8 @@ class Outcomes:
             else:  # not what a worker does, but no task shall wait for ever because of it
                 late = next((task for task in queue if task.task_id == result.task_id), None)
                 if late is None:
-                    self._reject(process, result)
+                    for value in result.values:
+                        self._objects.reject(process, value)
                     continue
                 queue.remove(late)
                 task = late
@@ -96,7 +97,7 @@ class Outcomes:
         failure = values[0] if len(values) == 1 and isinstance(values[0], Failure) else None
         self._output.end(task, worker)
         if failure is None and len(values) != task.template.template.num_returns:
-            failure = self._wrong_count(task, values)
+            failure = self._wrong_count(process, task, values)
         if failure is None:
             return self._succeed(task, process, values or [b""])
         if task.state is TaskState.CANCELLING:
@@ -140,11 +141,6 @@ class Outcomes:
         template.live -= count
         if template.forgotten and not template.live and template.template_id in self._registry.templates:
             self._registry.drop(template)
-
-    def _reject(self, process: Process, result: TaskResult) -> None:
-        """A result of a task that the worker does not have (any more)."""
-        for value in result.values:
-            self._objects.reject(process, value)
 
     # ---------------------------------------------------------------- failures
 
@@ -237,7 +233,9 @@ class Outcomes:
             task.worker = None
             self._turns.put_back(task.run.line, task.template.shape, task)
 
-    def _wrong_count(self, task: Task, values: list[Value]) -> Failure:
+    def _wrong_count(self, process: Process, task: Task, values: list[Value]) -> Failure:
+        for value in values:
+            self._objects.reject(process, value)
         return Failure(
             "exception",
             f"{task.template.name} was reported with {len(values)} values instead of {task.template.template.num_returns}: "

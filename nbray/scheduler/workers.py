@@ -218,6 +218,7 @@ class Fleet:
             self._stopping(worker)
         move_worker(worker, WorkerState.DEAD)
         worker.ended.clear()
+        worker.limit = None  # it and its task name each other, and the scheduler process collects no circles
         del self.workers[worker.slot]
         self._last_pids[worker.slot] = worker.pid
         if not joined and self._cannot_start(worker):

@@ -1,8 +1,11 @@
+import gc
+
 import pytest
 
 from nbray.scheduler import messages
 from nbray.scheduler.actions import Admit, Drop, StopCluster
 from nbray.scheduler.events import Joined, WorkerExited
+from nbray.scheduler.workers import Worker
 from tests.scheduler.audit import audit
 from tests.scheduler.pretend import EPOCH, Cluster
 
@@ -75,3 +78,21 @@ def test_a_worker_cannot_end_the_cluster() -> None:
     cluster.driver()
     cluster.workers[0].say(messages.Goodbye(stop=True))
     assert not cluster.taken(StopCluster)
+
+
+def test_the_dead_leave_no_circles_behind() -> None:
+    cluster = Cluster(workers=1)
+    driver = cluster.driver()
+    template = driver.template(timeout=1000.0)
+    gc.collect()
+    gc.disable()
+    try:
+        before = sum(type(thing) is Worker for thing in gc.get_objects())
+        for _ in range(10):
+            (task,) = driver.submit(template)
+            cluster.workers[0].die(started=task)
+            cluster.start_workers()
+        cluster.wait(2000.0)
+        assert sum(type(thing) is Worker for thing in gc.get_objects()) == before
+    finally:
+        gc.enable()
