@@ -153,6 +153,18 @@ def test_a_card_follows_work_that_outlives_its_cell_although_snapshots_get_lost(
     assert notebook.engine.asked == asked
 
 
+def test_a_held_line_is_shown_when_the_last_task_has_ended(notebook: Notebook) -> None:
+    run = notebook.begins("a")
+    notebook.engine.works("a", running=2, elapsed=1.0)
+    notebook.ends(run)
+    notebook.engine.prints("a", "whole\n", task=2)
+    notebook.engine.prints("a", "half a line", task=1)
+    notebook.engine.works("a", succeeded=2, elapsed=1.5)
+    notebook.engine.put_snapshot(notebook.engine.snapshot())
+    notebook.until(lambda: notebook.page.cards("a")[-1] == "nbray: done, 2 tasks, 1.5 s")
+    assert "half a line" in notebook.page.text("a")
+
+
 def test_a_stop_cancels_this_cell_run_and_names_the_others(notebook: Notebook) -> None:
     other = notebook.begins("bg", 3)
     notebook.engine.works("bg", running=1, elapsed=9.0)
