@@ -155,6 +155,11 @@ def _make_cached_property(function: Any, name: str | None) -> functools.cached_p
     return made
 
 
+def leave_home(cls: type) -> None:
+    """A class that was made here belongs to another process from now on: its later copies are taken over here."""
+    _guests.add(cls)
+
+
 def _make_class(make: Any, arguments: tuple[Any, ...]) -> type:
     tracker_id = arguments[-2]
     known = cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID.get(tracker_id)

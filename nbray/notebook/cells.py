@@ -123,7 +123,9 @@ def as_task(cell: RemoteCell) -> Callable[[], CellOutcome]:
         shipment = Shipment.of(values, cell.namespace)
     except NotShippable as error:
         raise _named(error, values) from None
-    return functools.partial(run_shipped, cell.code, shipment, modules, submodules, cell.wanted, cell.names.changed)
+    return functools.partial(
+        run_shipped, cell.code, shipment, modules, submodules, cell.wanted, cell.names.changed, cell.required
+    )
 
 
 def _named(error: NotShippable, values: Mapping[str, Any]) -> NotShippable:

@@ -17,13 +17,15 @@ READ_ONLY = "Arrays that a cell takes along are shared, and so read-only: x = x.
 def presentable(shell: Any, error: BaseException) -> BaseException:
     """What to raise so that IPython shows an error of a remote cell as it was, without the frames of nbray.
 
-    That is the error itself; only for a SyntaxError, which IPython always shows with all frames, another stands in.
+    That is the error itself; only for a SyntaxError and for a group of exceptions, which IPython always shows with all
+    frames, another of that name stands in.
     """
     lines = rendered(shell, error)
-    if isinstance(error, SyntaxError):
-        local = getattr(error, TRACEBACK_ATTRIBUTE, None) is None
+    if isinstance(error, (SyntaxError, BaseExceptionGroup)):
+        local = isinstance(error, SyntaxError) and getattr(error, TRACEBACK_ATTRIBUTE, None) is None
         lines = shell.SyntaxTB.structured_traceback(type(error), error, []) if local else lines
-        error = type(type(error).__name__, (Exception,), {})(str(error))
+        # No context: IPython looks there for groups too.
+        error = type(type(error).__name__, (Exception,), {"__context__": None})(str(error))
     # `copy` of the list, since a bound method of a list can be pickled and a function made here could not.
     BaseException.__setattr__(error, "_render_traceback_", lines.copy)
     return error

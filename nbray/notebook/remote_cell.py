@@ -12,6 +12,7 @@ import importlib
 import json
 import os
 import sys
+import traceback
 import types
 from base64 import b64encode
 from collections.abc import Mapping
@@ -24,7 +25,8 @@ from IPython.core.displaypub import DisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from nbray import serialization
+from nbray import serialization, sources
+from nbray.by_value import leave_home
 from nbray.engine import task_context
 from nbray.errors import NotShippable
 from nbray.notebook.values import LARGE, ModuleName, Preview, RemoteValue
@@ -32,6 +34,9 @@ from nbray.objects import put
 
 TRACEBACK_ATTRIBUTE = "nbray_traceback"
 """Where an exception carries the traceback as IPython rendered it on the worker: a list of strings with ANSI colours."""
+
+
+_ABSENT = object()
 
 
 class CellCode(NamedTuple):
@@ -51,22 +56,29 @@ class CellOutcome(NamedTuple):
 
 def run_cell(
     code: CellCode, inputs: Mapping[str, Any], modules: Mapping[str, str], wanted: tuple[str, ...],
-    namespace: dict[str, Any] | None = None,
+    namespace: dict[str, Any] | None = None, *, only_wanted: bool = True,
 ) -> CellOutcome:  # fmt: skip
     """Run a cell with its inputs, and with `modules` imported under their aliases; returns the `wanted` names.
 
-    It runs in `namespace`, where functions among the inputs look up their globals, else in a new one.
-    Raises what the cell raised, with the rendered traceback in the attribute `nbray_traceback`.
+    Unless `only_wanted`, the other public names that it has assigned come too. It runs in `namespace`, where functions
+    among the inputs look up their globals, else in a new one. Raises what the cell raised, with the rendered traceback in
+    the attribute `nbray_traceback`.
     """
     shell = _shell()
     contents = {name: importlib.import_module(module) for name, module in modules.items()} | dict(inputs)
     shell.begin({} if namespace is None else namespace, contents)
+    before = dict(shell.user_ns)
     try:
         shell.run(code)
         _show_figures()
-        return _bring(shell.user_ns, wanted)
+        return _bring(shell.user_ns, wanted if only_wanted else (*wanted, *_assigned(before, shell.user_ns)))
     finally:
         shell.end()
+
+
+def _assigned(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """The public names that were bound meanwhile: what the source of a cell does not show, as after `from m import *`."""
+    return [name for name, value in after.items() if name[0] != "_" and before.get(name, _ABSENT) is not value]
 
 
 class _RemotePublisher(DisplayPublisher):
@@ -149,6 +161,16 @@ class RemoteShell(InteractiveShell):
         """Nothing is printed here: the notebook shows the traceback with the exception."""
         self._rendered = [str(line) for line in stb]
 
+    def showtraceback(self, exc_tuple: Any = None, *args: Any, **options: Any) -> None:
+        """See InteractiveShell, which prints groups of exceptions by itself, with its own frames."""
+        error = exc_tuple[1] if exc_tuple else sys.exc_info()[1]
+        if not isinstance(error, BaseExceptionGroup):
+            super().showtraceback(exc_tuple, *args, **options)
+            return
+        frames = None if error.__traceback__ is None else error.__traceback__.tb_next
+        text = "".join(traceback.format_exception(type(error), error, frames))
+        self._rendered = sources.with_cell_labels(text).splitlines()
+
     def begin(self, namespace: dict[str, Any], contents: Mapping[str, Any]) -> None:
         """Run what follows in this namespace, filled as that of a new kernel with these contents."""
         self.user_module, self.user_ns = self.prepare_user_module(user_ns=namespace)
@@ -224,7 +246,7 @@ def _show_figures() -> None:
 def _bring(namespace: Mapping[str, Any], wanted: tuple[str, ...]) -> CellOutcome:
     """Small values as they are, large ones as handles, modules by name; what cannot be shipped with the reason."""
     outcome = CellOutcome({}, {})
-    for name in wanted:
+    for name in dict.fromkeys(wanted):
         if name not in namespace:
             continue
         value = namespace[name]
@@ -239,4 +261,6 @@ def _packed(name: str, value: Any) -> Any:
     if isinstance(value, types.ModuleType):
         return ModuleName(value.__name__)
     size = serialization.encoded_size(serialization.dumps(value, name))
+    if isinstance(value, type):
+        leave_home(value)
     return value if size <= LARGE else RemoteValue(put(value), Preview.of(value, size))

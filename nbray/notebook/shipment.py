@@ -52,13 +52,13 @@ class Shipment:
 
 def run_shipped(
     code: CellCode, shipment: Shipment, modules: Mapping[str, str], submodules: Sequence[str], wanted: tuple[str, ...],
-    changed: Sequence[str],
+    changed: Sequence[str], only_wanted: bool,
 ) -> CellOutcome:  # fmt: skip
     """Run a cell in the namespace that its functions share, so that they see what it assigns; in the worker."""
     for name in submodules:
         import_module(name)
     values, namespace = shipment.unpack()
-    return run_cell(code, with_own(values, changed), modules, wanted, namespace)
+    return run_cell(code, with_own(values, changed), modules, wanted, namespace, only_wanted=only_wanted)
 
 
 def with_own(values: Mapping[str, Any], changed: Iterable[str]) -> dict[str, Any]:
