@@ -59,6 +59,29 @@ def end_strays(known: Collection[int], owners_alive: Collection[int]) -> None:
                 os.waitpid(pid, 0)
 
 
+def end_descendants(workers: Collection[int]) -> None:
+    """SIGKILL what these workers have started, and what bears their mark whoever its parent is now.
+
+    For when the zygote is no more; outside Linux, their groups are all that can be found.
+    """
+    if sys.platform != "linux":
+        return
+    pids = {pid for worker in workers for pid in _descendants(worker)}
+    pids |= {int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and _owner(int(entry.name)) in workers}
+    for pid in pids.difference(workers):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _descendants(pid: int) -> list[int]:
+    found = []
+    for thread in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # it has just ended
+            for child in thread.read_text().split():
+                found += [int(child), *_descendants(int(child))]
+    return found
+
+
 def _children() -> list[int]:
     try:
         return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]

@@ -21,7 +21,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from nbray.engine import observer, transport, wire
+from nbray.engine import observer, process_tree, transport, wire
 from nbray.engine.supervision import Exited, Forked, ForkWorker, FromZygote, SignalWorker, StopAll
 from nbray.engine.worker_logs import WorkerLog
 from nbray.engine.zygote import Inheritance
@@ -295,7 +295,10 @@ class SchedulerProcess:
         self._zygote.setblocking(False)
 
     def _clean_up_alone(self) -> None:
-        """The zygote is gone: the workers end by the death pipe, the files are ours to remove."""
+        """The zygote is gone: the workers end by the death pipe, unless C code holds them; the files are ours to remove."""
+        process_tree.end_descendants(set(self._pids.values()))
+        for pid in self._pids.values():
+            process_tree.end_group(pid)
         shutil.rmtree(self._config.run_directory, ignore_errors=True)
         os._exit(1)
 

@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from nbray import exceptions_shipping, functions, serialization
-from nbray.engine import environment, output, task_context
+from nbray.engine import environment, output, process_tree, task_context
 from nbray.engine.connection import Connection
 from nbray.engine.interrupts import InterruptShield
 from nbray.engine.object_exchange import ObjectExchange
@@ -390,7 +390,9 @@ def reseed() -> None:
 
 
 def end_with_group() -> NoReturn:
-    """End this worker and everything it started, at once."""
+    """End this worker and everything it started, at once; the zygote may be gone and cannot."""
+    with contextlib.suppress(OSError):
+        process_tree.end_descendants({os.getpid()})
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(0, signal.SIGKILL)
     os._exit(1)
