@@ -327,6 +327,7 @@ class Worker:
         self._waits += 1
         if self._waits == 1:
             self._flush_results()
+            self._output.flush(now=False)  # what the task said before it called others stands above what they say
             self._connection.receive_in_background()
             self._connection.post(Blocked(task_id), now=True)
         try:
