@@ -28,7 +28,7 @@ def load_ipython_extension(shell: Any) -> None:
     from nbray.notebook.magics import NbrayMagics
 
     kernel = getattr(shell, "kernel", None)
-    session.set_defaults(linger=LINGER, preload=PRELOAD)
+    session.set_defaults(linger=0.0 if kernel is None else LINGER, preload=PRELOAD)  # a terminal that ends is ended for good
     undo = [hooks.install(shell)]
     magics = NbrayMagics(shell, TerminalDisplay() if kernel is None else KernelDisplay(kernel))
     shell.register_magics(magics)
