@@ -1,7 +1,7 @@
 """How fast the pure scheduler is: `python -m tests.benchmarks.scheduler_speed [largest number of tasks]`.
 
 No-op tasks go through `Scheduler.handle` from submission to release, in batches as they come over the wire (Submit of 500,
-Finished of at most 200, Released of 500). What is timed is the CPU time of the scheduler alone: messages are made outside the clock.
+Finished of at most 200, Released of 500). The figures are CPU time of the scheduler alone: messages are made outside the clock.
 """
 
 from __future__ import annotations
