@@ -5,6 +5,7 @@ It stands this high in the layers because a worker ties the engine to the public
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -47,7 +48,8 @@ def run_worker(inheritance: Inheritance, slot: int) -> None:
     worker.reseed()
     inherit_task_in_threads()
     if config.working_directory:
-        os.chdir(config.working_directory)
+        with contextlib.suppress(OSError):  # the notebook's folder may have been renamed: most tasks do not mind
+            os.chdir(config.working_directory)
     sock = transport.connect(Path(config.run_directory) / SOCKET_NAME)
     hello = Hello("worker", os.getpid(), PROTOCOL, config.epoch, slot=slot)
     welcome, early, decoder, descriptors = connection.say_hello(sock, hello, HELLO_SECONDS)

@@ -132,9 +132,10 @@ class Connection:
         """Say goodbye if there is somebody to hear it, and wake everybody who waits; idempotent."""
         if goodbye is not None and not self._lost:
             self.post(goodbye, now=True)
-        self._lose("it was closed")
+        self.lose("it was closed")
 
-    def _lose(self, reason: str) -> None:
+    def lose(self, reason: str) -> None:
+        """The connection is over: everybody who waits learns why; idempotent."""
         with self._lock:
             if self._lost:
                 return
@@ -281,7 +282,7 @@ class Connection:
             self._unsent.clear()
         elif not transport.send(self._socket, self._unsent):
             self._unsent.clear()
-            self.io.call_soon(lambda: self._lose("its scheduler process ended"))
+            self.io.call_soon(lambda: self.lose("its scheduler process ended"))
         elif bool(self._unsent) != self._watching_writes:
             self._watching_writes = bool(self._unsent)
             self.io.call_soon(self._watch)
@@ -372,12 +373,12 @@ class Connection:
         if data is None:
             return
         if not data:
-            self._lose("its scheduler process ended")
+            self.lose("its scheduler process ended")
             return
         try:
             messages = self._decoder.feed(data)
         except wire.ProtocolError as error:
-            self._lose(f"its scheduler process sent what is no message ({error})")
+            self.lose(f"its scheduler process sent what is no message ({error})")
             return
         for message in messages:
             self._receive(message)

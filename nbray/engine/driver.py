@@ -15,7 +15,7 @@ from nbray.engine.connection import Connection
 from nbray.engine.io_thread import IoThread
 from nbray.engine.object_exchange import ObjectExchange
 from nbray.errors import ClusterDied, StartFailed
-from nbray.scheduler.messages import PROTOCOL, Emitted, FromScheduler, Goodbye, Welcome
+from nbray.scheduler.messages import PROTOCOL, Emitted, Exit, FromScheduler, Goodbye, Welcome
 from nbray.snapshot import ClusterSnapshot
 from nbray.store.arena import Arena
 from nbray.store.object_store import ObjectStore
@@ -75,6 +75,8 @@ class Driver:
         """Output goes out before the results that follow it, so not by way of another thread."""
         if isinstance(message, Emitted):
             self.on_emitted(message)
+        elif isinstance(message, Exit):
+            self.connection.lose(message.reason)
 
     def watch(self, handler: Callable[[ClusterSnapshot], None] | None) -> None:
         """Hand snapshots to `handler` on the I/O thread from now on, or to nobody; any thread."""

@@ -28,7 +28,7 @@ from nbray.engine.zygote import Inheritance
 from nbray.ids import NO_TASK, ProcessId, TaskId
 from nbray.scheduler.actions import Action, Admit, Drop, Fork, Punch, Send, SetCancelWord, Signal, StopCluster
 from nbray.scheduler.events import Event, Joined, Left, MemoryHeadroom, Received, Started, Tick, WorkerExited, WorkerForked
-from nbray.scheduler.messages import Answer, Ask, Finished, Hello, Output, Refused, ToScheduler, Welcome
+from nbray.scheduler.messages import Answer, Ask, Exit, Finished, Hello, Output, Refused, ToScheduler, Welcome
 from nbray.scheduler.scheduler import Scheduler
 from nbray.snapshot import ClusterSnapshot
 from nbray.store.allocator import Allocator
@@ -92,6 +92,7 @@ class SchedulerProcess:
         while self._stop_reason is None:
             self._step()
         self._publisher.close()
+        self._say_farewell(self._stop_reason)
         self._tell_zygote(StopAll(self._stop_reason))
         self._selector.unregister(self._listener)
         while True:  # until the zygote ends this process, or is gone itself
@@ -100,6 +101,12 @@ class SchedulerProcess:
                     self._clean_up_alone()
                 if isinstance(key.data, Link):
                     self._selector.unregister(key.fileobj)
+
+    def _say_farewell(self, reason: str) -> None:
+        for link in self._links.values():
+            if link.slot < 0:
+                wire.append_frame(link.out, Exit(reason))
+                transport.send(link.socket, link.out)
 
     def _step(self) -> None:
         now = time.monotonic()

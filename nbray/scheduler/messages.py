@@ -32,7 +32,7 @@
     TakeBack           scheduler   worker      return these tasks if they have not started
     Emitted            scheduler   driver      output of a task, with the cell run that it belongs to
     Answer             scheduler   process     the answer to Ask or Cancel, as MessagePack
-    Exit               scheduler   worker      end now
+    Exit               scheduler   process     a worker ends now; a driver learns why the cluster ends
 
 "process" is a driver or a worker: a task may submit tasks too. User data travels as opaque bytes; nothing here unpickles.
 """
