@@ -102,7 +102,7 @@ class _RemoteDisplayHook(DisplayHook):
 
     def quiet(self) -> bool:
         """Whether the cell ends with a semicolon; IPython's own looks into the history, which is off here."""
-        cell = self.shell.compile.cell
+        cell = None if self.shell is None else self.shell.compile.cell
         return cell is not None and bool(self.semicolon_at_end_of_expression(cell.source))
 
     def __call__(self, result: Any = None) -> None:
