@@ -79,6 +79,8 @@ class Connection:
         """Gets every message that is not for this class, on the I/O thread."""
         self.on_wait: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext
         """Entered around every wait that really blocks; a worker tells the scheduler there that its CPU is free."""
+        self.before_making: Callable[[], None] | None = None
+        """Called before this process submits, puts or registers anything; a worker first reports the tasks that have ended."""
         self.on_lost: Callable[[], None] = lambda: None
         self._socket = sock
         self._decoder = decoder
@@ -172,6 +174,8 @@ class Connection:
 
     def next_object(self, count: int = 1) -> ObjectId:
         """A fresh object id, followed by `count - 1` more that are ours."""
+        if self.before_making is not None:
+            self.before_making()
         with self._object_lock:
             first = self._next_object
             self._next_object += count
@@ -179,6 +183,8 @@ class Connection:
 
     def next_template(self) -> TemplateId:
         """A fresh template id."""
+        if self.before_making is not None:
+            self.before_making()
         return template_id(self.process_id, next(self._templates))
 
     def submit(self, task: TaskSpec, returns: Sequence[ObjectId]) -> None:

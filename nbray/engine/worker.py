@@ -102,6 +102,7 @@ class Worker:
         )  # fmt: skip
         connection.on_message = self._handle
         connection.on_wait = self._waiting
+        connection.before_making = self._flush_results  # the scheduler takes who submits for the first task not yet reported
 
     # ---------------------------------------------------------------- I/O thread
 
@@ -173,6 +174,7 @@ class Worker:
         except KeyboardInterrupt:  # at the very edge of the task: as if inside
             self._running = NO_TASK
             values = [self._cancelled(context)]
+        task_context.end(spec.task_id)
         self._finish(spec.task_id, values, time.perf_counter() - started)
 
     def _attempt(self, spec: RunSpec, template: Template) -> list[Value]:
