@@ -144,8 +144,9 @@ class NbrayMagics(Magics):
             print("nbray: no cluster runs, so there is nothing to cancel.")  # noqa: T201
             return
         report = session.current_backend().cancel_cell_runs(None if run is None else [run.id])
-        still = f", {report.stopping} being stopped" if report.stopping else ""
-        print(f"nbray: cancelled {report.cancelled}{still}, finished before {report.finished}")  # noqa: T201
+        counts = {"cancelled {}": report.cancelled, "{} being stopped": report.stopping, "{} had ended before": report.finished}
+        parts = [text.format(count) for text, count in counts.items() if count]
+        print(f"nbray: {', '.join(parts) or 'nothing to cancel'}.")  # noqa: T201
 
 
 def _refuse_strangers(asked: Any) -> None:

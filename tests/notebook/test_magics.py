@@ -249,9 +249,9 @@ def test_cancel(notebook: InteractiveShell, backend: FakeBackend, capsys: pytest
     number = notebook.execution_count - 1
     run_ok(notebook, "%%remote --bg\ny = 1")
     run_ok(notebook, f"%nbray cancel {number}")
-    assert "nbray: cancelled 1, finished before 0" in capsys.readouterr().out
+    assert "nbray: cancelled 1." in capsys.readouterr().out
     run_ok(notebook, "%nbray cancel --all")
-    assert "nbray: cancelled 1, finished before 1" in capsys.readouterr().out
+    assert "nbray: cancelled 1, 1 had ended before." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
