@@ -26,6 +26,8 @@ import pytest
 GRACE = 2.0
 MARK = "NBRAY_TEST_SESSION"
 PROC = Path("/proc")
+KTHREADD = 2
+FOREIGN = b"foreign"
 
 
 @dataclass(frozen=True)
@@ -71,15 +73,40 @@ class ProcessTable:
             return frozenset()
         pids = {int(name) for name in os.listdir(PROC) if name.isdigit()}  # noqa: PTH208 (a third of iterdir's time)
         self._foreign &= pids
-        marked = {pid for pid in pids - self._foreign if self._is_marked(pid)}
-        self._foreign |= pids - marked
-        return frozenset(marked | _children())
+        environments = {pid: _environment(pid) for pid in pids - self._foreign}
+        self._foreign |= {pid for pid, text in environments.items() if text and self._mark not in text}
+        return frozenset({pid for pid, text in environments.items() if self._mark in text} | _children())
 
-    def _is_marked(self, pid: int) -> bool:
+
+def _environment(pid: int) -> bytes:
+    """A process's environment; FOREIGN for the kernel's and other users', b"" for one that has ended.
+
+    In the middle of an exec it reads as empty too, which must not pass for a foreign process: so look again.
+    """
+    for _ in range(20):
         try:
-            return self._mark in (PROC / str(pid) / "environ").read_bytes()
-        except OSError:  # ended meanwhile, or another user's
-            return False
+            if text := (PROC / str(pid) / "environ").read_bytes():
+                return text
+        except PermissionError:
+            return FOREIGN
+        except OSError:  # it has no memory: a thread of the kernel, a zombie, or gone
+            pass
+        state, parent = _state(pid)
+        if state in ("Z", "X", ""):
+            return b""
+        if parent in (0, KTHREADD):
+            return FOREIGN
+        time.sleep(0.001)
+    return b""
+
+
+def _state(pid: int) -> tuple[str, int]:
+    """State letter and parent of a process; empty and 0 when it has ended."""
+    try:
+        state, parent = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[:2]
+    except OSError:
+        return "", 0
+    return state, int(parent)
 
 
 def _children() -> set[int]:
@@ -104,18 +131,11 @@ def _descriptors() -> frozenset[tuple[int, int, int]]:
     return frozenset(found)
 
 
-def _parent(pid: int) -> int:
-    try:
-        return int((PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return 0
-
-
 def _descends(pid: int, ancestors: frozenset[int]) -> bool:
     while pid > 1:
         if pid in ancestors:
             return True
-        pid = _parent(pid)
+        pid = _state(pid)[1]
     return False
 
 
