@@ -62,8 +62,8 @@ def run_worker(inheritance: Inheritance, slot: int) -> None:
     process = worker.Worker(slot, inheritance.words, inheritance.unsent.of(slot), link, exchange, config.output_limit)
     session.adopt(LocalBackend(link, exchange, welcome))
     process.take_streams()
-    if "nbray.notebook.remote_cell" in sys.modules:  # preloaded where a notebook asked for it
-        sys.modules["nbray.notebook.remote_cell"].take_displays()
+    if "nbray.notebook.remote_shell" in sys.modules:  # preloaded where a notebook asked for it
+        sys.modules["nbray.notebook.remote_shell"].take_displays()
     link.start(early)
     io.start()
     process.run()

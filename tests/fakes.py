@@ -157,6 +157,7 @@ class FakeBackend(Backend):
         except Exception as error:  # noqa: BLE001 - the task's own failure is its outcome
             return self._failure(error, task, attempt)
         finally:
+            task_context.end(task.task_id)
             task_context.enter(outer)
             if printed.getvalue():
                 self._emit(task.task_id, "stdout", printed.getvalue().encode(), task.cell_run, name)

@@ -39,3 +39,20 @@ def current() -> TaskContext | None:
 def enter(context: TaskContext | None) -> None:
     """From now on this thread works for that task; called by the worker between tasks, and in inherited threads."""
     _current.set(context)
+
+
+_endings: dict[TaskId, list[Callable[[], None]]] = {}
+"""By the task; used on the thread that runs tasks only."""
+
+
+def at_end(callback: Callable[[], None]) -> None:
+    """Call `callback` when the outcome of the running task has been packed, on the thread that runs it."""
+    context = current()
+    assert context is not None, "only a task has an end"
+    _endings.setdefault(context.task_id, []).append(callback)
+
+
+def end(task_id: TaskId) -> None:
+    """The outcome of the task has been packed."""
+    for callback in _endings.pop(task_id, ()):
+        callback()

@@ -1,0 +1,258 @@
+"""The IPython shell of a worker: runs the code of cells, sends what they display to the notebook, renders what they raise.
+
+One shell a worker, made at first use. It prints through the worker's own `sys.stdout`; what it displays goes the same way
+as output of the running task, in order.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import linecache
+import os
+import sys
+import threading
+import traceback
+import types
+import warnings
+from base64 import b64encode
+from collections.abc import Coroutine, Mapping
+from typing import Any, NamedTuple
+
+from IPython.core import display_functions, page
+from IPython.core.compilerop import CachingCompiler
+from IPython.core.displayhook import DisplayHook
+from IPython.core.displaypub import DisplayPublisher
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
+
+from nbray import sources
+from nbray.engine import task_context
+
+TRACEBACK_ATTRIBUTE = "nbray_traceback"
+"""Where an exception carries the traceback as IPython rendered it on the worker: a list of strings with ANSI colours."""
+
+INLINE_FIGURES = "module://matplotlib_inline.backend_inline"
+
+
+class CellCode(NamedTuple):
+    """A cell as it travels: its text, the file name under which the notebook compiles it, and its label "[4]"."""
+
+    source: str
+    filename: str
+    label: str
+
+
+def emit(stream: str, content: Mapping[str, Any]) -> None:
+    """Send a display message to the cell of the running task, after what has been printed so far."""
+    context = task_context.current()
+    if context is not None:
+        context.emit(stream, json.dumps(content, default=str).encode())
+
+
+def _as_json(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {kind: b64encode(part).decode() if isinstance(part, bytes) else part for kind, part in data.items()}
+
+
+class _RemotePublisher(DisplayPublisher):
+    """Sends what a cell displays to the cell in the notebook."""
+
+    def publish(  # type: ignore[override]
+        self, data: dict[str, Any], metadata: dict[str, Any] | None = None, *, transient: dict[str, Any] | None = None,
+        update: bool = False, **_: Any,
+    ) -> None:  # fmt: skip
+        """See IPython's DisplayPublisher."""
+        kind = "update_display_data" if update else "display_data"
+        emit(kind, {"data": _as_json(data), "metadata": metadata or {}, "transient": transient or {}})
+
+    def clear_output(self, wait: bool = False) -> None:
+        """See IPython's DisplayPublisher."""
+        emit("clear_output", {"wait": wait})
+
+
+class _RemoteDisplayHook(DisplayHook):
+    """Shows a cell's last expression."""
+
+    def quiet(self) -> bool:
+        """Whether the cell ends with a semicolon; IPython's own looks into the history, which is off here."""
+        cell = the_shell().compile.cell
+        return cell is not None and bool(self.semicolon_at_end_of_expression(cell.source))
+
+    def __call__(self, result: Any = None) -> None:
+        """See IPython's DisplayHook."""
+        if result is not None and not self.quiet():
+            data, metadata = self.compute_format_data(result)
+            if data:
+                emit("display_data", {"data": _as_json(data), "metadata": metadata, "transient": {}})
+
+
+class _CellCompiler(CachingCompiler):
+    """Compiles one cell under the file name that it has in its notebook, and names it in tracebacks as the notebook does."""
+
+    def __init__(self, cell: CellCode | None = None) -> None:
+        super().__init__()
+        self.cell = cell
+
+    def get_code_name(self, raw_code: str, transformed_code: str, number: int) -> str:
+        """See IPython's CachingCompiler."""
+        if self.cell is None or raw_code != self.cell.source:
+            return str(super().get_code_name(raw_code, transformed_code, number))
+        return self.cell.filename
+
+    def format_code_name(self, name: str) -> tuple[str, str] | None:
+        """See IPython's CachingCompiler."""
+        return ("Cell", f"In{self.cell.label}") if self.cell is not None and self.cell.filename == name else None
+
+
+class RemoteShell(InteractiveShell):
+    """The one IPython shell of a worker."""
+
+    compile: _CellCompiler
+    _rendered: list[tuple[BaseException | None, list[str]]]
+    """What IPython wanted to show as tracebacks during this cell: its error, and those of displays that failed."""
+    _threads: set[threading.Thread]
+
+    # ---------------------------------------------------------------- a cell run
+
+    def begin(self, namespace: dict[str, Any], contents: Mapping[str, Any]) -> None:
+        """Run what follows in this namespace, filled as that of a new kernel with these contents."""
+        self._threads = set(threading.enumerate())
+        self._enter(namespace)
+        self.user_ns.update(contents)
+
+    def run(self, code: CellCode) -> None:
+        """Run a cell under the name that its notebook gave it; raises what it raised."""
+        self._rendered = []
+        self.compile = _CellCompiler(code)  # a new one, since a compiler remembers what the cell imports from __future__
+        result = self.run_cell(code.source, store_history=False)
+        _show_figures()
+        error = result.error_before_exec or result.error_in_exec
+        for shown, lines in self._rendered:
+            if shown is not error and shown is not None:
+                emit("error", {"ename": type(shown).__name__, "evalue": str(shown), "traceback": lines})
+            elif error is not None:
+                BaseException.__setattr__(error, TRACEBACK_ATTRIBUTE, lines)  # also where its class forbids it
+        if error is not None:
+            raise error
+
+    def end(self) -> None:
+        """Keep nothing of the cell: its functions and its namespace hold each other, and so would its large inputs.
+
+        While threads that it has started go on, they keep it.
+        """
+        namespace, cell = self.user_ns, self.compile.cell
+        self._enter({})
+        self.last_execution_result = None
+        for name in ("last_type", "last_value", "last_traceback", "last_exc"):
+            sys.__dict__.pop(name, None)
+        pyplot = sys.modules.get("matplotlib.pyplot")
+        if pyplot is not None:
+            pyplot.close("all")
+        if self._threads.issuperset(threading.enumerate()):
+            namespace.clear()
+            if cell is not None:
+                linecache.cache.pop(cell.filename, None)
+
+    def _enter(self, namespace: dict[str, Any]) -> None:
+        self.user_module, self.user_ns = self.prepare_user_module(user_ns=namespace)
+        self.init_sys_modules()
+        self.user_ns_hidden.clear()
+        self.init_user_ns()
+
+    # ---------------------------------------------------------------- what IPython asks of a shell
+
+    def _showtraceback(self, etype: Any, evalue: Any, stb: Any) -> None:
+        """Nothing is printed here: the notebook shows the traceback with the exception."""
+        self._rendered.append((evalue, [str(line) for line in stb]))
+
+    def showtraceback(self, exc_tuple: Any = None, *args: Any, **options: Any) -> None:
+        """See InteractiveShell, which prints groups of exceptions by itself, with its own frames."""
+        error = exc_tuple[1] if exc_tuple else sys.exc_info()[1]
+        if not isinstance(error, BaseExceptionGroup):
+            super().showtraceback(exc_tuple, *args, **options)
+            return
+        frames = None if error.__traceback__ is None else error.__traceback__.tb_next
+        text = "".join(traceback.format_exception(type(error), error, frames))
+        self._showtraceback(type(error), error, sources.with_cell_labels(text).splitlines())
+
+    def show_usage_error(self, exc: Any) -> None:
+        """A magic was called wrongly: one line says it all."""
+        self._showtraceback(type(exc), exc, [f"UsageError: {exc}"])
+
+    def ask_exit(self) -> None:
+        """`exit` and `quit` end the cell, not the worker."""
+        raise SystemExit
+
+    def enable_gui(self, gui: Any = None) -> None:
+        """There is no event loop here; `%matplotlib inline` asks for none."""
+
+
+def _run_in_loop(cell: Coroutine[Any, Any, Any]) -> Any:
+    """Run a cell that awaits, in a loop of its own: tasks that it leaves behind end with it."""
+    import asyncio
+
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        return runner.run(cell)
+
+
+def _show_help(shell: InteractiveShell, text: Any, *_: Any, **__: Any) -> None:
+    emit("display_data", {"data": text if isinstance(text, dict) else {"text/plain": text}, "metadata": {}, "transient": {}})
+
+
+# -------------------------------------------------------------------- the one shell, and displays without a cell
+
+_the_shell: RemoteShell | None = None
+
+
+def the_shell() -> RemoteShell:
+    """The worker's shell, made at first use; takes about 0.1 s."""
+    global _the_shell
+    if _the_shell is None:
+        os.environ.setdefault("MPLBACKEND", INLINE_FIGURES)
+        warnings.filterwarnings("ignore", message="To exit: use", module="IPython")
+        config = Config()
+        config.HistoryManager.enabled = False
+        config.InteractiveShell.colors = "neutral"
+        _the_shell = RemoteShell.instance(
+            config=config, display_pub_class=_RemotePublisher, displayhook_class=_RemoteDisplayHook
+        )  # fmt: skip
+        _the_shell.compile = _CellCompiler()
+        _the_shell.loop_runner = _run_in_loop
+        _the_shell.set_hook("show_in_pager", page.as_hook(functools.partial(_show_help, _the_shell)), 99)
+    return _the_shell
+
+
+def take_displays() -> None:
+    """Let `display(...)` and `plt.show()` in plain tasks reach the cell too: the first call makes the shell they need."""
+    os.environ.setdefault("MPLBACKEND", INLINE_FIGURES)
+    for name in ("display", "publish_display_data", "clear_output"):
+        original = getattr(display_functions, name)
+        wrapped = _with_shell(original)
+        for module in map(sys.modules.get, ("IPython.core.display_functions", "IPython.display", "IPython.core.display")):
+            if getattr(module, name, None) is original:
+                setattr(module, name, wrapped)
+
+
+def _with_shell(show: types.FunctionType) -> Any:
+    @functools.wraps(show)
+    def shown(*args: Any, **options: Any) -> Any:
+        the_shell()
+        _support_figures()
+        return show(*args, **options)
+
+    return shown
+
+
+def _support_figures() -> None:
+    """Let figures be shown as pictures once matplotlib is in use."""
+    if "matplotlib.pyplot" in sys.modules:
+        from matplotlib_inline import backend_inline
+
+        backend_inline.configure_inline_support(the_shell(), INLINE_FIGURES)
+
+
+def _show_figures() -> None:
+    """Show the figures that the cell has drawn and not shown, as a notebook does at the end of a cell."""
+    if "matplotlib.pyplot" in sys.modules:
+        _support_figures()
+        sys.modules["matplotlib_inline.backend_inline"].flush_figures()
