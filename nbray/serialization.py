@@ -22,6 +22,7 @@ __all__ = [
     "Payload",
     "dumps",
     "dumps_arguments",
+    "dumps_plain",
     "dumps_plain_arguments",
     "encode",
     "encoded_size",
@@ -40,6 +41,8 @@ _HEADER = struct.Struct("<4sIQ")
 _ENTRY = struct.Struct("<QQ")
 _PICKLE_START = 0x80
 
+SHORT = 32 * 1024
+_SIZED = (str, bytes)
 _SCALARS = frozenset({int, float, str, bool, type(None), bytes, complex})
 
 
@@ -72,6 +75,13 @@ def dumps(value: Any, name: str = "") -> Payload:
             return _dumps(_LargeBytes(value), name, is_call=False)
         return Payload(pickle.dumps(value, PROTOCOL), [], [])
     return _dumps(value, name, is_call=False)
+
+
+def dumps_plain(value: Any) -> bytes | None:
+    """The frame of a small scalar, the common result of a short task; None for every other value."""
+    if type(value) not in _SCALARS or (type(value) in _SIZED and len(value) > SHORT):
+        return None
+    return pickle.dumps(value, PROTOCOL)
 
 
 def dumps_plain_arguments(args: tuple[Any, ...]) -> bytes | None:

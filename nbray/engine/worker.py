@@ -55,7 +55,7 @@ from nbray.scheduler.messages import (
     Value,
 )  # fmt: skip
 
-FLUSH_SECONDS = 0.001
+FLUSH_SECONDS = 0.002
 OUTPUT_SECONDS = 0.02
 BLINK_SECONDS = 0.0001
 """After a shorter task the log is not looked at while tasks of the same cell follow: two system calls are half its price."""
@@ -97,6 +97,9 @@ class Worker:
         """How many waits of the running task overlap: several where it awaits, one inside the other where that nests."""
         self._threads = 1
         self._environment = b""
+        self._prepared: Template | None = None
+        """The template of the last task, for which all is as it must be."""
+        self._function: Function = _nothing
         self._output = TaskOutput(
             self._post_output, connection.io.call_at, OUTPUT_SECONDS, output_limit, unsent, self._log
         )  # fmt: skip
@@ -117,6 +120,7 @@ class Worker:
         elif isinstance(message, Forget):
             for template_id in message.template_ids:
                 self._templates.pop(template_id, None)
+            self._prepared = None
             for key in message.function_keys:
                 self._blobs.pop(key, None)
                 self._functions.pop(key, None)
@@ -179,11 +183,7 @@ class Worker:
 
     def _attempt(self, spec: RunSpec, template: Template) -> list[Value]:
         try:
-            if template.environment != self._environment:
-                environment.adopt(template.environment)
-                self._environment = template.environment
-            function = self._functions.get(template.function_key) or self._load(template.function_key)
-            self._set_threads(template)
+            function = self._function if template is self._prepared else self._prepare(template)
             if spec.args or spec.deps:
                 args, kwargs = self._arguments(spec)
                 result = function(*args, **kwargs)
@@ -192,6 +192,17 @@ class Worker:
         except BaseException as error:  # noqa: BLE001 - the task's own failure, whatever it is, is its outcome
             return [self._failure(error, spec, template)]
         return self._pack(result, spec, template)
+
+    def _prepare(self, template: Template) -> Function:
+        """Make everything ready for the tasks of a template, and its function at hand for the next of them."""
+        self._prepared = None
+        if template.environment != self._environment:
+            environment.adopt(template.environment)
+            self._environment = template.environment
+        self._function = self._functions.get(template.function_key) or self._load(template.function_key)
+        self._set_threads(template)
+        self._prepared = template
+        return self._function
 
     def _set_threads(self, template: Template) -> None:
         """BLAS and OpenMP use as many threads as the task has CPUs."""
@@ -229,8 +240,11 @@ class Worker:
 
     def _pack(self, result: Any, spec: RunSpec, template: Template) -> list[Value]:
         count = template.num_returns
-        name = f"the result of {template.name}"
         try:
+            plain = serialization.dumps_plain(result) if count == 1 else None
+            if plain is not None:
+                return [plain]
+            name = f"the result of {template.name}"
             if count == 1:
                 return [self._carry(self._exchange.pack(result, name))]
             if count == 0:
@@ -361,6 +375,10 @@ class Worker:
         """From now on Python's prints go to the cells of the tasks."""
         sys.stdout = TaskStream("stdout", 1, self._output)
         sys.stderr = TaskStream("stderr", 2, self._output)
+
+
+def _nothing() -> None:
+    """The function of no template."""
 
 
 class Dependency:
