@@ -72,6 +72,7 @@ class CellHooks:
         self._process = uuid.uuid4().hex[:8]
         self._begun = 0
         self._publisher: Publisher | None = None
+        self._interrupts = stop.Interrupts()
 
     def attach(self, backend: Backend) -> None:
         """A cluster has started: show what its tasks print and do. What that takes is imported with the first one."""
@@ -108,6 +109,11 @@ class CellHooks:
         if session.current.cell_run != run.id:
             notebook = notebook_path(os.environ, self._shell.user_ns)
             session.set_cell_run(run.id, cell_label(run.number, notebook))
+            self._interrupts.watch(lambda: self._stop(run))
+
+    def _stop(self, run: CellRun) -> None:
+        if self._publisher is not None:
+            self._publisher.stop(run)
 
     def _number(self, position: int) -> int:
         """The number beside the cell: newer releases of IPython count on before a cell begins, older ones at its end."""
@@ -118,13 +124,14 @@ class CellHooks:
         """A cell's code has ended, well or not; a blank one never began."""
         if result is not None and not (result.info.raw_cell or "").strip():
             return
-        with stop.Shield() as shield:
-            run = RUNS.of_thread(threading.get_ident())
-            if run is None or RUNS.end(run.id) is None:
-                return
-            outer = RUNS.current
-            session.set_cell_run(outer.id if outer else BACKGROUND)
-            raised, interrupted = result is None or not result.success, stop.was_interrupted(result)
-            shield.stays = interrupted and self._has_kernel
-            if self._publisher is not None:
-                self._publisher.end_cell(run, raised=raised, interrupted=interrupted, timeout=END_SECONDS)
+        run = RUNS.of_thread(threading.get_ident())
+        if run is None or RUNS.end(run.id) is None:
+            return
+        self._interrupts.shield()
+        interrupted = self._interrupts.came or stop.was_interrupted(result)
+        outer = RUNS.current
+        session.set_cell_run(outer.id if outer else BACKGROUND)
+        if self._publisher is not None:
+            raised = result is None or not result.success
+            self._publisher.end_cell(run, raised=raised, interrupted=interrupted, timeout=END_SECONDS)
+        self._interrupts.release(stays=interrupted and self._has_kernel)

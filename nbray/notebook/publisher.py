@@ -17,7 +17,7 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from nbray.backends.backend import Backend, OutputEvent
+from nbray.backends.backend import Backend, CancelReport, OutputEvent
 from nbray.engine.io_thread import call_reporting
 from nbray.errors import ClusterDied
 from nbray.ids import BACKGROUND, CellRunId
@@ -28,7 +28,7 @@ from nbray.notebook.cell_output import NEVER, Shown
 from nbray.notebook.cell_runs import CellRun, CellRuns
 from nbray.notebook.display import Display
 from nbray.notebook.output import OutputBuffer
-from nbray.snapshot import ClusterSnapshot
+from nbray.snapshot import CellRunSnapshot, ClusterSnapshot
 
 POLL = 1.0
 """Snapshots are lossy: while work is left over and none came for so long, the engine is asked."""
@@ -56,6 +56,8 @@ class Publisher:
         """Those of them that may still change by themselves."""
         self._backend: Backend | None = None
         self._heard_at = 0.0
+        self._counts: list[CellRunSnapshot] = []
+        """Of the latest snapshot."""
         self._received = self._handled = self._shown = 0
         """Pieces of output: counted where they come in, when the buffer has them, when nothing is left in the buffer."""
         self._credit, self._settled_at = SETTLE_BURST, 0.0
@@ -69,6 +71,10 @@ class Publisher:
         backend.settle = self._settle
         backend.on_output(self._receive)
         backend.on_snapshot(self._inbox.put)
+
+    def stop(self, run: CellRun) -> None:
+        """Stop has been pressed while this cell runs: cancel its tasks now. Does not wait; signal handlers may call it."""
+        self._inbox.put(lambda: self._stop(self._card(run.id)))
 
     def end_cell(self, run: CellRun, *, raised: bool, interrupted: bool, timeout: float) -> None:
         """The code of a cell has ended: show what is left of its remote work; after a Stop cancel its tasks.
@@ -180,6 +186,7 @@ class Publisher:
 
     def _take_snapshot(self, snapshot: ClusterSnapshot) -> None:
         self._heard_at = time.monotonic()
+        self._counts = snapshot.cell_runs
         for counts in snapshot.cell_runs:
             run = self._runs.get(counts.cell_run)
             if run is not None and (counts.waiting or counts.running or run.id in self._live):
@@ -203,22 +210,26 @@ class Publisher:
 
     def _end_cell(self, run: CellRun, raised: bool, interrupted: bool) -> None:
         card = self._card(run.id)
-        if interrupted and self._backend is not None:
-            self._stop(run, card, self._backend)
+        if interrupted:
+            self._stop(card)
         self._ask()
+        if interrupted:
+            self._tell_of_others(run)
         self._tell_card(card, Ended(raised))
         self._show_output(self._buffer.flush(run.id, time.monotonic()))
         if not card.known:  # no remote work, no card
             del self._cards[run.id]
 
-    def _stop(self, run: CellRun, card: CardModel, backend: Backend) -> None:
+    def _stop(self, card: CardModel) -> None:
         try:
-            report = backend.cancel_cell_runs([run.id])
-            others = stop.others_message(backend.snapshot(), run, self._runs)
+            report = self._backend.cancel_cell_runs([card.cell_run]) if self._backend is not None else CancelReport(0, 0)
         except ClusterDied:
             return  # the card says so
         if report.cancelled or report.stopping:
             self._tell_card(card, Stopping(report))
+
+    def _tell_of_others(self, run: CellRun) -> None:
+        others = stop.others_message(self._counts, run, self._runs)
         if others:
             self._publish(Shown(run.id, "stream", {"name": "stderr", "text": others}))
 

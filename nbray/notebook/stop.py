@@ -1,7 +1,7 @@
 """Owns what the Stop button means for the cluster's work, as far as it is decided in the notebook.
 
-A cell that ended by an interrupt has its own tasks cancelled, wherever in its code the interrupt arrived. Work of other
-cells goes on, and the cell says how to stop it.
+An interrupt cancels the tasks of the cell that runs, wherever in its code it arrives. Work of other cells goes on, and the
+cell says how to stop it.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
+from collections.abc import Callable, Sequence
+from types import FrameType
 from typing import Any
 
 from nbray.notebook.cell_runs import CellRun, CellRuns
 from nbray.notebook.wording import count_text
-from nbray.snapshot import ClusterSnapshot
+from nbray.snapshot import CellRunSnapshot
 
 
 def was_interrupted(result: Any) -> bool:
@@ -24,10 +26,10 @@ def was_interrupted(result: Any) -> bool:
     return isinstance(error, (KeyboardInterrupt, asyncio.CancelledError))
 
 
-def others_message(snapshot: ClusterSnapshot, stopped: CellRun, runs: CellRuns) -> str:
+def others_message(counted: Sequence[CellRunSnapshot], stopped: CellRun, runs: CellRuns) -> str:
     """What still runs for other cells of this notebook, and how to stop it; "" when nothing does."""
     lines = []
-    for counts in snapshot.cell_runs:
+    for counts in counted:
         run, left = runs.get(counts.cell_run), counts.waiting + counts.running
         if run is not None and run is not stopped and left:
             name = str(run.number) if runs.by_label(run.label) is run else "--all"
@@ -35,25 +37,39 @@ def others_message(snapshot: ClusterSnapshot, stopped: CellRun, runs: CellRuns) 
     return "".join(lines)
 
 
-class Shield:
-    """Lets further interrupts pass by on the main thread, so that what a cell's end has to do is brought to its end.
+class Interrupts:
+    """Hears the interrupts of a cell on the main thread: first of all it passes them on, at the cell's end none gets through.
 
-    With `stays` it goes on after the block: an impatient second Stop must not hit ipykernel before its reply either, which
-    would leave the cell running for ever on the page. ipykernel sets its own handler after the reply and before each cell.
-    The handler is a Python function, not SIG_IGN, which child processes started meanwhile would inherit.
+    Hearing them matters where the cell's own code catches KeyboardInterrupt, or takes its time to clean up: Stop has been
+    pressed all the same. At the end a further one must tear nothing, nor hit ipykernel before its reply, which would leave
+    the cell running for ever on the page; ipykernel sets its own handler after the reply and before each cell.
     """
 
     def __init__(self) -> None:
-        self.stays = False
+        self.came = False
+        self._passes = True
+        self._tell: Callable[[], None] = lambda: None
         self._before: Any = None
 
-    def __enter__(self) -> Shield:
-        if threading.current_thread() is threading.main_thread():
-            self._before = signal.getsignal(signal.SIGINT)
-        if self._before is not None:
-            signal.signal(signal.SIGINT, lambda number, frame: None)
-        return self
+    def watch(self, tell: Callable[[], None]) -> None:
+        """A cell begins on this thread: call `tell` at each interrupt, inside the signal handler."""
+        self.came, self._passes, self._tell = False, True, tell
+        before = signal.getsignal(signal.SIGINT)
+        if threading.current_thread() is threading.main_thread() and callable(before) and before != self._hear:
+            self._before = before
+            signal.signal(signal.SIGINT, self._hear)
 
-    def __exit__(self, *exception: object) -> None:
-        if self._before is not None and not self.stays:
+    def shield(self) -> None:
+        """The cell's code has ended: let further interrupts pass by."""
+        self._passes = False
+
+    def release(self, *, stays: bool) -> None:
+        """Give the signal back to whoever had it, unless the shield `stays` until ipykernel's reply."""
+        if self._before is not None and not stays and signal.getsignal(signal.SIGINT) == self._hear:
             signal.signal(signal.SIGINT, self._before)
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        if self._passes:
+            self.came = True
+            self._tell()
+            self._before(number, frame)

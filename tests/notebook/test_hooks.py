@@ -252,6 +252,22 @@ def test_stop_in_plain_code_cancels_the_work_of_its_cell(kernel: Kernel) -> None
     assert states.result == "[]"
 
 
+def test_stop_cancels_although_the_cell_catches_it(kernel: Kernel) -> None:
+    cell = kernel.submit(
+        "refs = [nap.remote(30) for _ in range(3)]\n"
+        "try:\n"
+        "    nbray.get(refs)\n"
+        "except KeyboardInterrupt:\n"
+        "    print(len(nbray.wait(refs, num_returns=3, timeout=10)[0]), 'ended while the cell goes on')"
+    )
+    kernel.pump(0.8)
+    kernel.interrupt()
+    kernel.wait(cell)
+    assert cell.status == "ok"
+    assert cell.stdout == "3 ended while the cell goes on\n"
+    assert cards(cell)[-1].startswith("nbray: stopped, cancelled 3, finished 0")
+
+
 def test_stop_in_a_cell_that_awaits_cancels_its_work(kernel: Kernel) -> None:
     cell = kernel.submit("refs = [nap.remote(30)]\nawait refs[0]")
     kernel.pump(0.6)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from nbray.ids import CellRunId
 from nbray.notebook import stop
 from nbray.notebook.cell_runs import CellRun, CellRuns
-from nbray.snapshot import CellRunSnapshot, ClusterSnapshot, StoreSnapshot
+from nbray.snapshot import CellRunSnapshot
 
 
 def result(in_exec: BaseException | None = None, before: BaseException | None = None) -> SimpleNamespace:
@@ -41,39 +42,69 @@ def test_a_stopped_cell_names_the_cells_that_go_on() -> None:
         CellRunSnapshot(CellRunId("four"), "", "", succeeded=9), CellRunSnapshot(CellRunId("five"), "", "", running=2),
         CellRunSnapshot(CellRunId("of another notebook"), "", "", running=2),
     ]  # fmt: skip
-    snapshot = ClusterSnapshot(1, "e", {}, {}, StoreSnapshot(0, 0, 0), [], counts)
-    assert stop.others_message(snapshot, cells["five"], runs) == (
+    assert stop.others_message(counts, cells["five"], runs) == (
         "Cell [3] goes on (1 task): %nbray cancel --all stops it.\nCell [3] goes on (4 tasks): %nbray cancel 3 stops it.\n"
     )
 
 
-def test_interrupts_pass_by_while_a_stop_is_brought_to_its_end() -> None:
+@pytest.fixture
+def interrupts() -> Iterator[stop.Interrupts]:
     before = signal.getsignal(signal.SIGINT)
-    with stop.Shield():
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGINT)
+    yield stop.Interrupts()
+    signal.signal(signal.SIGINT, before)
+
+
+def press_stop() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_an_interrupt_is_heard_and_goes_on(interrupts: stop.Interrupts) -> None:
+    before, told = signal.getsignal(signal.SIGINT), list[str]()
+    interrupts.watch(lambda: told.append("stop"))
+    with pytest.raises(KeyboardInterrupt):
+        press_stop()
+    assert (interrupts.came, told) == (True, ["stop"])
+    interrupts.release(stays=False)
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_after_a_stop_the_shield_stays_until_the_reply() -> None:
-    before = signal.getsignal(signal.SIGINT)
-    try:
-        with stop.Shield() as shield:
-            shield.stays = True
-        os.kill(os.getpid(), signal.SIGINT)
-    finally:
-        signal.signal(signal.SIGINT, before)
+def test_no_interrupt_gets_through_the_shield(interrupts: stop.Interrupts) -> None:
+    interrupts.watch(lambda: None)
+    interrupts.shield()
+    press_stop()
+    interrupts.release(stays=True)
+    press_stop()
+    assert not interrupts.came
 
 
-def test_other_threads_have_no_shield() -> None:
-    before = signal.getsignal(signal.SIGINT)
+def test_the_next_cell_hears_interrupts_again(interrupts: stop.Interrupts) -> None:
+    for _ in range(3):  # the shield stayed, and no ipykernel took the signal back
+        interrupts.watch(lambda: None)
+        assert not interrupts.came
+        with pytest.raises(KeyboardInterrupt):
+            press_stop()
+        interrupts.shield()
+        interrupts.release(stays=True)
 
-    def enter() -> None:
-        with stop.Shield():
-            seen.append(signal.getsignal(signal.SIGINT))
 
-    seen: list[object] = []
-    thread = threading.Thread(target=enter)
+def test_a_handler_that_the_cell_has_set_stays(interrupts: stop.Interrupts) -> None:
+    interrupts.watch(lambda: None)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    interrupts.shield()
+    interrupts.release(stays=False)
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def test_cells_of_other_threads_leave_the_signal_alone(interrupts: stop.Interrupts) -> None:
+    before, seen = signal.getsignal(signal.SIGINT), list[object]()
+
+    def cell() -> None:
+        interrupts.watch(lambda: None)
+        seen.append(signal.getsignal(signal.SIGINT))
+        interrupts.shield()
+        interrupts.release(stays=False)
+
+    thread = threading.Thread(target=cell)
     thread.start()
     thread.join()
     assert seen == [before]
