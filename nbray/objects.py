@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import copy as copying
 import html
@@ -44,9 +45,12 @@ class ObjectRef(Reference):
         self.task = task
 
     def __del__(self, current: session.Session = session.current) -> None:  # bound early: globals are gone at exit
-        backend = current.backend
-        if backend is not None and backend.epoch == self.epoch:
-            backend.release(self.id)
+        try:
+            backend = current.backend
+            if backend is not None and backend.epoch == getattr(self, "epoch", ""):  # it may not be complete
+                backend.release(self.id)
+        except KeyboardInterrupt:  # what a finalizer raises is dropped, and a Stop must not be
+            _thread.interrupt_main()
 
     def __reduce__(self) -> tuple[Any, ...]:
         backend_of(self)

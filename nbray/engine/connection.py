@@ -52,6 +52,8 @@ from nbray.scheduler.messages import (
 
 BATCH_SECONDS = 0.0005
 LONGEST_BATCH_SECONDS = 0.004
+MOST_UNSAID = 256
+"""Ended references that may wait `RELEASE_SECONDS` for each other."""
 RELEASE_SECONDS = 0.05
 TAKEOVER_SECONDS = 0.001
 SLICE_SECONDS = 0.25
@@ -99,6 +101,7 @@ class Connection:
         self._flush_timer = math.inf
         """When the I/O thread looks next whether a flush is due."""
         self._settle_timer = False
+        self._releases_due = False
         self._quiet = True
         """Somebody has waited since the last submission: the next one is awaited too, and leaves at once."""
         self._replies: dict[int, Reply | None] = {}
@@ -111,6 +114,7 @@ class Connection:
         self._receive_lock = threading.Lock()
         """Whoever holds it receives and handles; two at once would mix up the order of messages."""
         self._role_lock = threading.Lock()
+        self._role_shield = InterruptShield()
         self._io_reads = False
         self._reads_here = False
         self._takeover_timer = False
@@ -189,6 +193,17 @@ class Connection:
 
     def submit(self, task: TaskSpec, returns: Sequence[ObjectId]) -> None:
         """Hand over one task; the process then holds one reference of each of its `returns`."""
+        try:
+            self._submit(task, returns)
+        except BaseException:  # an interrupt: the caller never learns the ids, so nobody holds them
+            for object_id in returns:
+                self.release(object_id)
+            raise
+        if self._lost:
+            self._check()
+        self.wait_for_room()
+
+    def _submit(self, task: TaskSpec, returns: Sequence[ObjectId]) -> None:
         now = time.monotonic()
         with self._lock:
             self.references.create(returns)
@@ -205,9 +220,6 @@ class Connection:
                 self._flush(now)
             elif self._flush_due is None:
                 self._flush_at(now + self._batch_seconds)
-        if self._lost:
-            self._check()
-        self.wait_for_room()
 
     def post(self, message: msgspec.Struct, *, now: bool = False, delay: float = BATCH_SECONDS) -> None:
         """Send a message after all that were posted before; at once with `now`, else within `delay` seconds.
@@ -237,8 +249,14 @@ class Connection:
 
     def _settle(self) -> None:
         self._settle_timer = False
-        if self.references.unsettled:
-            self.flush()
+        with self._lock:
+            self._say_releases()
+
+    def _say_releases(self) -> None:
+        """Tell the scheduler now which references have ended; under the lock."""
+        if self.references.unsettled or self.references.unsaid:
+            self._releases_due = True
+            self._flush(time.monotonic())
 
     def _enqueue(self, frame: bytearray) -> None:
         self._tasks = None
@@ -263,12 +281,15 @@ class Connection:
         """Send all that was posted; under the lock.
 
         New references are said first and ended ones last: a reference that is said early or ended late is safe, since
-        what it came from is still held; the other way round the object could be gone.
+        what it came from is still held; the other way round the object could be gone. Ends can wait for each other, so
+        that a single task there and back carries none.
         """
         with self._shield:
             self._flush_due = None
             self._last_flush = now
-            held, released = self.references.take()
+            ended = self._releases_due or self.references.unsaid > MOST_UNSAID
+            self._releases_due = False
+            held, released = self.references.take(ended=ended)
             if held:
                 wire.append_frame(self._unsent, Held(held))
             for posted in self._outbox:
@@ -313,7 +334,7 @@ class Connection:
 
     def receive_in_background(self) -> None:
         """Let the I/O thread receive, unless another thread does just now; any thread."""
-        with self._role_lock:
+        with self._role_lock, self._role_shield:
             if not self._io_reads and not self._reads_here:
                 self._io_reads = True
                 self._watch()
@@ -427,12 +448,10 @@ class Connection:
         request_id = next(self._requests)
         frame = wire.frame(make(request_id))
         waiter = Waiter(1, wake_on_failure=False)
-        self.receive_in_background()
         reply = None
         try:
             with self._lock:
-                if self.references.unsettled:
-                    self._flush(time.monotonic())
+                self._say_releases()
                 self._reply_waiters[request_id] = waiter
                 self._enqueue(frame)
                 self._flush(time.monotonic())
@@ -471,25 +490,28 @@ class Connection:
             object_ids = list(dict.fromkeys(object_ids))
         if timeout == 0:
             self._ask_for(object_ids)
-        with self._lock:
-            known = self._values.known
-            missing = [object_id for object_id in object_ids if object_id not in known]
-            still_needed = needed - (len(object_ids) - len(missing))
-            if still_needed <= 0 or (wake_on_failure and self._any_failed(object_ids)):
-                return True
-            if timeout == 0:
-                self._check()
-                return False
-            waiter = self._values.wait_for(missing, still_needed, wake_on_failure=wake_on_failure)
-            self._subscribe(missing)
-            self._flush(time.monotonic())
-            self._quiet = True
+        waiter: Waiter | None = None
+        missing: list[ObjectId] = []
         try:
+            with self._lock:
+                known = self._values.known
+                missing = [object_id for object_id in object_ids if object_id not in known]
+                still_needed = needed - (len(object_ids) - len(missing))
+                if still_needed <= 0 or (wake_on_failure and self._any_failed(object_ids)):
+                    return True
+                if timeout == 0:
+                    self._check()
+                    return False
+                waiter = self._values.wait_for(missing, still_needed, wake_on_failure=wake_on_failure)
+                self._subscribe(missing)
+                self._flush(time.monotonic())
+                self._quiet = True
             with self.on_wait():
                 return self._sleep(waiter, timeout)
         finally:
-            with self._lock:
-                self._values.forget_waiter(waiter, missing)
+            if waiter is not None:
+                with self._lock:
+                    self._values.forget_waiter(waiter, missing)
 
     def _any_failed(self, object_ids: Sequence[ObjectId]) -> bool:
         known = self._values.known

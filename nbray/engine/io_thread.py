@@ -65,7 +65,10 @@ class IoThread:
             self._wake()
 
     def watch(self, descriptor: int, *, read: Callback | None = None, write: Callback | None = None) -> None:
-        """Call back, on the I/O thread, whenever the descriptor is readable or writable; neither ends the watch. Any thread."""
+        """Call back, on the I/O thread, whenever the descriptor is readable or writable; neither ends the watch.
+
+        Any thread, but none that an exception can interrupt: selectors would lose count of what they watch.
+        """
         events = (selectors.EVENT_READ if read else 0) | (selectors.EVENT_WRITE if write else 0)
         with self._watch_lock:
             if self._closed:
