@@ -7,7 +7,7 @@ import secrets
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -282,7 +282,8 @@ class LocalBackend(Backend):
     ) -> LocalBackend:  # fmt: skip
         """Start a cluster on this machine and connect to it; sizes in bytes. Raises StartFailed.
 
-        A cluster of the same job that lingers after a kernel restart is joined instead, if it is what is asked for.
+        A cluster of the same job that lingers after a kernel restart is joined instead, if it has all that is asked for
+        explicitly.
         """
         cpus = num_cpus if num_cpus is not None else (num_workers or machine.cpu_count())
         epoch = secrets.token_hex(4)
@@ -298,25 +299,47 @@ class LocalBackend(Backend):
             sys_path=tuple(sys.path),
             working_directory=str(Path.cwd()),
         )
-        driver = (_rejoin(config, job) if job else None) or Driver.start(config, job)
+        shape = (num_workers, num_cpus, num_gpus, resources)
+        asked = _Asked(num_workers, memory, None if shape == (None,) * 4 else config.resources)
+        driver = (_rejoin(asked, job, linger) if job else None) or Driver.start(config, job)
         backend = cls(driver.connection, driver.exchange, driver.welcome, driver)
         backend.linger = linger
-        backend.settings = {
-            "num_workers": config.num_workers, "memory": config.store_limit, "num_cpus": cpus, "num_gpus": num_gpus or 0,
-            "resources": dict(resources or {}), "linger": linger, "default_max_retries": default_max_retries,
-            "preload": config.preload,
+        backend.settings = _settings(driver) | {
+            "linger": linger, "default_max_retries": default_max_retries, "preload": config.preload,
         }  # fmt: skip
         return backend
 
 
-def _rejoin(config: ClusterConfig, job: str) -> Driver | None:
-    """The job's lingering cluster if it has what `config` asks for; one that has not is ended."""
-    driver = Driver.join(job, config.linger)
+class _Asked(NamedTuple):
+    """What the user has asked for in so many words; None where anything will do."""
+
+    num_workers: int | None
+    store_limit: int | None
+    resources: Mapping[str, int] | None
+
+    def suits(self, settings: Mapping[str, Any], resources: Mapping[str, int]) -> bool:
+        """Whether a cluster with these settings and resources is what is asked for."""
+        has = (settings["num_workers"], settings["memory"], resources)
+        return all(wanted is None or wanted == there for wanted, there in zip(self, has, strict=True))
+
+
+def _settings(driver: Driver) -> dict[str, Any]:
+    """What the cluster runs with, which may have been started by an earlier kernel: by the names of `init`'s arguments."""
+    content = run_directory.read(driver.directory)
+    totals = amounts.from_units(driver.welcome.resources)
+    totals.pop(amounts.MEMORY, None)
+    return {
+        "num_workers": content.num_workers if content else 0, "memory": content.store_limit if content else 0,
+        "num_cpus": totals.pop(amounts.CPU, 0), "num_gpus": totals.pop(amounts.GPU, 0), "resources": totals,
+    }  # fmt: skip
+
+
+def _rejoin(asked: _Asked, job: str, linger: float) -> Driver | None:
+    """The job's lingering cluster if it is what is asked for; one that is not is ended."""
+    driver = Driver.join(job, linger)
     if driver is None:
         return None
-    content = run_directory.read(driver.directory)
-    wanted = (config.num_workers, config.store_limit, config.resources)
-    if content is not None and (content.num_workers, content.store_limit, driver.welcome.resources) == wanted:
+    if asked.suits(_settings(driver), driver.welcome.resources):
         return driver
     driver.close(stop=True)
     return None

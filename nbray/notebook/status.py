@@ -52,9 +52,8 @@ def _workers(workers: Sequence[WorkerSnapshot]) -> Table:
     table: Table = [("worker", "pid", "state", "cores", "memory", "task")]
     for worker in workers[:MOST_WORKERS]:
         task = f"{one_line(worker.task, 60)}, {time_text(worker.running_for)}" if worker.task else ""
-        table.append(
-            (str(worker.slot), str(worker.pid), worker.state, f"{worker.cpu:.1f}", size_text(worker.rss), task)
-        )
+        measured = (f"{worker.cpu:.1f}", size_text(worker.rss)) if worker.rss else ("", "")  # measured only once it has worked
+        table.append((str(worker.slot), str(worker.pid), worker.state, *measured, task))
     if len(workers) > MOST_WORKERS:
         table.append((f"and {len(workers) - MOST_WORKERS} more", *[""] * 5))
     return table

@@ -24,7 +24,7 @@ def test_loading_twice_is_loading_once(shell: InteractiveShell) -> None:
         extension.load_ipython_extension(shell)
         extension.load_ipython_extension(shell)
         assert len(shell.events.callbacks["pre_run_cell"]) == before + 1
-        assert session.current.defaults["linger"] == extension.LINGER
+        assert session.current.defaults["linger"] == 0, "a terminal that ends is ended for good"
         assert not session.is_initialized()
         extension.unload_ipython_extension(shell)
 
@@ -92,9 +92,16 @@ def gone(pid: int, seconds: float) -> bool:
 
 @pytest.mark.local
 def test_a_restarted_kernel_finds_its_cluster_and_a_shutdown_ends_it(tmp_path: Path) -> None:
-    with running_kernel(tmp_path, "%load_ext nbray") as kernel:
+    with running_kernel(tmp_path, "%load_ext nbray", "%nbray start -n 1 --memory 300MB") as kernel:
         zygote = zygote_of(kernel)
         kernel.restart()
         kernel.run_ok("%load_ext nbray")
-        assert zygote_of(kernel) == zygote
+        assert zygote_of(kernel) == zygote, "joined as it is where nothing else is asked for"
+        kernel.run_ok("%nbray start -n 1")
+        assert "num_workers=2 (it runs with 1)" in kernel.run("%nbray start -n 2").error
+        kernel.restart()
+        kernel.run_ok("%load_ext nbray")
+        kernel.run_ok("%nbray start -n 2")
+        assert gone(zygote, 3), "replaced where something else is asked for"
+        zygote = zygote_of(kernel)
     assert gone(zygote, 3)
