@@ -16,10 +16,9 @@ import msgspec
 import pytest
 
 from nbray.engine import connection, transport, wire
-from nbray.engine.connection import Connection, say_hello
-from nbray.engine.io_thread import IoThread
+from nbray.engine.connection import say_hello
 from nbray.errors import ClusterDied, GetTimeoutError, StartFailed
-from nbray.ids import ObjectId, ProcessId, TemplateId, object_id
+from nbray.ids import ObjectId, ProcessId, object_id
 from nbray.scheduler.messages import (
     Allocate,
     Answer,
@@ -40,86 +39,11 @@ from nbray.scheduler.messages import (
     Submit,
     Subscribe,
     TaskSpec,
-    Welcome,
 )
+from tests.engine.pretended_scheduler import TEMPLATE, WELCOME, Ends
 
-PROCESS = ProcessId(7)
-TEMPLATE = TemplateId(1)
-WELCOME = Welcome(PROCESS, "epoch-1", 1 << 20, "ipc://nowhere", {"CPU": 20_000}, 0)
 THEIRS = object_id(ProcessId(9), 1)
 """An object of another process."""
-
-
-class PretendedScheduler:
-    """The other end: hears messages one by one, says what the test wants."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self.socket = sock
-        self._decoder = wire.scheduler_decoder()
-        self._heard: list[Any] = []
-
-    def hear(self, seconds: float = 5.0) -> Any:
-        """The next message."""
-        deadline = time.monotonic() + seconds
-        while not self._heard:
-            if not transport.wait_readable(self.socket.fileno(), deadline - time.monotonic()):
-                raise TimeoutError("nothing was said")
-            data = self.socket.recv(1 << 20)
-            if not data:
-                raise EOFError("the connection is closed")
-            self._heard += self._decoder.feed(data)
-        return self._heard.pop(0)
-
-    def hears_nothing(self, seconds: float = 0.0) -> bool:
-        return not self._heard and not transport.wait_readable(self.socket.fileno(), seconds)
-
-    def say(self, *messages: msgspec.Struct) -> None:
-        self.socket.sendall(b"".join(bytes(wire.frame(message)) for message in messages))
-
-
-class Ends:
-    """Both ends, and threads that wait on ours."""
-
-    def __init__(self, link: Connection, scheduler: PretendedScheduler) -> None:
-        self.link = link
-        self.scheduler = scheduler
-
-    def submit(self, count: int = 1) -> list[ObjectId]:
-        ids = [self.link.next_object() for _ in range(count)]
-        for number in ids:
-            self.link.submit(TaskSpec(number, TEMPLATE, b""), [number])
-        return ids
-
-    @contextmanager
-    def meanwhile(self, call: Callable[[], Any]) -> Iterator[queue.SimpleQueue[Any]]:
-        """Run a call that waits on a thread; the queue gets its result or its exception."""
-        outcome: queue.SimpleQueue[Any] = queue.SimpleQueue()
-
-        def run() -> None:
-            try:
-                outcome.put(call())
-            except Exception as error:  # noqa: BLE001 - handed to the test
-                outcome.put(error)
-
-        thread = threading.Thread(target=run)
-        thread.start()
-        yield outcome
-        thread.join(10)
-        assert not thread.is_alive()
-
-
-@pytest.fixture
-def ends() -> Iterator[Ends]:
-    ours, theirs = socket.socketpair()
-    ours.setblocking(False)
-    io = IoThread("test-io")
-    link = Connection(ours, wire.process_decoder(), WELCOME, io)
-    link.start()
-    io.start()
-    with theirs:
-        yield Ends(link, PretendedScheduler(theirs))
-        link.close()
-        io.stop()
 
 
 class TestSending:
@@ -292,7 +216,8 @@ class TestWaiting:
         ends.scheduler.say(Ready([(mine, b"mine")]))
         assert ends.link.wait([mine], 1, 5)
         ends.link.release(mine)
-        ends.link.flush()
+        while ends.scheduler.hear() != Released([mine]):
+            pass
         assert ends.link.value(mine) is None
 
     def test_the_process_hears_of_waits_that_block_only(self, ends: Ends) -> None:
@@ -512,76 +437,6 @@ class TestLosing:
             os.fstat(descriptor)
 
 
-class TestInterrupts:
-    def test_stop_ends_a_wait_at_once_and_nothing_is_lost(self, ends: Ends) -> None:
-        (mine,) = ends.submit()
-        timer = threading.Timer(0.02, signal.raise_signal, [signal.SIGINT])
-        timer.start()
-        started = time.monotonic()
-        with pytest.raises(KeyboardInterrupt):
-            ends.link.wait([mine], 1, None)
-        assert time.monotonic() - started < 1
-        timer.join()
-        assert not ends.link._values._waiters
-        ends.scheduler.say(Ready([(mine, b"mine")]))
-        assert ends.link.wait([mine], 1, 5)
-
-    def test_interrupts_at_any_moment_lose_and_double_nothing(self, ends: Ends) -> None:
-        """Submissions under a hail of interrupts: what the scheduler hears is what was submitted, each once, in order."""
-        hail = Hail()
-        submitted: list[ObjectId] = []
-
-        def submit() -> None:
-            (number,) = ends.submit()
-            ends.link.flush()
-            submitted.append(number)
-
-        with hail:
-            while hail.interrupts < 200:
-                hail.fall_on(submit)
-        ends.submit()
-        heard: list[ObjectId] = []
-        while not heard or heard[-1] <= submitted[-1]:
-            heard += [task.task_id for task in ends.scheduler.hear().tasks]
-        assert heard == sorted(set(heard)), "each once, in order"
-        assert set(submitted) <= set(heard), "each one that returned was sent"
-
-
-class Interrupted(BaseException):
-    """What the test's SIGINT handler raises."""
-
-
-class Hail:
-    """Interrupts the main thread at random moments, inside `fall_on` only."""
-
-    def __init__(self) -> None:
-        self.interrupts = 0
-        self._inside = False
-
-    def __enter__(self) -> None:
-        self._alarm = signal.signal(signal.SIGALRM, lambda number, frame: signal.raise_signal(signal.SIGINT))
-        self._previous = signal.signal(signal.SIGINT, self._on_interrupt)
-        signal.setitimer(signal.ITIMER_REAL, 0.0002, 0.0002)
-
-    def __exit__(self, *exc_info: object) -> None:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, self._alarm)
-        signal.signal(signal.SIGINT, self._previous)
-
-    def _on_interrupt(self, number: int, frame: object) -> None:
-        if self._inside:
-            self._inside = False
-            raise Interrupted
-
-    def fall_on(self, call: Callable[[], None]) -> None:
-        try:
-            self._inside = True
-            call()
-            self._inside = False
-        except Interrupted:
-            self.interrupts += 1
-
-
 class TestHello:
     def answer(self, *messages: msgspec.Struct, descriptors: int = 1) -> Any:
         ours, theirs = socket.socketpair()
@@ -611,32 +466,3 @@ class TestHello:
             theirs.close()
             with pytest.raises((OSError, StartFailed)):
                 say_hello(ours, Hello("driver", 1, 1, "epoch-1"), 1)
-
-
-@pytest.mark.local
-def test_a_forked_child_lets_go_of_the_connection(ends: Ends) -> None:
-    """It says so when it is used there, sends nothing, and does not keep the scheduler from seeing the parent's end."""
-    (mine,) = ends.submit()
-    ends.scheduler.hear()
-    pid = os.fork()
-    if not pid:
-        os._exit(check_child(ends, mine))
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-    assert ends.scheduler.hears_nothing(0.01)
-    ends.scheduler.say(Ready([(mine, b"still there")]))
-    assert ends.link.wait([mine], 1, 5)
-
-
-def check_child(ends: Ends, mine: ObjectId) -> int:
-    ends.link.release(mine)
-    ends.link.references.hold(mine)
-    ends.link.close(Goodbye(stop=True))
-    for call in (ends.submit, lambda: ends.link.wait([mine], 1, 0.1), lambda: ends.link.allocate(5)):
-        try:
-            call()
-        except ClusterDied as error:
-            if "forked" not in str(error):
-                return 2
-        else:
-            return 3
-    return 0
