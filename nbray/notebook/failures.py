@@ -5,13 +5,20 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from nbray.errors import RemoteTraceback
+from nbray.errors import InfeasibleRequest, RemoteTraceback, TaskTimeout, WorkerDied
 from nbray.notebook.remote_cell import TRACEBACK_ATTRIBUTE
 
 _FRAME = re.compile(r"File ((?:\x1b\[[\d;]*m)*)([^\s\x1b:]+):(\d+)")
 _RED, _PLAIN = "\x1b[31m", "\x1b[39m"
 
 READ_ONLY = "Arrays that a cell takes along are shared, and so read-only: x = x.copy() makes one to be changed."
+
+_IN_A_CELL: dict[type[BaseException], str] = {
+    TaskTimeout: "For a remote cell: %%remote --timeout SECONDS",
+    WorkerDied: "For a remote cell: %%remote --retries N",
+    InfeasibleRequest: "For a remote cell: %%remote --cpus N --gpus N --memory SIZE, each with what the cluster has",
+}
+"""What to type, where the message speaks of a function's options."""
 
 
 def presentable(shell: Any, error: BaseException) -> BaseException:
@@ -52,7 +59,8 @@ def _lines(error: BaseException) -> list[str]:
     if isinstance(cause, RemoteTraceback):
         return cause.text.splitlines()
     message = str(error)
-    return [f"{_RED}{type(error).__name__}{_PLAIN}" + (f": {message}" if message else "")]
+    hint = _IN_A_CELL.get(type(error))
+    return [f"{_RED}{type(error).__name__}{_PLAIN}" + (f": {message}" if message else ""), *([hint] if hint else [])]
 
 
 def _with_cells(shell: Any, line: str) -> str:

@@ -61,7 +61,7 @@ class NbrayMagics(Magics):
             options = call_options.build(
                 {
                     "num_cpus": asked.cpus, "num_gpus": asked.gpus, "memory": asked.memory, "timeout": asked.timeout,
-                    "max_retries": asked.retries, "name": asked.name or cells.task_name(),
+                    "max_retries": asked.retries, "name": (asked.name or "").strip("\"'") or cells.task_name(),
                 }
             )  # fmt: skip
             ready = cells.read_cell(self.shell, line, cell, cells.CellOptions(asked.inputs, asked.outputs))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nbray.errors import RemoteTraceback, WorkerDied
+from nbray.errors import InfeasibleRequest, RemoteTraceback, StoreFull, TaskTimeout, WorkerDied
 from nbray.notebook import failures
 from nbray.notebook.remote_cell import TRACEBACK_ATTRIBUTE
 
@@ -63,8 +63,13 @@ def test_cells_are_numbered(line: str, expected: str) -> None:
 
 
 def test_an_error_without_a_rendering_is_shown_by_its_message() -> None:
-    assert failures.rendered(Shell(), WorkerDied("worker 1 ended")) == ["\x1b[31mWorkerDied\x1b[39m: worker 1 ended"]
+    assert failures.rendered(Shell(), StoreFull("no room")) == ["\x1b[31mStoreFull\x1b[39m: no room"]
     assert failures.rendered(Shell(), KeyboardInterrupt()) == ["\x1b[31mKeyboardInterrupt\x1b[39m"]
+
+
+@pytest.mark.parametrize("kind", [TaskTimeout, WorkerDied, InfeasibleRequest])
+def test_what_to_type_is_said_in_the_words_of_a_cell(kind: type[Exception]) -> None:
+    assert failures.rendered(Shell(), kind("..."))[-1].startswith("For a remote cell: %%remote --")
 
 
 def test_an_error_with_a_plain_remote_traceback_shows_that() -> None:

@@ -160,9 +160,9 @@ def test_unknown_options(notebook: InteractiveShell, backend: FakeBackend, line:
 
 
 def test_options_reach_the_engine(notebook: InteractiveShell, backend: FakeBackend) -> None:
-    run_ok(notebook, "%%remote --cpus 2 --timeout 9 --retries 2 --name train\n1")
+    run_ok(notebook, "%%remote --cpus 2 --timeout 9 --retries 2 --name 'my training'\n1")
     name, options, _ = backend.submitted[-1]
-    assert (name, options.name, options.timeout, options.max_retries) == ("train", "train", 9.0, 2)
+    assert (name, options.name, options.timeout, options.max_retries) == ("my training", "my training", 9.0, 2)
     assert options.resources["CPU"] == 20_000
 
 
