@@ -238,6 +238,7 @@ class Connection:
     def flush(self) -> None:
         """Send all that waits."""
         with self._lock:
+            self._releases_due = True
             self._flush(time.monotonic())
 
     def release(self, object_id: ObjectId) -> None:

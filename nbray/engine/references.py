@@ -68,13 +68,22 @@ class References:
             elif counts.pop(object_id, 0):
                 _move(object_id, self._began, self._ended)
 
-    def take(self) -> Settlement:
-        """Settle, and return what the scheduler has not heard yet; what began and ended in between it never hears of."""
+    def take(self, *, ended: bool = True) -> Settlement:
+        """Settle, and return what the scheduler has not heard yet; what began and ended in between it never hears of.
+
+        Without `ended`, references that ended are kept for a later call.
+        """
         self.settle()
-        settlement = Settlement(list(self._began), list(self._ended))
+        settlement = Settlement(list(self._began), list(self._ended) if ended else [])
         self._began.clear()
-        self._ended.clear()
+        if ended:
+            self._ended.clear()
         return settlement
+
+    @property
+    def unsaid(self) -> int:
+        """How many references have ended, as far as settled, without the scheduler having heard of it."""
+        return len(self._ended)
 
 
 def _move(object_id: ObjectId, opposite: dict[ObjectId, None], events: dict[ObjectId, None]) -> None:

@@ -79,7 +79,7 @@ class SchedulerProcess:
         self._measures: dict[int, tuple[float, int]] = {}
         """Cores and bytes of each worker, at the last look."""
         self._zygote_decoder: wire.FrameDecoder[FromZygote] = wire.FrameDecoder(FromZygote)
-        self._publish_at = self._logs_at = self._headroom_at = 0.0
+        self._look_at = self._publish_at = self._logs_at = self._headroom_at = 0.0
         self._stop_reason: str | None = None
 
     def run(self) -> None:
@@ -122,18 +122,23 @@ class SchedulerProcess:
                     self._unsent[key.data] = None
                 if events & selectors.EVENT_READ and key.data.open:
                     self._read(key.data)
-        self._run_timers(time.monotonic())
-        self._flush()
+        self._flush()  # before the timers: somebody waits for this
+        if self._run_timers(time.monotonic()):
+            self._flush()
 
     def _timeout(self, now: float) -> float:
-        due = min(self._publish_at, self._logs_at, self._headroom_at)
         deadline = self._scheduler.next_deadline()
-        return max(0.0, (due if deadline is None else min(due, deadline)) - now)
+        due = self._look_at if deadline is None or deadline > self._look_at else deadline
+        return max(0.0, due - now)
 
-    def _run_timers(self, now: float) -> None:
+    def _run_timers(self, now: float) -> bool:
+        """Do what is due; says whether anything was."""
         deadline = self._scheduler.next_deadline()
-        if deadline is not None and deadline <= now:
+        ticks = deadline is not None and deadline <= now
+        if ticks:
             self._do(Tick())
+        if now < self._look_at:
+            return ticks
         if now >= self._logs_at:
             self._logs_at = now + LOG_SECONDS
             self._read_live_logs()
@@ -144,6 +149,8 @@ class SchedulerProcess:
             self._publish_at = now + PUBLISH_SECONDS
             self._measure()
             self._publisher.publish(self._with_measures(self._scheduler.snapshot(now)))
+        self._look_at = min(self._publish_at, self._logs_at, self._headroom_at)
+        return True
 
     # ---------------------------------------------------------------- events
 
