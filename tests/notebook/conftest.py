@@ -11,7 +11,8 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from nbray.notebook import remote_cell
+from nbray.notebook import remote_shell
+from nbray.notebook.cell_runs import RUNS
 from tests.notebook.kernel import Kernel, running_kernel
 
 
@@ -47,8 +48,9 @@ def shell() -> Iterator[InteractiveShell]:
     try:
         yield shell
     finally:
-        remote_cell.RemoteShell.clear_instance()
-        remote_cell._the_shell = None
+        remote_shell.RemoteShell.clear_instance()
+        remote_shell._the_shell = None
+        RUNS._active.clear()  # nbray was loaded outside of any cell, so nothing has ended that one
         sys.modules["__main__"] = main
         sys.displayhook, sys.excepthook = hooks
         for name in set(vars(builtins)) - known:
