@@ -123,6 +123,7 @@ class RemoteShell(InteractiveShell):
     def run(self, code: CellCode) -> None:
         """Run a cell under the name that its notebook gave it; raises what it raised."""
         self._rendered = []
+        warnings.filterwarnings("ignore", message="To exit: use")  # IPython's advice after SystemExit is not for a worker
         self.compile = _CellCompiler(code)  # a new one, since a compiler remembers what the cell imports from __future__
         result = self.run_cell(code.source, store_history=False)
         _show_figures()
@@ -142,7 +143,7 @@ class RemoteShell(InteractiveShell):
         """
         namespace, cell = self.user_ns, self.compile.cell
         self._enter({})
-        self.last_execution_result = None
+        self._rendered, self.last_execution_result, self.InteractiveTB.tb = [], None, None
         for name in ("last_type", "last_value", "last_traceback", "last_exc"):
             sys.__dict__.pop(name, None)
         pyplot = sys.modules.get("matplotlib.pyplot")
@@ -209,7 +210,6 @@ def the_shell() -> RemoteShell:
     global _the_shell
     if _the_shell is None:
         os.environ.setdefault("MPLBACKEND", INLINE_FIGURES)
-        warnings.filterwarnings("ignore", message="To exit: use", module="IPython")
         config = Config()
         config.HistoryManager.enabled = False
         config.InteractiveShell.colors = "neutral"
