@@ -108,9 +108,11 @@ class RemoteShell(InteractiveShell):
     """The one IPython shell of a worker."""
 
     compile: _CellCompiler
-    _rendered: list[tuple[BaseException | None, list[str]]]
+    _rendered: list[tuple[BaseException, list[str]]]
     """What IPython wanted to show as tracebacks during this cell: its error, and those of displays that failed."""
     _threads: set[threading.Thread]
+    _leaving: bool
+    """The cell's event loop is being closed: what is cancelled then has not failed."""
 
     # ---------------------------------------------------------------- a cell run
 
@@ -122,19 +124,27 @@ class RemoteShell(InteractiveShell):
 
     def run(self, code: CellCode) -> None:
         """Run a cell under the name that its notebook gave it; raises what it raised."""
-        self._rendered = []
+        self._rendered, self._leaving = [], False
         warnings.filterwarnings("ignore", message="To exit: use")  # IPython's advice after SystemExit is not for a worker
         self.compile = _CellCompiler(code)  # a new one, since a compiler remembers what the cell imports from __future__
         result = self.run_cell(code.source, store_history=False)
         _show_figures()
         error = result.error_before_exec or result.error_in_exec
-        for shown, lines in self._rendered:
-            if shown is not error and shown is not None:
-                emit("error", {"ename": type(shown).__name__, "evalue": str(shown), "traceback": lines})
-            elif error is not None:
-                BaseException.__setattr__(error, TRACEBACK_ATTRIBUTE, lines)  # also where its class forbids it
+        result.error_before_exec = result.error_in_exec = None
+        self._hand_out_tracebacks(error)
         if error is not None:
-            raise error
+            try:
+                raise error
+            finally:
+                del error  # its traceback has this frame: they would hold each other, and all that the cell had
+
+    def _hand_out_tracebacks(self, error: BaseException | None) -> None:
+        """The cell's own goes with its error, those of displays that failed are shown."""
+        for shown, lines in self._rendered:
+            if shown is error and error is not None:
+                BaseException.__setattr__(error, TRACEBACK_ATTRIBUTE, lines)  # also where its class forbids it
+            else:
+                emit("error", {"ename": type(shown).__name__, "evalue": str(shown), "traceback": lines})
 
     def end(self) -> None:
         """Keep nothing of the cell: its functions and its namespace hold each other, and so would its large inputs.
@@ -160,6 +170,16 @@ class RemoteShell(InteractiveShell):
         self.user_ns_hidden.clear()
         self.init_user_ns()
 
+    def _run_in_loop(self, cell: Coroutine[Any, Any, Any]) -> Any:
+        """Run a cell that awaits, in a loop of its own: tasks that it leaves behind end with it."""
+        import asyncio
+
+        with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+            try:
+                return runner.run(cell)
+            finally:
+                self._leaving = True
+
     # ---------------------------------------------------------------- what IPython asks of a shell
 
     def _showtraceback(self, etype: Any, evalue: Any, stb: Any) -> None:
@@ -169,6 +189,8 @@ class RemoteShell(InteractiveShell):
     def showtraceback(self, exc_tuple: Any = None, *args: Any, **options: Any) -> None:
         """See InteractiveShell, which prints groups of exceptions by itself, with its own frames."""
         error = exc_tuple[1] if exc_tuple else sys.exc_info()[1]
+        if isinstance(error, KeyboardInterrupt) or self._leaving:  # nobody sees it, and there is little time
+            return
         if not isinstance(error, BaseExceptionGroup):
             super().showtraceback(exc_tuple, *args, **options)
             return
@@ -186,14 +208,6 @@ class RemoteShell(InteractiveShell):
 
     def enable_gui(self, gui: Any = None) -> None:
         """There is no event loop here; `%matplotlib inline` asks for none."""
-
-
-def _run_in_loop(cell: Coroutine[Any, Any, Any]) -> Any:
-    """Run a cell that awaits, in a loop of its own: tasks that it leaves behind end with it."""
-    import asyncio
-
-    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
-        return runner.run(cell)
 
 
 def _show_help(shell: InteractiveShell, text: Any, *_: Any, **__: Any) -> None:
@@ -217,7 +231,7 @@ def the_shell() -> RemoteShell:
             config=config, display_pub_class=_RemotePublisher, displayhook_class=_RemoteDisplayHook
         )  # fmt: skip
         _the_shell.compile = _CellCompiler()
-        _the_shell.loop_runner = _run_in_loop
+        _the_shell.loop_runner = _the_shell._run_in_loop
         _the_shell.set_hook("show_in_pager", page.as_hook(functools.partial(_show_help, _the_shell)), 99)
     return _the_shell
 
