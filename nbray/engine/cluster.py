@@ -63,6 +63,12 @@ class ClusterProcess:
         self._process.stdout.close()
         shutil.rmtree(self.directory, ignore_errors=True)
 
+    def leave(self) -> None:
+        """The cluster outlives this driver: let go of its process without a warning."""
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        self._process.returncode = 0  # else subprocess warns; the system reaps it when this process has ended too
+
 
 def _read_all(pipe: int) -> str:
     parts = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from nbray.engine.connection import Connection
 from nbray.engine.io_thread import IoThread
 from nbray.engine.object_exchange import ObjectExchange
 from nbray.errors import ClusterDied, StartFailed
-from nbray.scheduler.messages import PROTOCOL, Emitted, Exit, FromScheduler, Goodbye, Welcome
+from nbray.scheduler.messages import PROTOCOL, STAYS, Emitted, Exit, FromScheduler, Goodbye, Welcome
 from nbray.snapshot import ClusterSnapshot
 from nbray.store.arena import Arena
 from nbray.store.object_store import ObjectStore
@@ -100,13 +101,25 @@ class Driver:
             return
         self._closed = True
         lost = bool(self.connection.lost)
-        self.connection.close(Goodbye(stop))
+        ends = stop and not self._stays()
+        self.connection.close(Goodbye())
         self._end_io()
-        if self._process is not None and (stop or lost):
-            self._process.wait(STOP_SECONDS if stop else 0)
-        elif stop:
+        if self._process is not None and (ends or lost):
+            self._process.wait(STOP_SECONDS)
+        elif self._process is not None:
+            self._process.leave()
+        elif ends:
             run_directory.wait_until_gone(self.directory, STOP_SECONDS)
         self._arena.close()
+
+    def _stays(self) -> bool:
+        """Ask the cluster to end; whether it goes on, since other drivers use it."""
+        ended = threading.Event()
+        self.connection.on_lost = ended.set
+        self.connection.post(Goodbye(stop=True), now=True)
+        if not self.connection.lost:
+            ended.wait(STOP_SECONDS)
+        return self.connection.lost == STAYS
 
     def _end_io(self) -> None:
         """End the I/O thread, after which the watcher is nobody's but ours."""

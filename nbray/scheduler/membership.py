@@ -9,7 +9,7 @@ from nbray.scheduler.cell_runs import Job, Jobs
 from nbray.scheduler.events import WorkerExited
 from nbray.scheduler.extents import Extents
 from nbray.scheduler.lifetime import Lifetime
-from nbray.scheduler.messages import PROTOCOL, Failure, Hello
+from nbray.scheduler.messages import PROTOCOL, STAYS, Exit, Failure, Hello
 from nbray.scheduler.outcomes import Outcomes
 from nbray.scheduler.output import OutputDesk
 from nbray.scheduler.ownership import Objects
@@ -106,6 +106,8 @@ class Membership:
             for run in job.runs.values():
                 self._jobs.release(run)
             self._objects.release(process, list(process.held))
+        if self._jobs.drivers() > 1:
+            self._outbox.send(process.process_id, Exit(STAYS))
 
     def worker_exited(self, event: WorkerExited) -> None:
         """A worker was reaped."""

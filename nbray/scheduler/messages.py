@@ -48,6 +48,8 @@ from nbray.ids import CellRunId, ObjectId, ProcessId, TaskId, TemplateId
 PROTOCOL = 1
 MAX_FRAME = 256 * 1024 * 1024
 INLINE_LIMIT = 64 * 1024
+STAYS = "other drivers go on with it"
+"""The reason in the Exit that a driver hears whose Goodbye does not end the cluster."""
 SKIPPED = "skipped"
 """The stream of an Output that only counts, in decimal, bytes of a worker's log which nobody reads for a cell."""
 
