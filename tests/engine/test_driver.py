@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from nbray.engine.driver import Driver
+from nbray.scheduler.messages import Ask
 from nbray.snapshot import ClusterSnapshot
 from tests.engine.local_cluster import config, is_gone, processes, until
 
@@ -48,7 +49,7 @@ def test_a_second_driver_of_the_job_joins_and_shares_its_objects(driver: Driver)
     assert value is not None
     assert other.exchange.unpack(object_id, value) == "shared"
     other.close(stop=False)
-    assert driver.connection.wait([object_id], 1, 5)
+    assert driver.connection.request(lambda number: Ask(number, "snapshot"))  # the scheduler has noticed
 
 
 def test_nobody_else_joins(driver: Driver) -> None:
