@@ -29,8 +29,8 @@ from nbray.engine.driver import Driver
 from nbray.engine.object_exchange import ObjectExchange
 from nbray.engine.worker import Dependency
 from nbray.errors import InfeasibleRequest, WrongCluster
-from nbray.functions import FunctionPickler
-from nbray.ids import CellRunId, ObjectId, Reference, TaskId
+from nbray.functions import FunctionPickler, name_of
+from nbray.ids import CellRunId, ObjectId, Reference, TaskId, TemplateId
 from nbray.local_modules import LocalModules
 from nbray.scheduler.messages import (
     INLINE_LIMIT,
@@ -49,6 +49,7 @@ from nbray.scheduler.messages import (
 from nbray.snapshot import ClusterSnapshot
 
 NO_ARGUMENTS = b""
+NO_TEMPLATE = TemplateId(0)
 NO_REQUEST = 0
 """Stands in a message whose answer nobody waits for."""
 
@@ -68,10 +69,10 @@ class LocalBackend(Backend):
         self._resources = welcome.resources
         self._default_max_retries = welcome.default_max_retries
         self._functions = FunctionPickler(self._lift)
-        self._templates = Templates(link)
+        self._templates = Templates(link, welcome.store_limit)
         self._modules = LocalModules()
         self._modules_seen = self._modules.snapshot() if driver is not None else {}
-        exchange.on_full = self._templates.release_lifted
+        exchange.on_full = self._give_up_what_is_kept
         self._output_handler: OutputHandler | None = None
         if driver is not None:
             driver.on_emitted = self._emit
@@ -88,20 +89,26 @@ class LocalBackend(Backend):
         cell_run: CellRunId,
     ) -> list[ObjectId]:  # fmt: skip
         """See `Backend.submit`."""
-        pickled = self._functions.pickle(function)
-        template_id = self._templates.find(pickled, options, cell_run, self._check)
         count = options.num_returns
         task_id = self._link.next_object(max(count, 1))
         returns = [task_id] if count == 1 else [ObjectId(task_id + index) for index in range(count)]
         frame = NO_ARGUMENTS if not args else serialization.dumps_plain_arguments(args)
         if kwargs or frame is None or len(frame) > INLINE_LIMIT:
-            task = self._with_arguments(TaskSpec(task_id, template_id, NO_ARGUMENTS), args, kwargs, pickled.name)
+            task = self._with_arguments(TaskSpec(task_id, NO_TEMPLATE, NO_ARGUMENTS), args, kwargs, name_of(function))
         else:
-            task = TaskSpec(task_id, template_id, frame)
-        self._link.submit(task, returns)
-        if task.payload:  # the task holds it from here on
-            self._link.release(task.payload)
+            task = TaskSpec(task_id, NO_TEMPLATE, frame)
+        try:
+            with self._templates.lock:
+                task.template_id = self._templates.find(self._functions.pickle(function), options, cell_run, self._check)
+                self._link.submit(task, returns)
+        finally:
+            if task.payload:  # the task holds it from here on
+                self._link.release(task.payload)
         return returns
+
+    def _give_up_what_is_kept(self) -> bool:
+        self._functions.new_cell()  # what it remembers may need what goes now
+        return self._templates.give_up()
 
     def _check(self, options: CallOptions) -> int:
         """The retries of a call, once it is sure that the cluster can run it at all."""
@@ -143,7 +150,8 @@ class LocalBackend(Backend):
         return Dependency(len(deps) - 1)
 
     def _lift(self, payload: serialization.Payload, content_hash: bytes) -> ObjectId:
-        return self._templates.lift(content_hash, lambda: self._exchange.put_payload(payload))
+        size = serialization.encoded_size(payload)
+        return self._templates.lift(content_hash, size, lambda: self._exchange.put_payload(payload))
 
     # ---------------------------------------------------------------- objects
 
@@ -233,6 +241,7 @@ class LocalBackend(Backend):
     def describe_cell_run(self, cell_run: CellRunId, label: str) -> None:
         """See `Backend.describe_cell_run`."""
         self._functions.new_cell()
+        self._templates.begin_cell()
         self._renew_workers()
         self._link.post(DescribeCellRun(cell_run, label))
 

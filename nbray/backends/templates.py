@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import NamedTuple
 
 from nbray import serialization
 from nbray.backends.backend import CallOptions
@@ -17,23 +18,35 @@ from nbray.scheduler.messages import ForgetTemplates, RegisterFunction, Register
 KEPT_CELL_RUNS = 32
 """Templates of so many cell runs stay registered, so that functions which cells go on using are not sent again."""
 
-KEPT_LIFTED = 256
-"""So many captured large values stay in the store for the next run of their cell."""
+LIFTED_SHARE = 0.5
+"""So much of the store may be taken by captured large values, beyond those of the running cell."""
 
 _Key = tuple[bytes, int]
 
 
-class Templates:
-    """Registers each function once, and each function with its options once a cell run; any thread."""
+class _Lifted(NamedTuple):
+    object_id: ObjectId
+    size: int
 
-    def __init__(self, link: Connection) -> None:
+
+class Templates:
+    """Registers each function once, and each function with its options once a cell run; any thread.
+
+    A function registered here keeps the values that were lifted out of it in the store, and so do the workers that have
+    loaded it. What `find` returns, and a lifted value, stay valid while the caller holds `lock`, or until the store is full.
+    """
+
+    def __init__(self, link: Connection, store_limit: int) -> None:
+        self.lock = threading.RLock()
+        """Reentrant: putting a lifted value may find the store full, which gives up what was lifted before."""
         self._link = link
-        self._lock = threading.RLock()
-        """Reentrant: putting a lifted value may find the store full, which releases what was lifted before."""
+        self._most_lifted = int(store_limit * LIFTED_SHARE)
         self._cell_runs: OrderedDict[CellRunId, dict[_Key, tuple[TemplateId, CallOptions]]] = OrderedDict()
-        self._users: dict[bytes, int] = {}
-        """How many registered templates use a function; the scheduler forgets it with the last one."""
-        self._lifted: OrderedDict[bytes, ObjectId] = OrderedDict()
+        self._functions: dict[bytes, _Registered] = {}
+        self._lifted: OrderedDict[bytes, _Lifted] = OrderedDict()
+        self._lifted_bytes = 0
+        self._unregistered: set[ObjectId] = set()
+        """Lifted values whose function is being pickled."""
 
     def find(
         self, function: PickledFunction, options: CallOptions, cell_run: CellRunId, check: Callable[[CallOptions], int]
@@ -51,42 +64,78 @@ class Templates:
             self._link.next_template(), function.key, options.name or function.name, cell_run, options.resources,
             options.num_returns, max_retries, options.timeout or 0.0, _worker_options(options), environment.capture(),
         )  # fmt: skip
-        with self._lock:
-            if not self._users.get(function.key):
+        with self.lock:
+            registered = self._functions.get(function.key)
+            if registered is None:
+                registered = self._functions[function.key] = _Registered(frozenset(function.nested))
                 self._link.post(RegisterFunction(function.key, function.name, function.blob, function.nested))
-            self._users[function.key] = self._users.get(function.key, 0) + 1
+                self._unregistered -= registered.nested
+            registered.users += 1
             self._link.post(RegisterTemplate(template))
             # The options are kept beside the id: while they live, id(options) names no other object.
             self._cell_runs.setdefault(cell_run, {})[function.key, id(options)] = (template.template_id, options)
             self._cell_runs.move_to_end(cell_run)
-            self._forget_old_cell_runs()
+            while len(self._cell_runs) > KEPT_CELL_RUNS:
+                self._forget(next(iter(self._cell_runs)))
         return template.template_id
 
-    def _forget_old_cell_runs(self) -> None:
-        while len(self._cell_runs) > KEPT_CELL_RUNS:
-            _, templates = self._cell_runs.popitem(last=False)
-            for key, _ in templates:
-                self._users[key] -= 1
-                if not self._users[key]:
-                    del self._users[key]
-            self._link.post(ForgetTemplates([template_id for template_id, _ in templates.values()]))
+    def _forget(self, cell_run: CellRunId) -> None:
+        templates = self._cell_runs.pop(cell_run)
+        for key, _ in templates:
+            self._functions[key].users -= 1
+            if not self._functions[key].users:
+                del self._functions[key]
+        self._link.post(ForgetTemplates([template_id for template_id, _ in templates.values()]))
 
-    def lift(self, content_hash: bytes, put: Callable[[], ObjectId]) -> ObjectId:
-        """The object with this content; `put` makes it at the first call, and it stays while it is among the last used."""
-        with self._lock:
-            object_id = self._lifted.get(content_hash)
-            if object_id is None:
-                object_id = self._lifted[content_hash] = put()
+    # ---------------------------------------------------------------- lifted values
+
+    def lift(self, content_hash: bytes, size: int, put: Callable[[], ObjectId]) -> ObjectId:
+        """The object with this content; `put` makes it at the first call, and it stays for later cells while there is room."""
+        with self.lock:
+            known = self._lifted.get(content_hash)
+            if known is None:
+                known = self._lifted[content_hash] = _Lifted(put(), size)
+                self._lifted_bytes += size
             self._lifted.move_to_end(content_hash)
-            while len(self._lifted) > KEPT_LIFTED:
-                self._link.release(self._lifted.popitem(last=False)[1])
-        return object_id
+            self._unregistered.add(known.object_id)
+        return known.object_id
 
-    def release_lifted(self) -> None:
-        """Give up what is kept for later cells, because the store is full."""
-        with self._lock:
-            while self._lifted:
-                self._link.release(self._lifted.popitem()[1])
+    def begin_cell(self) -> None:
+        """A new cell run begins: what was lifted for earlier ones may fill a part of the store only."""
+        with self.lock:
+            self._unregistered.clear()
+            self._give_up(self._most_lifted)
+
+    def give_up(self) -> bool:
+        """Let go of all that is kept for later calls, because the store is full; returns whether that was anything."""
+        with self.lock:
+            return self._give_up(0)
+
+    def _give_up(self, most: int) -> bool:
+        """Release lifted values, the least recently used first, until the rest has `most` bytes, and forget who needs them."""
+        released: set[ObjectId] = set()
+        for content_hash, lifted in list(self._lifted.items()):
+            if self._lifted_bytes <= most:
+                break
+            if lifted.object_id not in self._unregistered:
+                del self._lifted[content_hash]
+                self._lifted_bytes -= lifted.size
+                self._link.release(lifted.object_id)
+                released.add(lifted.object_id)
+        for cell_run, templates in list(self._cell_runs.items()):
+            if any(self._functions[key].nested & released for key, _ in templates):
+                self._forget(cell_run)
+        return bool(released)
+
+
+class _Registered:
+    """A function that the scheduler keeps until its last template is forgotten."""
+
+    __slots__ = ("nested", "users")
+
+    def __init__(self, nested: frozenset[ObjectId]) -> None:
+        self.nested = nested
+        self.users = 0
 
 
 def _worker_options(options: CallOptions) -> bytes:

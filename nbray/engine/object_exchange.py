@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,8 @@ from nbray.scheduler.messages import INLINE_LIMIT, Failure, GiveBack, Granted, I
 from nbray.serialization import Payload
 from nbray.store.object_store import ObjectStore
 
+LET_GO_SECONDS = 1.0
+
 
 class ObjectExchange:
     """The values of one process's connection; any thread."""
@@ -22,8 +25,8 @@ class ObjectExchange:
     def __init__(self, connection: Connection, store: ObjectStore) -> None:
         self._connection = connection
         self._store = store
-        self.on_full: Callable[[], None] = lambda: None
-        """Called when the store is full, to let go of what is only kept for speed."""
+        self.on_full: Callable[[], bool] = lambda: False
+        """Called when the store is full, to let go of what is only kept for speed; says whether that was anything."""
 
     def pack(self, value: Any, name: str = "") -> Value:
         """The value as it travels; large ones are written into the arena first. Raises NotShippable, StoreFull.
@@ -76,9 +79,13 @@ class ObjectExchange:
     def _allocate(self, size: int) -> Granted:
         reply = self._connection.allocate(size)
         if isinstance(reply, Refused):
-            self.on_full()
+            room_comes = self.on_full()
             gc.collect()  # arrays in cycles keep their objects pinned until they are collected
             reply = self._connection.allocate(size)
+            deadline = time.monotonic() + LET_GO_SECONDS
+            while isinstance(reply, Refused) and room_comes and time.monotonic() < deadline:
+                time.sleep(0.01)  # workers let go of it in their time
+                reply = self._connection.allocate(size)
         if isinstance(reply, Refused):
             raise StoreFull(reply.failure.message)
         return reply

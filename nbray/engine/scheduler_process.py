@@ -275,8 +275,9 @@ class SchedulerProcess:
         frame = bytearray()
         config = self._config
         welcome = Welcome(
-            link.process, config.epoch, self._arena.size, self._observer_address, config.resources, config.default_max_retries
-        )
+            link.process, config.epoch, self._arena.size, self._observer_address, config.resources, config.default_max_retries,
+            config.store_limit,
+        )  # fmt: skip
         wire.append_frame(frame, welcome)
         try:
             transport.send_with_descriptors(link.socket, bytes(frame), [self._arena.fd])

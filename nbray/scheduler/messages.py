@@ -277,6 +277,8 @@ class Welcome(msgspec.Struct, array_like=True, tag=40):
     resources: dict[str, int]
     """All that the cluster has, in units of 1/10,000."""
     default_max_retries: int
+    store_limit: int = 1 << 30
+    """Most bytes that live objects may take."""
 
 
 class Granted(msgspec.Struct, array_like=True, tag=41):

@@ -136,8 +136,9 @@ class TestFull:
     def test_what_is_kept_for_speed_goes_first(self, parts: Parts) -> None:
         parts.connection.room = 0
 
-        def make_room() -> None:
+        def make_room() -> bool:
             parts.connection.room = 10_000_000
+            return True
 
         parts.exchange.on_full = make_room
         assert isinstance(parts.exchange.pack(LARGE), Stored)
