@@ -49,7 +49,8 @@ def test_a_second_driver_of_the_job_joins_and_shares_its_objects(driver: Driver)
     assert value is not None
     assert other.exchange.unpack(object_id, value) == "shared"
     other.close(stop=False)
-    assert driver.connection.request(lambda number: Ask(number, "snapshot"))  # the scheduler has noticed
+    for _ in range(2):  # the scheduler reads what the other has said, and then that it is gone
+        driver.connection.request(lambda number: Ask(number, "snapshot"))
 
 
 def test_nobody_else_joins(driver: Driver) -> None:
