@@ -32,7 +32,7 @@ class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True):
     """How much known-short work may wait inside a worker."""
     idle_return: float = 30.0
     """After how long an idle extent's pages go back to the system."""
-    log_limit: int = 64 * 1024 * 1024
+    log_limit: int = 16 * 1024 * 1024
     """Most bytes of a worker's log that are kept."""
     output_limit: int = 256 * 1024
     """Most bytes of output that one task sends to its cell."""

@@ -316,9 +316,10 @@ class Worker:
             context = task_context.current()
             assert context is not None
             return self._cancelled(context)
+        retriable = _retries(error, template)
         pickled, type_name, message, traceback = exceptions_shipping.dump_exception(error)
         return Failure(
-            "exception", message, type_name, pickled, traceback, retriable=_retries(error, template),
+            "exception", message, type_name, pickled, traceback, retriable=retriable,
             **self._origin(spec, template),
         )  # fmt: skip
 
@@ -397,7 +398,11 @@ def _retries(error: BaseException, template: Template) -> bool:
     """Whether the options of the call ask for another attempt after this exception."""
     if not template.options or isinstance(error, (KeyboardInterrupt, SystemExit)):
         return False
-    wanted = pickle.loads(template.options)
+    try:
+        wanted = pickle.loads(template.options)
+    except Exception as problem:  # noqa: BLE001 - a class that cannot be rebuilt here must not cost the worker
+        exceptions_shipping.add_note(error, f"Not tried again: retry_exceptions cannot be read on the worker: {problem!r}")
+        return False
     return isinstance(error, Exception) if wanted is True else isinstance(error, wanted)
 
 

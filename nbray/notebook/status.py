@@ -20,7 +20,8 @@ class Status:
     """One snapshot of a cluster, ready to be displayed."""
 
     def __init__(self, backend: str, snapshot: ClusterSnapshot) -> None:
-        self._title = f"nbray: {backend} cluster {snapshot.epoch}, {count_text(len(snapshot.workers), 'worker')}"
+        lasting = sum(worker.state != "stopping" for worker in snapshot.workers)
+        self._title = f"nbray: {backend} cluster {snapshot.epoch}, {count_text(lasting, 'worker')}"
         self._tables = [_resources(snapshot), _workers(snapshot.workers), _cell_runs(snapshot.cell_runs)]
 
     def __repr__(self) -> str:

@@ -237,3 +237,10 @@ def test_forked_workers_draw_numbers_of_their_own() -> None:
     random.seed(1)
     worker.reseed()
     assert random.random() != one
+
+
+def test_retry_exceptions_that_cannot_be_read_cost_no_worker() -> None:
+    error = ValueError("the task's own")
+    template = Template(TemplateId(1), b"k", "f", CellRunId("cell"), {}, options=b"\x80no pickle")
+    assert worker._retries(error, template) is False
+    assert "Not tried again" in error.__notes__[0]
