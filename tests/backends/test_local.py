@@ -1,0 +1,222 @@
+"""What only the local backend does: edited modules, a cluster that waits for its notebook, references and room in the store."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nbray
+from nbray import session
+from nbray.backends.backend import Backend, CallOptions
+from nbray.backends.local import LocalBackend
+from nbray.errors import InfeasibleRequest, WrongCluster
+from nbray.ids import BACKGROUND, CellRunId, ObjectId, Reference
+from tests.contract.conftest import map_the_store, until
+from tests.fakes import fresh_session
+
+pytestmark = pytest.mark.local
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@contextlib.contextmanager
+def cluster(**settings: Any) -> Iterator[LocalBackend]:
+    with fresh_session() as current:
+        current.backend = backend = LocalBackend.start(**{"num_workers": 1, **settings})
+        map_the_store(backend)
+        yield backend
+
+
+@pytest.fixture
+def backend() -> Iterator[LocalBackend]:
+    with cluster(num_workers=2, memory=64_000_000) as backend:
+        yield backend
+
+
+def begin_cell(number: int) -> None:
+    session.set_cell_run(CellRunId(f"run {number}"), f"cell [{number}]")
+
+
+# -------------------------------------------------------------------- starting, leaving, coming back
+
+
+def test_settings_tell_what_it_runs_with() -> None:
+    with cluster(num_workers=1, num_cpus=3, memory=50_000_000, resources={"disk": 2.0}, preload=()) as backend:
+        has = {**backend.settings}
+        assert (has["num_workers"], has["num_cpus"], has["num_gpus"], has["memory"]) == (1, 3, 0, 50_000_000)
+        assert (has["resources"], has["linger"], has["default_max_retries"], has["preload"]) == ({"disk": 2.0}, 0.0, 0, ())
+        assert nbray.cluster_resources()["CPU"] == 3
+
+
+@nbray.remote
+def pid() -> int:
+    return os.getpid()
+
+
+EARLIER_KERNEL = """
+import sys
+from nbray.backends.local import LocalBackend
+backend = LocalBackend.start(num_workers=1, linger=60.0, job="notebook", memory=50_000_000)
+print(backend.epoch)
+backend.close(stop=False)
+"""
+
+
+def earlier_kernel() -> str:
+    """The epoch of the cluster that a kernel has left behind."""
+    done = subprocess.run([sys.executable, "-c", EARLIER_KERNEL], capture_output=True, text=True, cwd=ROOT, check=True)
+    return done.stdout.strip()
+
+
+def test_a_job_finds_its_lingering_cluster() -> None:
+    epoch = earlier_kernel()
+    with cluster(linger=60.0, job="notebook", memory=50_000_000) as backend:
+        assert backend.epoch == epoch
+        assert isinstance(nbray.get(pid.remote()), int)
+
+
+def test_anything_will_do_where_nothing_is_asked_for() -> None:
+    epoch = earlier_kernel()
+    with cluster(num_workers=None, job="notebook") as backend:
+        assert (backend.epoch, backend.settings["num_workers"], backend.settings["memory"]) == (epoch, 1, 50_000_000)
+
+
+def test_a_cluster_that_is_not_what_is_asked_for_is_replaced() -> None:
+    epoch = earlier_kernel()
+    with cluster(linger=60.0, job="notebook", memory=60_000_000) as backend:
+        assert (backend.epoch != epoch, backend.settings["memory"]) == (True, 60_000_000)
+
+
+def test_without_linger_leaving_ends_it() -> None:
+    with fresh_session():
+        backend = LocalBackend.start(num_workers=1, job="notebook")
+        backend.close(stop=False)
+        backend.close(stop=False)
+        assert backend.lost
+
+
+def test_another_job_gets_a_cluster_of_its_own() -> None:
+    with cluster(linger=60.0, job="one") as one, cluster(job="other") as other:
+        assert one.epoch != other.epoch
+
+
+# -------------------------------------------------------------------- calls
+
+
+def test_what_can_never_run_is_refused_with_advice(backend: Backend) -> None:
+    with pytest.raises(InfeasibleRequest, match=r"CPU: 5 asked, 2 in the cluster\. Ask for less in \.options"):
+        pid.options(num_cpus=5).remote()
+    with pytest.raises(InfeasibleRequest, match="gpu-x: 1 asked, 0 in the cluster"):
+        stored.options(resources={"gpu-x": 1}).remote(np.zeros(100_000))
+    assert until(lambda: backend.snapshot().store.objects == 0), "the stored arguments of a refused call go"
+
+
+def test_a_reference_of_another_cluster_is_refused_as_an_argument(backend: Backend) -> None:
+    ref = Reference()
+    ref.id, ref.epoch = ObjectId(1), "gone"
+    with pytest.raises(WrongCluster, match=r"belongs to another cluster \(gone\)"):
+        backend.submit(len, (ref,), {}, CallOptions(), BACKGROUND)
+
+
+@nbray.remote
+def stored(value: Any) -> list[nbray.ObjectRef]:
+    return [nbray.put(value)]
+
+
+def test_references_in_results_outlive_their_task(backend: Backend) -> None:
+    """The task lets go of them as it returns; nothing may be said of that before the result itself is sent."""
+    for _ in range(20):
+        results = nbray.get([stored.remote(number) for number in range(50)])
+        assert nbray.get([ref for [ref] in results]) == list(range(50))
+
+
+def test_large_arguments_are_there_when_their_task_runs(backend: Backend) -> None:
+    @nbray.remote
+    def first(array: np.ndarray[Any, Any]) -> float:
+        return float(array[0])
+
+    stop = threading.Event()
+    flusher = threading.Thread(target=lambda: [backend.snapshot() for _ in iter(stop.is_set, True)])
+    flusher.start()  # each question sends all that waits, the end of references too
+    try:
+        assert nbray.get([first.remote(np.full(20_000, number)) for number in range(50)]) == list(range(50))
+    finally:
+        stop.set()
+        flusher.join()
+
+
+# -------------------------------------------------------------------- captured values
+
+
+def capturing(value: float, size: int) -> Any:
+    array = np.full(size // 8, value)
+    return nbray.remote(lambda: float(array[0]))
+
+
+def test_a_captured_array_is_stored_once_and_shared_by_cells(backend: Backend) -> None:
+    for number in range(3):
+        begin_cell(number)
+        assert nbray.get([capturing(1, 8_000_000).remote() for _ in range(3)]) == [1.0] * 3
+    assert backend.snapshot().store.objects == 1
+
+
+def test_cells_that_each_capture_another_array_never_fill_the_store(backend: Backend) -> None:
+    for number in range(20):
+        begin_cell(number)
+        assert nbray.get(capturing(number, 10_000_000).remote()) == number
+
+
+def test_so_do_the_calls_of_one_cell(backend: Backend) -> None:
+    begin_cell(0)
+    for number in range(20):
+        assert nbray.get(capturing(number, 10_000_000).remote()) == number
+
+
+def test_results_find_room_beside_what_old_cells_captured(backend: Backend) -> None:
+    for number in range(6):
+        begin_cell(number)
+        nbray.get(capturing(number, 10_000_000).remote())
+    begin_cell(7)
+    assert until(lambda: backend.snapshot().store.used < 34_000_000)
+    assert nbray.get(nbray.apply_async(np.zeros, (2_500_000,))).shape == (2_500_000,)
+
+
+# -------------------------------------------------------------------- modules beside the notebook
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    path = tmp_path / "beside_the_notebook.py"
+    path.write_text("def answer():\n    return 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    yield path
+    sys.modules.pop(path.stem, None)
+
+
+def test_workers_follow_an_edited_module(module: Path) -> None:
+    import beside_the_notebook  # type: ignore[import-not-found]
+
+    @nbray.remote
+    def ask() -> tuple[int, int]:
+        return beside_the_notebook.answer(), os.getpid()
+
+    with cluster():
+        begin_cell(1)
+        first = nbray.get(ask.remote())
+        begin_cell(2)
+        assert nbray.get(ask.remote()) == first, "the same worker, as nothing was edited"
+        module.write_text("def answer():\n    return 2_000\n")
+        begin_cell(3)
+        answer, worker = nbray.get(ask.remote())
+        assert (first[0], answer) == (1, 2_000)
+        assert worker != first[1]
