@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from nbray import exceptions_shipping
-from nbray.notebook.remote_shell import TRACEBACK_ATTRIBUTE
+from nbray.notebook.remote_cell import run_cell
+from nbray.notebook.remote_shell import TRACEBACK_ATTRIBUTE, CellCode
 from tests.notebook.worker_side import Shown, as_task, plain, run, worker_process
 
 PLOT = "import matplotlib.pyplot as plt\n"
@@ -32,10 +33,11 @@ def worker() -> Iterator[None]:
 
 def raised(source: str, kind: type[BaseException] = Exception, shown: Shown | None = None, **inputs: Any) -> BaseException:
     """What a cell raises, as it arrives in the driver."""
-    with pytest.raises(kind) as caught:
-        run(source, shown=shown, pack=lambda outcome: outcome, **inputs)
-    error = caught.value
-    return exceptions_shipping.load_exception(*exceptions_shipping.dump_exception(error))
+    with as_task(Shown() if shown is None else shown):
+        with pytest.raises(kind) as caught:
+            run_cell(CellCode(source, "/tmp/ipykernel_1/4.py", "[4]"), inputs, {}, ())
+        dumped = exceptions_shipping.dump_exception(caught.value)
+    return exceptions_shipping.load_exception(*dumped)
 
 
 def rendered(error: BaseException) -> str:
@@ -258,18 +260,22 @@ CLASSES = {
     "slots": "class Odd(Exception):\n    __slots__ = ('a',)",
     "frozen": "import dataclasses\n@dataclasses.dataclass(frozen=True)\nclass Odd(Exception):\n    a: int = 1\n    b: int = 2",
     "uses a global": "PREFIX = 'odd: '\nclass Odd(Exception):\n    def __str__(self):\n        return PREFIX + str(self.args)",
-    "reduces itself": "class Odd(Exception):\n    def __reduce__(self):\n        return Odd, self.args",
+    "reduces itself": "class Odd(Exception):\n    def __reduce__(self):\n        return Odd, self.args, self.__dict__",
 }
 
 
 @pytest.mark.parametrize("source", CLASSES.values(), ids=CLASSES)
 def test_an_exception_class_of_the_cell_arrives_with_its_traceback(source: str) -> None:
-    with pytest.raises(Exception) as caught:  # noqa: PT011
-        run(source + "\nraise Odd(1, 2)", pack=lambda outcome: outcome)
-    pickled, name, message, text = exceptions_shipping.dump_exception(caught.value)
-    error = exceptions_shipping.load_exception(pickled, name, message, text)
+    error = raised(source + "\nraise Odd(1, 2)")
     assert type(error).__name__ == "Odd"
     assert "raise Odd(1, 2)" in rendered(error)
+
+
+def test_one_that_forgets_its_attributes_has_the_traceback_as_text() -> None:
+    error = raised("class Odd(Exception):\n    def __reduce__(self):\n        return Odd, self.args\nraise Odd(1, 2)")
+    assert not hasattr(error, TRACEBACK_ATTRIBUTE)
+    assert "Cell In[4], line 4" in str(error.__cause__)
+    assert "raise Odd(1, 2)" in str(error.__cause__)
 
 
 # -------------------------------------------------------------------- nothing stays
