@@ -134,7 +134,7 @@ class RemoteShell(InteractiveShell):
         self._hand_out_tracebacks(error)
         if error is not None:
             try:
-                raise error
+                raise error.with_traceback(_frames_from(code.filename, error.__traceback__))
             finally:
                 del error  # its traceback has this frame: they would hold each other, and all that the cell had
 
@@ -212,6 +212,13 @@ class RemoteShell(InteractiveShell):
 
 def _show_help(shell: InteractiveShell, text: Any, *_: Any, **__: Any) -> None:
     emit("display_data", {"data": text if isinstance(text, dict) else {"text/plain": text}, "metadata": {}, "transient": {}})
+
+
+def _frames_from(filename: str, frames: types.TracebackType | None) -> types.TracebackType | None:
+    """A traceback without the frames of IPython, which stand before those of the cell."""
+    while frames is not None and frames.tb_frame.f_code.co_filename != filename:
+        frames = frames.tb_next
+    return frames
 
 
 # -------------------------------------------------------------------- the one shell, and displays without a cell
