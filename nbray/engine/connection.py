@@ -55,7 +55,7 @@ LONGEST_BATCH_SECONDS = 0.004
 MOST_UNSAID = 256
 """Ended references that may wait `RELEASE_SECONDS` for each other."""
 RELEASE_SECONDS = 0.05
-TAKEOVER_SECONDS = 0.001
+TAKEOVER_SECONDS = 0.005
 SLICE_SECONDS = 0.25
 MOST_UNSENT = 64 * 1024 * 1024
 """Bytes that may wait for the scheduler before submitters wait too."""
