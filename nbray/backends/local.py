@@ -23,7 +23,7 @@ from nbray.backends.backend import (
 )  # fmt: skip
 from nbray.backends.templates import Templates
 from nbray.config import ClusterConfig
-from nbray.engine import connection, run_directory
+from nbray.engine import connection, run_directory, task_context
 from nbray.engine.connection import Connection
 from nbray.engine.driver import Driver
 from nbray.engine.object_exchange import ObjectExchange
@@ -150,6 +150,8 @@ class LocalBackend(Backend):
         return Dependency(len(deps) - 1)
 
     def _lift(self, payload: serialization.Payload, content_hash: bytes) -> ObjectId:
+        if task_context.current() is not None:  # nobody tells a worker when a cell begins, and the store is everybody's
+            task_context.at_end(self._give_up_what_is_kept)
         size = serialization.encoded_size(payload)
         return self._templates.lift(content_hash, size, lambda: self._exchange.put_payload(payload))
 

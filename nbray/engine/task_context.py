@@ -41,11 +41,11 @@ def enter(context: TaskContext | None) -> None:
     _current.set(context)
 
 
-_endings: dict[TaskId, list[Callable[[], None]]] = {}
+_endings: dict[TaskId, list[Callable[[], object]]] = {}
 """By the task; used on the thread that runs tasks only."""
 
 
-def at_end(callback: Callable[[], None]) -> None:
+def at_end(callback: Callable[[], object]) -> None:
     """Call `callback` when the outcome of the running task has been packed, on the thread that runs it."""
     context = current()
     assert context is not None, "only a task has an end"

@@ -97,9 +97,8 @@ class Worker:
         """How many waits of the running task overlap: several where it awaits, one inside the other where that nests."""
         self._threads = 1
         self._environment = b""
-        self._prepared: Template | None = None
-        """The template of the last task, for which all is as it must be."""
-        self._function: Function = _nothing
+        self._prepared: tuple[Template, Function] | None = None
+        """The template of the last task, for which all is as it must be; one field, since the I/O thread clears it."""
         self._output = TaskOutput(
             self._post_output, connection.io.call_at, OUTPUT_SECONDS, output_limit, unsent, self._log
         )  # fmt: skip
@@ -183,7 +182,8 @@ class Worker:
 
     def _attempt(self, spec: RunSpec, template: Template) -> list[Value]:
         try:
-            function = self._function if template is self._prepared else self._prepare(template)
+            prepared = self._prepared
+            function = prepared[1] if prepared is not None and prepared[0] is template else self._prepare(template)
             if spec.args or spec.deps:
                 args, kwargs = self._arguments(spec)
                 result = function(*args, **kwargs)
@@ -199,10 +199,10 @@ class Worker:
         if template.environment != self._environment:
             environment.adopt(template.environment)
             self._environment = template.environment
-        self._function = self._functions.get(template.function_key) or self._load(template.function_key)
+        function = self._functions.get(template.function_key) or self._load(template.function_key)
         self._set_threads(template)
-        self._prepared = template
-        return self._function
+        self._prepared = template, function
+        return function
 
     def _set_threads(self, template: Template) -> None:
         """BLAS and OpenMP use as many threads as the task has CPUs."""
@@ -376,10 +376,6 @@ class Worker:
         """From now on Python's prints go to the cells of the tasks."""
         sys.stdout = TaskStream("stdout", 1, self._output)
         sys.stderr = TaskStream("stderr", 2, self._output)
-
-
-def _nothing() -> None:
-    """The function of no template."""
 
 
 class Dependency:

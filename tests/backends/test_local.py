@@ -190,6 +190,16 @@ def test_results_find_room_beside_what_old_cells_captured(backend: Backend) -> N
     assert nbray.get(nbray.apply_async(np.zeros, (2_500_000,))).shape == (2_500_000,)
 
 
+@nbray.remote
+def captures_inside() -> list[float]:
+    return nbray.get([capturing(number, 1_000_000).remote() for number in range(3)])  # type: ignore[no-any-return]
+
+
+def test_what_a_task_captures_in_its_own_calls_goes_with_it(backend: Backend) -> None:
+    assert nbray.get(captures_inside.remote()) == [0.0, 1.0, 2.0]
+    assert until(lambda: backend.snapshot().store.objects == 0)
+
+
 # -------------------------------------------------------------------- modules beside the notebook
 
 
