@@ -58,7 +58,7 @@ def test_the_first_notebook() -> None:
     assert "recognised[10]" in shown(cell_with(notebook, "recognised[10]"))
     stopped = shown(cell_with(notebook, "signal.SIGINT"))
     assert "KeyboardInterrupt" in stopped
-    assert re.search(r"cancelled, [2-8] tasks", stopped)
+    assert re.search(r"cancelled [2-8], finished", stopped)
     assert "<table" in shown(cell_with(notebook, "table.head"))
     assert has_picture(cell_with(notebook, "axis.plot"))
     assert "same scores: True" in shown(cell_with(notebook, "serial / cluster"))
