@@ -66,7 +66,8 @@ class Dask(System):
     """Dask's LocalCluster with processes."""
 
     module = "distributed"
-    map_items = 10_000
+    one_by_one = 2_000
+    map_items = 2_000
 
     def start(self) -> None:
         from distributed import Client, LocalCluster

@@ -94,7 +94,7 @@ def _version(system: str) -> str:
 
 
 def save(run: Run, directory: Path) -> None:
-    """Write `benchmarks.json` and `benchmarks.html`."""
+    """Write `benchmarks.json`, `benchmarks.html` and, for the README, `benchmarks.md`."""
     directory.mkdir(parents=True, exist_ok=True)
     record = {
         "time": time.strftime("%Y-%m-%dT%H:%M:%S"),
@@ -105,7 +105,19 @@ def save(run: Run, directory: Path) -> None:
     }
     (directory / "benchmarks.json").write_text(json.dumps(record, indent=1))
     (directory / "benchmarks.html").write_text(_chart(run))
-    print(f"saved in {directory}: benchmarks.json, benchmarks.html")
+    (directory / "benchmarks.md").write_text(_markdown(run))
+    print(f"saved in {directory}: benchmarks.json, benchmarks.html, benchmarks.md")
+
+
+def _markdown(run: Run) -> str:
+    """The table as the README shows it."""
+    lines = [f"| | unit | promised | {' | '.join(run.systems)} |", f"|---|---|---|{'---:|' * len(run.systems)}"]
+    for row in ROWS:
+        if cells := run.cells.get(row.name):
+            targets = ", ".join(str(target) for target in row.targets)
+            figures = " | ".join(_number(cells[name].figure) for name in run.systems)
+            lines.append(f"| {row.title} | {row.unit} | {targets} | {figures} |")
+    return "\n".join(lines) + "\n"
 
 
 def _chart(run: Run) -> str:
