@@ -17,10 +17,8 @@ LONGEST_FILE = 600
 LONGEST_FUNCTION = 60
 
 NO_TEST_FILE = {
-    "ids.py": "NewTypes and shifts; every test of the scheduler uses them",
     "snapshot.py": "records without behaviour",
     "config.py": "a record without behaviour",
-    "engine/task_context.py": "one context variable; tests/contract sees it through a task's output",
     "backends/backend.py": "abstract: tests/contract is its test, run on each implementation",
     "scheduler/messages.py": "records without behaviour",
     "scheduler/events.py": "records without behaviour",

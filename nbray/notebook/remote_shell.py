@@ -17,7 +17,7 @@ import types
 import warnings
 from base64 import b64encode
 from collections.abc import Coroutine, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from IPython.core import display_functions, page
 from IPython.core.compilerop import CachingCompiler
@@ -28,6 +28,7 @@ from traitlets.config import Config
 
 from nbray import sources
 from nbray.engine import task_context
+from nbray.errors import UsageError
 
 TRACEBACK_ATTRIBUTE = "nbray_traceback"
 """Where an exception carries the traceback as IPython rendered it on the worker: a list of strings with ANSI colours."""
@@ -210,6 +211,10 @@ class RemoteShell(InteractiveShell):
         """There is no event loop here; `%matplotlib inline` asks for none."""
 
 
+def _refuse_input(prompt: object = "") -> NoReturn:
+    raise UsageError(f"input({str(prompt)!r}): a cell on a worker cannot ask. Ask in the notebook, and use the answer here")
+
+
 def _show_help(shell: InteractiveShell, text: Any, *_: Any, **__: Any) -> None:
     emit("display_data", {"data": text if isinstance(text, dict) else {"text/plain": text}, "metadata": {}, "transient": {}})
 
@@ -238,6 +243,7 @@ def the_shell() -> RemoteShell:
             config=config, display_pub_class=_RemotePublisher, displayhook_class=_RemoteDisplayHook
         )  # fmt: skip
         _the_shell.compile = _CellCompiler()
+        _the_shell.builtin_trap.auto_builtins["input"] = _refuse_input
         _the_shell.loop_runner = _the_shell._run_in_loop
         _the_shell.set_hook("show_in_pager", page.as_hook(functools.partial(_show_help, _the_shell)), 99)
     return _the_shell
