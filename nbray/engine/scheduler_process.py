@@ -28,7 +28,19 @@ from nbray.engine.zygote import Inheritance
 from nbray.ids import NO_TASK, ProcessId, TaskId
 from nbray.scheduler.actions import Action, Admit, Drop, Fork, Punch, Send, SetCancelWord, Signal, StopCluster
 from nbray.scheduler.events import Event, Joined, Left, MemoryHeadroom, Received, Started, Tick, WorkerExited, WorkerForked
-from nbray.scheduler.messages import Answer, Ask, Exit, Finished, Hello, Output, Refused, ToScheduler, Welcome
+from nbray.scheduler.messages import (
+    Allocate,
+    Answer,
+    Ask,
+    Exit,
+    Finished,
+    Hello,
+    Output,
+    Refused,
+    Submit,
+    ToScheduler,
+    Welcome,
+)  # fmt: skip
 from nbray.scheduler.scheduler import Scheduler
 from nbray.snapshot import ClusterSnapshot
 from nbray.store.allocator import Allocator
@@ -37,6 +49,8 @@ from nbray.store.headroom import available_memory
 PUBLISH_SECONDS = 0.25
 LOG_SECONDS = 0.1
 HEADROOM_SECONDS = 0.5
+STAY_AWAKE_SECONDS = 0.0002
+_CONVERSATION = (Submit, Finished, Allocate)
 
 
 class Link:
@@ -79,6 +93,8 @@ class SchedulerProcess:
         self._measures: dict[int, tuple[float, int]] = {}
         """Cores and bytes of each worker, at the last look."""
         self._zygote_decoder: wire.FrameDecoder[FromZygote] = wire.FrameDecoder(FromZygote)
+        self._converses = False
+        """A message has come that another one is likely to follow within the moment."""
         self._look_at = self._publish_at = self._logs_at = self._headroom_at = 0.0
         self._stop_reason: str | None = None
 
@@ -109,8 +125,7 @@ class SchedulerProcess:
                 transport.send(link.socket, link.out)
 
     def _step(self) -> None:
-        now = time.monotonic()
-        for key, events in self._selector.select(self._timeout(now)):
+        for key, events in self._wait():
             if key.fileobj is self._listener:
                 self._accept()
             elif key.fileobj is self._zygote:
@@ -125,6 +140,21 @@ class SchedulerProcess:
         self._flush()  # before the timers: somebody waits for this
         if self._run_timers(time.monotonic()):
             self._flush()
+
+    def _wait(self) -> list[tuple[selectors.SelectorKey, int]]:
+        """What is ready, as soon as something is or a timer is due.
+
+        Between the two messages of a single task there and back this process stays awake: waking a core that has gone to
+        sleep takes longer than all that is to be done. With more work than for one core it sleeps at once.
+        """
+        if self._converses:
+            self._converses = False
+            until = time.monotonic() + STAY_AWAKE_SECONDS
+            while self._scheduler.has_a_core_to_spare() and time.monotonic() < until:
+                ready = self._selector.select(0)
+                if ready:
+                    return ready
+        return self._selector.select(self._timeout(time.monotonic()))
 
     def _timeout(self, now: float) -> float:
         deadline = self._scheduler.next_deadline()
@@ -186,6 +216,7 @@ class SchedulerProcess:
         if isinstance(message, Ask) and message.question == "snapshot":
             self._answer_snapshot(link, message)
         elif link.process:
+            self._converses = self._converses or type(message) in _CONVERSATION
             self._do(Received(link.process, message))
         elif isinstance(message, Hello):
             link.process = ProcessId(self._next_process)

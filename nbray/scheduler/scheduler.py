@@ -146,6 +146,10 @@ class Scheduler:
         """When a Tick is due; None when nothing waits for time to pass."""
         return self._deadlines.next()
 
+    def has_a_core_to_spare(self) -> bool:
+        """Whether at most one worker has something to do."""
+        return len(self._fleet.workers) - len(self._fleet.idle) <= 1
+
     def snapshot(self, now: float) -> ClusterSnapshot:
         """A picture of all tables, for people."""
         return self._pictures.cluster(now)
