@@ -485,8 +485,14 @@ class Connection:
         """The value if it is known here."""
         return self._values.known.get(object_id)
 
-    def wait(self, object_ids: Sequence[ObjectId], needed: int, timeout: float | None, *, wake_on_failure: bool = False) -> bool:
-        """Wait until `needed` of the objects exist, or one has failed where that ends the wait; False after `timeout`."""
+    def wait(
+        self, object_ids: Sequence[ObjectId], needed: int, timeout: float | None, *, wake_on_failure: bool = False,
+        exist: bool = False,
+    ) -> bool:  # fmt: skip
+        """Wait until `needed` of the objects exist, or one has failed where that ends the wait; False after `timeout`.
+
+        With `exist` the caller knows that they do, and that this takes a moment only: nobody else gets the CPU meanwhile.
+        """
         if len(object_ids) > 1:
             object_ids = list(dict.fromkeys(object_ids))
         if timeout == 0:
@@ -507,7 +513,7 @@ class Connection:
                 self._subscribe(missing)
                 self._flush(time.monotonic())
                 self._quiet = True
-            with self.on_wait():
+            with contextlib.nullcontext() if exist else self.on_wait():
                 return self._sleep(waiter, timeout)
         finally:
             if waiter is not None:

@@ -223,7 +223,7 @@ class Worker:
         """The value of an object that a function has captured; the function keeps it alive, and so do its arrays."""
         self._connection.references.hold(object_id)
         try:
-            self._connection.wait((object_id,), 1, None)
+            self._connection.wait((object_id,), 1, None, exist=True)
             value = self._connection.value(object_id)
             assert value is not None
             return self._exchange.unpack(object_id, value)
