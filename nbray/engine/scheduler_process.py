@@ -363,9 +363,9 @@ class SchedulerProcess:
 
     def _read_live_logs(self) -> None:
         for slot in self._pids:
-            task_id = self._words.started(slot)
+            task_id, end = self._words.started(slot), self._log(slot).settled_end()
             if self._log(slot).position >= self._words.log_length(slot):
-                self._send_log(slot, task_id, None)
+                self._send_log(slot, task_id, end)
 
     def _send_log(self, slot: int, task_id: TaskId, end: int | None) -> None:
         """Hand what a worker's task wrote to fd 1 and 2 to the scheduler, as if the worker had sent it."""

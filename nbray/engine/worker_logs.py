@@ -32,6 +32,7 @@ class WorkerLog:
         self._position = os.fstat(self._descriptor).st_size
         self._begin = self._position
         self._punched = self._position
+        self._seen = self._position
         self._task = NO_TASK
         self._sent = 0
 
@@ -79,8 +80,16 @@ class WorkerLog:
 
     def begin_worker(self) -> None:
         """A new worker writes to this log from here on."""
-        self._begin = self._position = os.fstat(self._descriptor).st_size
+        self._begin = self._position = self._seen = os.fstat(self._descriptor).st_size
         self._task, self._sent = NO_TASK, 0
+
+    def settled_end(self) -> int:
+        """The log's length at the last call: prints of Python that came before its end have been sent since.
+
+        Reading to the very end would put what C code wrote in front of prints, or in the middle of a line.
+        """
+        end, self._seen = self._seen, os.fstat(self._descriptor).st_size
+        return end
 
     def close(self) -> None:
         """Close the file; it stays until the run directory goes."""

@@ -150,3 +150,17 @@ def test_the_file_is_the_owners_alone_and_no_link_is_followed(tmp_path: Path) ->
     (tmp_path / "link.log").symlink_to(tmp_path / "target")
     with pytest.raises(OSError, match="symbolic link"):
         WorkerLog(tmp_path / "link.log", KEEP)
+
+
+def test_what_is_read_live_had_time_to_follow_the_prints_before_it(tmp_path: Path) -> None:
+    path = tmp_path / "worker.log"
+    log = WorkerLog(path, 1 << 20)
+    try:
+        with path.open("ab", buffering=0) as file:
+            file.write(b"early")
+            assert log.settled_end() == 0
+            file.write(b" and late")
+            assert log.settled_end() == len(b"early")
+            assert log.settled_end() == len(b"early and late")
+    finally:
+        log.close()
