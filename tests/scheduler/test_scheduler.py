@@ -39,3 +39,14 @@ def test_a_needless_tick_and_an_unknown_process_do_no_harm() -> None:
     cluster = Cluster()
     assert cluster.do(Tick()) == []
     assert cluster.do(Received(cluster.new_process(), messages.Released([]))) == []
+
+
+def test_a_core_is_to_spare_while_at_most_one_worker_works() -> None:
+    cluster = Cluster(workers=2)
+    driver = cluster.driver()
+    template = driver.template()
+    assert cluster.scheduler.has_a_core_to_spare()
+    driver.submit(template)
+    assert cluster.scheduler.has_a_core_to_spare()
+    driver.submit(template)
+    assert not cluster.scheduler.has_a_core_to_spare()
