@@ -78,7 +78,7 @@ class Connection:
         self.io = io
         self.references = References()
         self.on_message: Callable[[FromScheduler], None] = lambda message: None
-        """Gets every message that is not for this class, on the I/O thread."""
+        """Gets every message that is not for this class, in order, on the thread that receives just then."""
         self.on_wait: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext
         """Entered around every wait that really blocks; a worker tells the scheduler there that its CPU is free."""
         self.before_making: Callable[[], None] | None = None

@@ -40,7 +40,7 @@ from nbray.scheduler.messages import (
     Submit,
     ToScheduler,
     Welcome,
-)  # fmt: skip
+)
 from nbray.scheduler.scheduler import Scheduler
 from nbray.snapshot import ClusterSnapshot
 from nbray.store.allocator import Allocator

@@ -33,7 +33,7 @@ from nbray.engine.output import TaskOutput, TaskStream
 from nbray.engine.task_context import TaskContext
 from nbray.engine.unsent import UnsentOfWorker
 from nbray.engine.words import Words
-from nbray.errors import NotShippable, StoreFull, UsageError
+from nbray.errors import NotShippable, StoreFull
 from nbray.ids import NO_TASK, ObjectId, TaskId, TemplateId
 from nbray.resources import CPU, UNIT
 from nbray.scheduler.messages import (
@@ -418,8 +418,3 @@ def end_with_group() -> NoReturn:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(0, signal.SIGKILL)
     os._exit(1)
-
-
-def refuse_in_worker() -> NoReturn:
-    """The answer to `init` inside a task."""
-    raise UsageError("this code runs in a worker, which is in a cluster already: call nbray.get, put, remote directly")
