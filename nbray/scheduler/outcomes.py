@@ -52,6 +52,7 @@ class Outcomes:
         process = worker.process
         assert process is not None
         queue, ended, settle, tally = worker.queue, worker.ended, self._objects.settle, None
+        assigned, succeeded = TaskState.ASSIGNED, TaskState.SUCCEEDED  # an enum's member costs 0.1 us on Python 3.11
         for result in results:
             if queue and queue[0].task_id == result.task_id:
                 task = queue.popleft()
@@ -73,13 +74,13 @@ class Outcomes:
             tally.micros += result.micros
             tally.charged += task.charged
             worker.backlog -= task.charged
-            if task.state is TaskState.ASSIGNED and template.plain and len(values) == 1 and type(values[0]) is not Failure:
+            if task.state is assigned and template.plain and len(values) == 1 and type(values[0]) is not Failure:
                 entry = task.entry
                 waiters = settle(entry, values[0], process)
                 if type(entry.value) is Failure:
                     self._not_kept(task, entry.value)
                 else:
-                    move_task(task, TaskState.SUCCEEDED)
+                    move_task(task, succeeded)
                     tally.succeeded += 1
                 if waiters is not None:
                     self._arrived(waiters, entry.value)

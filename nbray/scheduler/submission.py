@@ -37,7 +37,7 @@ class Submission:
         template: CallTemplate | None = None
         run: CellRun | None = None
         batch: list[Task] = []
-        entries, held = self._objects.entries, process.held
+        entries, held, queued = self._objects.entries, process.held, TaskState.QUEUED
         for spec in specs:
             if template is None or template.template_id != spec.template_id:
                 self._queue(template, run, batch)
@@ -53,7 +53,7 @@ class Submission:
             task = entry.task = Task(task_id, spec, template, run, entry, template.template.max_retries)
             held.add(task_id)
             if parent is None and template.plain and not spec.deps and not spec.nested:
-                move_task(task, TaskState.QUEUED)
+                move_task(task, queued)
                 batch.append(task)
             elif self._accept(process, task, parent):
                 batch.append(task)
