@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from nbray.engine import connection, transport, worker, zygote
+from nbray.engine import handshake, transport, worker, zygote
 from nbray.engine.connection import Connection
 from nbray.engine.io_thread import IoThread
 from nbray.engine.object_exchange import ObjectExchange
@@ -52,7 +52,7 @@ def run_worker(inheritance: Inheritance, slot: int) -> None:
             os.chdir(config.working_directory)
     sock = transport.connect(Path(config.run_directory) / SOCKET_NAME)
     hello = Hello("worker", os.getpid(), PROTOCOL, config.epoch, slot=slot)
-    welcome, early, decoder, descriptors = connection.say_hello(sock, hello, HELLO_SECONDS)
+    welcome, early, decoder, descriptors = handshake.say_hello(sock, hello, HELLO_SECONDS)
     for descriptor in descriptors:  # the arena came by inheritance already
         os.close(descriptor)
     io = IoThread("nbray-worker")

@@ -16,7 +16,7 @@ from typing import IO, NamedTuple
 import msgspec
 
 from nbray.config import ClusterConfig
-from nbray.engine import connection, run_directory, transport, wire
+from nbray.engine import handshake, run_directory, transport, wire
 from nbray.engine.run_directory import ClusterFile
 from nbray.engine.zygote import SOCKET_NAME
 from nbray.errors import StartFailed
@@ -139,7 +139,7 @@ def connect(directory: Path, epoch: str, job: str, linger: float) -> Connected:
         raise StartFailed(f"no scheduler listens in {str(directory)!r}: {error}") from error
     try:
         hello = Hello("driver", os.getpid(), PROTOCOL, epoch, job, linger=linger)
-        welcome, early, decoder, descriptors = connection.say_hello(sock, hello, deadline - time.monotonic())
+        welcome, early, decoder, descriptors = handshake.say_hello(sock, hello, deadline - time.monotonic())
     except OSError as error:
         sock.close()
         raise StartFailed(f"the scheduler in {str(directory)!r} ended or does not answer: {error}") from error

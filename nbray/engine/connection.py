@@ -14,8 +14,6 @@ import contextlib
 import functools
 import itertools
 import math
-import os
-import select
 import socket
 import threading
 import time
@@ -26,9 +24,10 @@ import msgspec
 from nbray.engine import forks, transport, wire
 from nbray.engine.interrupts import InterruptShield, PollShield
 from nbray.engine.io_thread import IoThread, call_reporting
+from nbray.engine.receiving import Receiver
 from nbray.engine.references import References
 from nbray.engine.values import Values, Waiter
-from nbray.errors import ClusterDied, GetTimeoutError, StartFailed
+from nbray.errors import ClusterDied, GetTimeoutError
 from nbray.ids import ObjectId, ProcessId, TemplateId, object_id, template_id
 from nbray.scheduler.messages import (
     Allocate,
@@ -39,7 +38,6 @@ from nbray.scheduler.messages import (
     Goodbye,
     Granted,
     Held,
-    Hello,
     Ready,
     Refused,
     Released,
@@ -55,18 +53,11 @@ LONGEST_BATCH_SECONDS = 0.004
 MOST_UNSAID = 256
 """Ended references that may wait `RELEASE_SECONDS` for each other."""
 RELEASE_SECONDS = 0.05
-TAKEOVER_SECONDS = 0.005
 SLICE_SECONDS = 0.25
 MOST_UNSENT = 64 * 1024 * 1024
 """Bytes that may wait for the scheduler before submitters wait too."""
 
 Reply = Granted | Refused | Answer
-Poll = Callable[[select.poll, float | None], object]
-
-
-def plain_poll(poller: select.poll, milliseconds: float | None) -> object:
-    """Wait until there is something to read; for threads that no signal interrupts."""
-    return poller.poll(milliseconds)
 
 
 class Connection:
@@ -85,7 +76,6 @@ class Connection:
         """Called before this process submits, puts or registers anything; a worker first reports the tasks that have ended."""
         self.on_lost: Callable[[], None] = lambda: None
         self._socket = sock
-        self._decoder = decoder
         self._lock = threading.Lock()
         self._values = Values()
         self._shield = InterruptShield()
@@ -111,14 +101,9 @@ class Connection:
         self._object_lock = threading.Lock()
         self._templates = itertools.count(1)
         self._lost = ""
-        self._receive_lock = threading.Lock()
-        """Whoever holds it receives and handles; two at once would mix up the order of messages."""
-        self._role_lock = threading.Lock()
-        self._role_shield = InterruptShield()
-        self._io_reads = False
-        self._reads_here = False
-        self._takeover_timer = False
-        self._watching_writes = False
+        self._receiver = Receiver(sock, decoder, io, self._receive, self.lose)
+        self.receive_here = self._receiver.receive_here
+        self.receive_in_background = self._receiver.receive_in_background
         forks.tell(self)
 
     # ---------------------------------------------------------------- life
@@ -146,12 +131,11 @@ class Connection:
             if self._lost:
                 return
             self._lost = reason
-            with contextlib.suppress(OSError):  # wakes the thread that receives; closing would not
-                self._socket.shutdown(socket.SHUT_RDWR)
+            self._receiver.shut_down()
             callbacks = self._values.abandon()
             for waiter in self._reply_waiters.values():
                 waiter.wake()
-        self.io.call_soon(self._close_socket)
+        self.io.call_soon(self._receiver.close)
         for callback in callbacks:
             call_reporting(callback)
         self.on_lost()
@@ -159,14 +143,8 @@ class Connection:
     def after_fork(self) -> None:
         """In a forked child: the connection is the parent's alone, and its scheduler must see it close with the parent."""
         self._lock, self._object_lock = threading.Lock(), threading.Lock()
-        self._role_lock, self._receive_lock = threading.Lock(), threading.Lock()
         self._lost = "this process was forked from the one that used it"
-        self._socket.close()
-
-    def _close_socket(self) -> None:
-        with self._receive_lock:  # nobody is just about to read from this descriptor, which may soon be another file's
-            self.io.unwatch(self._socket.fileno())
-            self._socket.close()
+        self._receiver.after_fork()
 
     def _check(self) -> None:
         if self._lost:
@@ -311,15 +289,9 @@ class Connection:
         elif not transport.send(self._socket, self._unsent):
             self._unsent.clear()
             self.io.call_soon(lambda: self.lose("its scheduler process ended"))
-        elif bool(self._unsent) != self._watching_writes:
-            self._watching_writes = bool(self._unsent)
-            self.io.call_soon(self._watch)
-
-    def _watch(self) -> None:
-        if not self._lost:
-            read = self._on_readable if self._io_reads else None
-            write = self._on_writable if self._watching_writes else None
-            self.io.watch(self._socket.fileno(), read=read, write=write)
+        elif bool(self._unsent) != (self._receiver.on_writable is not None):
+            self._receiver.on_writable = self._on_writable if self._unsent else None
+            self.io.call_soon(self._receiver.watch)
 
     def _on_writable(self) -> None:
         with self._lock:
@@ -332,84 +304,6 @@ class Connection:
                 time.sleep(0.002)
 
     # ---------------------------------------------------------------- receiving
-
-    def receive_in_background(self) -> None:
-        """Let the I/O thread receive, unless another thread does just now; any thread."""
-        with self._role_lock, self._role_shield:
-            if not self._io_reads and not self._reads_here:
-                self._io_reads = True
-                self._watch()
-
-    def receive_here(self, wanted: Callable[[], bool], seconds: float = math.inf, poll: Poll = plain_poll) -> None:
-        """Receive on this thread as long as `wanted()`, for `seconds` at most: saves a wake-up a message.
-
-        Returns at once when another thread does so already. Afterwards the I/O thread takes over in a moment. For a thread
-        that no exception can interrupt except in `poll`, since a message that was read and not handled would be lost.
-        """
-        if self._begin_receiving():
-            try:
-                self._receive_while(wanted, time.monotonic() + seconds, poll)
-            finally:
-                self._reads_here = False
-                self._take_over_soon()
-
-    def _begin_receiving(self) -> bool:
-        """Take the role from the I/O thread, and wait until it has handled what it was reading.
-
-        Without that wait this thread could find nothing done yet, and then sleep on a socket from which nothing more comes.
-        """
-        with self._role_lock:
-            if self._reads_here:
-                return False
-            self._reads_here = True
-            if self._io_reads:
-                self._io_reads = False
-                self._watch()
-        with self._receive_lock:
-            return True
-
-    def _receive_while(self, wanted: Callable[[], bool], deadline: float, poll: Poll) -> None:
-        poller = select.poll()
-        with self._receive_lock:
-            if not self._lost:
-                poller.register(self._socket, select.POLLIN)
-        while wanted() and not self._lost:
-            remaining = deadline - time.monotonic()
-            if remaining <= 0:
-                return
-            if poll(poller, None if remaining == math.inf else math.ceil(remaining * 1000)):
-                with self._receive_lock:
-                    self._receive_all()
-
-    def _take_over_soon(self) -> None:
-        """Often this thread wants the role again within the moment, so it is not handed over at once."""
-        if not self._takeover_timer:
-            self._takeover_timer = True
-            self.io.call_at(time.monotonic() + TAKEOVER_SECONDS, self._take_over)
-
-    def _take_over(self) -> None:
-        self._takeover_timer = False
-        self.receive_in_background()
-
-    def _on_readable(self) -> None:
-        with self._receive_lock:
-            if self._io_reads:
-                self._receive_all()
-
-    def _receive_all(self) -> None:
-        data = None if self._lost else transport.receive(self._socket)
-        if data is None:
-            return
-        if not data:
-            self.lose("its scheduler process ended")
-            return
-        try:
-            messages = self._decoder.feed(data)
-        except wire.ProtocolError as error:
-            self.lose(f"its scheduler process sent what is no message ({error})")
-            return
-        for message in messages:
-            self._receive(message)
 
     def _receive(self, message: FromScheduler) -> None:
         if type(message) is Ready:
@@ -567,26 +461,3 @@ def timed_out(missing: int, total: int, timeout: float) -> GetTimeoutError:
         f"after {timeout:g} s, {missing} of {total} objects are not there yet. Their tasks go on: get them again later, "
         "or nbray.cancel them."
     )
-
-
-Welcomed = tuple[Welcome, list[FromScheduler], wire.FrameDecoder[FromScheduler], list[int]]
-
-
-def say_hello(sock: socket.socket, hello: Hello, timeout: float) -> Welcomed:
-    """Introduce this process; returns the welcome, what came right behind it, the decoder and the descriptors sent along.
-
-    Raises StartFailed when the scheduler does not want it, OSError when the scheduler is gone or silent.
-    """
-    sock.setblocking(True)
-    sock.sendall(wire.frame(hello))
-    sock.setblocking(False)
-    decoder = wire.process_decoder()
-    data, descriptors = transport.receive_with_descriptors(sock, timeout)
-    messages = decoder.feed(data)
-    if messages and isinstance(messages[0], Welcome) and descriptors:
-        return messages[0], messages[1:], decoder, descriptors
-    for descriptor in descriptors:
-        os.close(descriptor)
-    if messages and isinstance(messages[0], Refused):
-        raise StartFailed(messages[0].failure.message)
-    raise StartFailed(f"the scheduler did not welcome this process, it said {messages or 'nothing'!r}")

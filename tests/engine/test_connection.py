@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-import msgspec
 import pytest
 
-from nbray.engine import connection, transport, wire
-from nbray.engine.connection import say_hello
-from nbray.errors import ClusterDied, GetTimeoutError, StartFailed
+from nbray.engine import connection, wire
+from nbray.errors import ClusterDied, GetTimeoutError
 from nbray.ids import ObjectId, ProcessId, object_id
 from nbray.scheduler.messages import (
     Allocate,
@@ -30,7 +26,6 @@ from nbray.scheduler.messages import (
     Goodbye,
     Granted,
     Held,
-    Hello,
     Put,
     Ready,
     Refused,
@@ -40,7 +35,7 @@ from nbray.scheduler.messages import (
     Subscribe,
     TaskSpec,
 )
-from tests.engine.pretended_scheduler import TEMPLATE, WELCOME, Ends
+from tests.engine.pretended_scheduler import TEMPLATE, Ends
 
 THEIRS = object_id(ProcessId(9), 1)
 """An object of another process."""
@@ -244,18 +239,6 @@ class TestWaiting:
         ends.link.wait([mine], 1, 5)
         assert seen == []
 
-    def test_two_threads_wait_at_once(self, ends: Ends) -> None:
-        """One of them receives for both, and neither waits for the other's end."""
-        one, two = ends.submit(2)
-        waits = ends.meanwhile(lambda: ends.link.wait([one], 1, None))
-        others = ends.meanwhile(lambda: ends.link.wait([two], 1, None))
-        with waits as first, others as second:
-            ends.scheduler.say(Ready([(two, b"2")]))
-            assert second.get(timeout=5) is True
-            assert first.empty()
-            ends.scheduler.say(Ready([(one, b"1")]))
-            assert first.get(timeout=5) is True
-
     def test_the_timeouts_error_says_that_tasks_go_on(self) -> None:
         error = connection.timed_out(2, 5, 1.5)
         assert isinstance(error, GetTimeoutError)
@@ -403,23 +386,6 @@ class TestLosing:
         assert ends.link.wait([mine], 1, None) is True
         assert ends.link.value(mine) == b"mine"
 
-    def test_closing_from_another_thread_ends_a_wait(self, ends: Ends) -> None:
-        (mine,) = ends.submit()
-        with ends.meanwhile(lambda: ends.link.wait([mine], 1, None)) as outcome:
-            ends.scheduler.hear()
-            time.sleep(0.01)
-            ends.link.close(Goodbye(stop=True))
-            assert isinstance(outcome.get(timeout=1), ClusterDied)
-        assert ends.scheduler.hear() == Goodbye(stop=True)
-        with pytest.raises(EOFError):
-            ends.scheduler.hear()
-
-    def test_bytes_that_are_no_message_end_the_connection(self, ends: Ends) -> None:
-        (mine,) = ends.submit()
-        with ends.meanwhile(lambda: ends.link.wait([mine], 1, None)) as outcome:
-            ends.scheduler.socket.sendall(b"\x05\0\0\0rubbish")
-            assert "what is no message" in str(outcome.get(timeout=5))
-
     def test_releases_and_posts_afterwards_are_harmless(self, ends: Ends) -> None:
         (mine,) = ends.submit()
         ends.link.close()
@@ -429,40 +395,3 @@ class TestLosing:
         ends.link.flush()
         assert "it was closed" in ends.link.lost
 
-    def test_its_descriptor_is_closed(self, ends: Ends) -> None:
-        descriptor = ends.link._socket.fileno()
-        ends.link.close()
-        ends.link.io.stop()
-        with pytest.raises(OSError, match="Bad file descriptor"):
-            os.fstat(descriptor)
-
-
-class TestHello:
-    def answer(self, *messages: msgspec.Struct, descriptors: int = 1) -> Any:
-        ours, theirs = socket.socketpair()
-        read, write = os.pipe()
-        with ours, theirs:
-            data = b"".join(bytes(wire.frame(message)) for message in messages)
-            transport.send_with_descriptors(theirs, data or b"\0", [read] * descriptors)
-            os.close(read)
-            os.close(write)
-            return say_hello(ours, Hello("driver", 1, 1, "epoch-1"), 5)
-
-    def test_the_welcome_comes_with_the_arena_and_what_followed(self) -> None:
-        welcome, early, _, (descriptor,) = self.answer(WELCOME, Ready([(THEIRS, b"")]))
-        os.close(descriptor)
-        assert welcome == WELCOME
-        assert early == [Ready([(THEIRS, b"")])]
-
-    def test_a_refusal_says_why_and_leaves_no_descriptor(self) -> None:
-        with pytest.raises(StartFailed, match="another protocol"):
-            self.answer(Refused(0, Failure("refused", "this cluster speaks another protocol")))
-
-    def test_silence_and_absence_are_errors_of_the_system(self) -> None:
-        ours, theirs = socket.socketpair()
-        with ours, theirs:
-            with pytest.raises(TimeoutError):
-                say_hello(ours, Hello("driver", 1, 1, "epoch-1"), 0.001)
-            theirs.close()
-            with pytest.raises((OSError, StartFailed)):
-                say_hello(ours, Hello("driver", 1, 1, "epoch-1"), 1)
