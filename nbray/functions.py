@@ -19,7 +19,7 @@ import xxhash
 from nbray.errors import NbrayError, NotShippable
 from nbray.ids import ObjectId
 from nbray.pickler import PROTOCOL, FastPickler, ReferenceCollector
-from nbray.serialization import Payload, dumps, load_error
+from nbray.serialization import load_error
 
 LARGE = 64 * 1024
 """A captured value of so many bytes is lifted into the store."""
@@ -31,8 +31,8 @@ _ABSENT = object()
 _LIFTABLE: dict[type, str] = {bytes: "bytes", bytearray: "bytearray", str: "str"}
 _BYTES: dict[str, Callable[[Any], Any]] = {"bytes": bytes, "bytearray": bytearray}
 
-Lift = Callable[[Payload, bytes], ObjectId]
-"""Put a value, unless one with the same content hash is there already; its id stays valid while functions use it."""
+Lift = Callable[[bytes | memoryview], ObjectId]
+"""Put a buffer, unless one with the same bytes is there already; its id stays valid while functions use it."""
 
 Function = Callable[..., Any]
 
@@ -165,7 +165,7 @@ class _Lifting:
         self.buffers.append(self.lift(view) if len(view) >= LARGE else bytes(view))
 
     def lift(self, data: bytes | memoryview) -> ObjectId:
-        object_id = self._lift(dumps(pickle.PickleBuffer(data)), xxhash.xxh3_128_digest(data))
+        object_id = self._lift(data)
         self.lifted.append(object_id)
         return object_id
 

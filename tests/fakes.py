@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
+import pickle
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,7 +31,7 @@ from nbray.errors import ClusterDied, GetTimeoutError, InfeasibleRequest, NotShi
 from nbray.functions import FunctionPickler, PickledFunction, load_function
 from nbray.ids import CellRunId, ObjectId, ProcessId, Reference, TaskId, object_id
 from nbray.scheduler.messages import Failure, FailureKind
-from nbray.serialization import Payload
+from nbray.serialization import Payload, dumps
 from nbray.snapshot import CellRunSnapshot, ClusterSnapshot, StoreSnapshot, WorkerSnapshot
 
 _epochs = itertools.count(1)
@@ -95,7 +96,7 @@ class FakeBackend(Backend):
         self._callbacks: defaultdict[ObjectId, list[Callable[[], None]]] = defaultdict(list)
         self._ended: defaultdict[CellRunId, Counter[str]] = defaultdict(Counter)
         self._output: OutputHandler | None = None
-        self._functions = FunctionPickler(lambda payload, _: self._store(payload))
+        self._functions = FunctionPickler(lambda data: self._store(dumps(pickle.PickleBuffer(data))))
 
     # ---------------------------------------------------------------- tasks
 

@@ -19,7 +19,7 @@ import pytest
 from nbray.errors import NotShippable
 from nbray.functions import FunctionPickler, load_function
 from nbray.ids import ObjectId
-from nbray.serialization import Payload, encode, loads
+from nbray.serialization import dumps, encode, loads
 
 ROOT = Path(__file__).parent.parent
 
@@ -281,17 +281,18 @@ def raises(): raise Gone(4, "no more")
 
 
 class Store:
-    """What `lift` puts, by content hash, as the engine does it."""
+    """What `lift` puts, by content, as the engine does it."""
 
     def __init__(self) -> None:
         self.frames: dict[int, bytes] = {}
         self.known: dict[bytes, ObjectId] = {}
 
-    def lift(self, payload: Payload, content_hash: bytes) -> ObjectId:
-        if content_hash not in self.known:
-            self.known[content_hash] = ObjectId(len(self.frames) + 1)
-            self.frames[self.known[content_hash]] = encode(payload)
-        return self.known[content_hash]
+    def lift(self, data: bytes | memoryview) -> ObjectId:
+        content = bytes(data)
+        if content not in self.known:
+            self.known[content] = ObjectId(len(self.frames) + 1)
+            self.frames[self.known[content]] = encode(dumps(pickle.PickleBuffer(data)))
+        return self.known[content]
 
 
 def notebook(source: str) -> dict[str, Any]:

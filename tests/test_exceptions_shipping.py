@@ -256,7 +256,7 @@ def test_frames_of_nbray_come_first_and_are_dropped() -> None:
     from nbray import functions
 
     with pytest.raises(NotShippable) as caught:
-        functions.FunctionPickler(lambda payload, content_hash: 1).pickle(Evil())  # type: ignore[arg-type, return-value]
+        functions.FunctionPickler(lambda data: 1).pickle(Evil())  # type: ignore[arg-type, return-value]
     error = caught.value
     error.__traceback__ = error.__traceback__.tb_next if error.__traceback__ else None  # this test's own frame
     assert "functions.py" not in dump_exception(error).traceback

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import linecache
+import pickle
 import sys
 import threading
 import traceback
@@ -18,7 +19,7 @@ from nbray import functions
 from nbray.errors import NotShippable, ObjectLost, StoreFull
 from nbray.functions import FunctionPickler, load_function
 from nbray.ids import ObjectId
-from nbray.serialization import Payload, encode, loads, note_reference
+from nbray.serialization import dumps, encode, loads, note_reference
 
 CELL = """
 import numpy as np
@@ -37,17 +38,18 @@ def fails(): return 1 / small[5]
 
 
 class Store:
-    """What the engine does with lifted values: one object for each content hash."""
+    """What the engine does with lifted values: one object for each content."""
 
     def __init__(self) -> None:
         self.frames: list[bytes] = []
         self.known: dict[bytes, ObjectId] = {}
 
-    def lift(self, payload: Payload, content_hash: bytes) -> ObjectId:
-        if content_hash not in self.known:
-            self.known[content_hash] = ObjectId(len(self.frames))
-            self.frames.append(encode(payload))
-        return self.known[content_hash]
+    def lift(self, data: bytes | memoryview) -> ObjectId:
+        content = bytes(data)
+        if content not in self.known:
+            self.known[content] = ObjectId(len(self.frames))
+            self.frames.append(encode(dumps(pickle.PickleBuffer(data))))
+        return self.known[content]
 
     def resolve(self, object_id: ObjectId) -> Any:
         return loads(self.frames[object_id])
@@ -217,7 +219,7 @@ def test_a_method_made_anew_at_each_call_is_not_mistaken_for_another(notebook: N
 
 
 def test_a_full_store_is_said_as_it_is(notebook: Notebook) -> None:
-    def lift(payload: Payload, content_hash: bytes) -> ObjectId:
+    def lift(data: bytes | memoryview) -> ObjectId:
         raise StoreFull("full")
 
     with pytest.raises(StoreFull):

@@ -112,7 +112,7 @@ def notebook() -> Iterator[dict[str, Any]]:
     del namespace["deep"]
 
 
-def lift(payload: object, content_hash: bytes) -> ObjectId:
+def lift(data: bytes | memoryview) -> ObjectId:
     return ObjectId(1)
 
 

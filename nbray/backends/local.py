@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import pickle
 import secrets
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -69,7 +70,7 @@ class LocalBackend(Backend):
         self._resources = welcome.resources
         self._default_max_retries = welcome.default_max_retries
         self._functions = FunctionPickler(self._lift)
-        self._templates = Templates(link, welcome.store_limit)
+        self._templates = Templates(link, welcome.store_limit, lambda object_id: self.get((object_id,))[0])
         self._modules = LocalModules()
         self._modules_seen = self._modules.snapshot() if driver is not None else {}
         exchange.on_full = self._give_up_what_is_kept
@@ -149,11 +150,12 @@ class LocalBackend(Backend):
         deps.append(arg.id)
         return Dependency(len(deps) - 1)
 
-    def _lift(self, payload: serialization.Payload, content_hash: bytes) -> ObjectId:
+    def _lift(self, data: bytes | memoryview) -> ObjectId:
         if task_context.current() is not None:  # nobody tells a worker when a cell begins, and the store is everybody's
             task_context.at_end(self._give_up_what_is_kept)
+        payload = serialization.dumps(pickle.PickleBuffer(data))
         size = serialization.encoded_size(payload)
-        return self._templates.lift(content_hash, size, lambda: self._exchange.put_payload(payload))
+        return self._templates.lift(data, size, lambda: self._exchange.put_payload(payload))
 
     # ---------------------------------------------------------------- objects
 

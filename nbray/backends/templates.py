@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nbray import serialization
 from nbray.backends.backend import CallOptions
+from nbray.backends.contents import Contents, Data, sample_of
 from nbray.engine import environment
 from nbray.engine.connection import Connection
 from nbray.functions import PickledFunction
@@ -25,7 +26,7 @@ _Key = tuple[bytes, int]
 
 
 class _Lifted(NamedTuple):
-    object_id: ObjectId
+    sample: bytes
     size: int
 
 
@@ -36,14 +37,15 @@ class Templates:
     loaded it. What `find` returns, and a lifted value, stay valid while the caller holds `lock`, or until the store is full.
     """
 
-    def __init__(self, link: Connection, store_limit: int) -> None:
+    def __init__(self, link: Connection, store_limit: int, read: Callable[[ObjectId], Any]) -> None:
         self.lock = threading.RLock()
         """Reentrant: putting a lifted value may find the store full, which gives up what was lifted before."""
         self._link = link
         self._most_lifted = int(store_limit * LIFTED_SHARE)
         self._cell_runs: OrderedDict[CellRunId, dict[_Key, tuple[TemplateId, CallOptions]]] = OrderedDict()
         self._functions: dict[bytes, _Registered] = {}
-        self._lifted: OrderedDict[bytes, _Lifted] = OrderedDict()
+        self._contents = Contents(read)
+        self._lifted: OrderedDict[ObjectId, _Lifted] = OrderedDict()
         self._lifted_bytes = 0
         self._unregistered: set[ObjectId] = set()
         """Lifted values whose function is being pickled."""
@@ -89,16 +91,19 @@ class Templates:
 
     # ---------------------------------------------------------------- lifted values
 
-    def lift(self, content_hash: bytes, size: int, put: Callable[[], ObjectId]) -> ObjectId:
+    def lift(self, data: Data, size: int, put: Callable[[], ObjectId]) -> ObjectId:
         """The object with this content; `put` makes it at the first call, and it stays for later cells while there is room."""
+        sample = sample_of(data)
         with self.lock:
-            known = self._lifted.get(content_hash)
-            if known is None:
-                known = self._lifted[content_hash] = _Lifted(put(), size)
+            object_id = self._contents.find(sample, data)
+            if object_id is None:
+                object_id = put()
+                self._lifted[object_id] = _Lifted(sample, size)
                 self._lifted_bytes += size
-            self._lifted.move_to_end(content_hash)
-            self._unregistered.add(known.object_id)
-        return known.object_id
+                self._contents.add(sample, object_id)
+            self._lifted.move_to_end(object_id)
+            self._unregistered.add(object_id)
+        return object_id
 
     def begin_cell(self) -> None:
         """A new cell run begins: what was lifted for earlier ones may fill a part of the store only."""
@@ -114,14 +119,15 @@ class Templates:
     def _give_up(self, most: int) -> bool:
         """Release lifted values, the least recently used first, until the rest has `most` bytes, and forget who needs them."""
         released: set[ObjectId] = set()
-        for content_hash, lifted in list(self._lifted.items()):
+        for object_id, lifted in list(self._lifted.items()):
             if self._lifted_bytes <= most:
                 break
-            if lifted.object_id not in self._unregistered:
-                del self._lifted[content_hash]
+            if object_id not in self._unregistered:
+                del self._lifted[object_id]
                 self._lifted_bytes -= lifted.size
-                self._link.release(lifted.object_id)
-                released.add(lifted.object_id)
+                self._contents.forget(lifted.sample, object_id)
+                self._link.release(object_id)
+                released.add(object_id)
         for cell_run, templates in list(self._cell_runs.items()):
             if any(self._functions[key].nested & released for key, _ in templates):
                 self._forget(cell_run)

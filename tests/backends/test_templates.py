@@ -49,7 +49,8 @@ class PretendedConnection:
 class World:
     def __init__(self) -> None:
         self.link = PretendedConnection()
-        self.templates = Templates(cast(Connection, self.link), STORE)
+        self.stored: dict[ObjectId, bytes] = {}
+        self.templates = Templates(cast(Connection, self.link), STORE, self.stored.__getitem__)
         self.objects = itertools.count(1)
 
     def find(
@@ -59,7 +60,12 @@ class World:
         return self.templates.find(function, options, cell_run, lambda options: options.max_retries or 0)
 
     def lift(self, content: str, size: int = 100) -> ObjectId:
-        return self.templates.lift(content.encode(), size, lambda: ObjectId(next(self.objects)))
+        def put() -> ObjectId:
+            object_id = ObjectId(next(self.objects))
+            self.stored[object_id] = content.encode()
+            return object_id
+
+        return self.templates.lift(content.encode(), size, put)
 
     def use(self, name: str, cell_run: CellRunId, size: int = 100) -> ObjectId:
         """A cell run calls a function with a lifted value."""

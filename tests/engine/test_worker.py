@@ -37,7 +37,7 @@ class Lab:
         self.worker = Worker(
             0, self.words, Unsent().of(0), ends.link, ObjectExchange(ends.link, cast("ObjectStore", None)), 1000
         )
-        self._pickler = FunctionPickler(lambda payload, content_hash: ObjectId(0))
+        self._pickler = FunctionPickler(lambda data: ObjectId(0))
         self._count = 0
 
     def spec(self, function: Any, *args: Any, num_returns: int = 1, options: bytes = b"", deps: Any = ()) -> RunSpec:
