@@ -15,6 +15,9 @@ ObjectId = NewType("ObjectId", int)
 TaskId = ObjectId
 """A task bears the id of its first return."""
 
+ActorId = ObjectId
+"""An actor bears the id of the task that creates it, and handles are references to it."""
+
 TemplateId = NewType("TemplateId", int)
 """A function with the options of its calls, registered once: `process << 32 | counter`."""
 

@@ -283,6 +283,12 @@ class FakeBackend(Backend):
         self._check()
         return self._cancel([task for task in self._queue if set(task.returns) & set(task_ids)], len(set(task_ids)))
 
+    def withdraw(self, task_ids: Sequence[TaskId]) -> int:
+        return self.cancel(task_ids).cancelled
+
+    def is_started(self, task_id: TaskId) -> bool:
+        return False  # a task that has started here has ended
+
     def abandon(self, task_ids: Sequence[TaskId]) -> None:
         self.cancel(task_ids)
 

@@ -116,6 +116,14 @@ class Backend(ABC):
         """Cancel tasks by the ids of their returns; queued ones never run, running ones get KeyboardInterrupt."""
 
     @abstractmethod
+    def withdraw(self, task_ids: Sequence[TaskId]) -> int:
+        """Cancel those of the tasks that no worker has been given yet, let the others go on; returns how many were cancelled."""
+
+    @abstractmethod
+    def is_started(self, task_id: TaskId) -> bool:
+        """Whether a worker has been given the task, and it has not ended; asks the engine and waits for its answer."""
+
+    @abstractmethod
     def abandon(self, task_ids: Sequence[TaskId]) -> None:
         """Cancel tasks whose results nobody wants any more; called from finalizers on any thread, so it does not wait."""
 

@@ -91,7 +91,8 @@ class LocalBackend(Backend):
     ) -> list[ObjectId]:  # fmt: skip
         """See `Backend.submit`."""
         count = options.num_returns
-        task_id = self._link.next_object(max(count, 1))
+        link = self._link
+        task_id = link.next_object(count or 1)
         returns = [task_id] if count == 1 else [ObjectId(task_id + index) for index in range(count)]
         frame = NO_ARGUMENTS if not args else serialization.dumps_plain_arguments(args)
         if kwargs or frame is None or len(frame) > INLINE_LIMIT:
@@ -101,10 +102,10 @@ class LocalBackend(Backend):
         try:
             with self._templates.lock:
                 task.template_id = self._templates.find(self._functions.pickle(function), options, cell_run, self._check)
-                self._link.submit(task, returns)
+                link.submit(task, returns)
         finally:
             if task.payload:  # the task holds it from here on
-                self._link.release(task.payload)
+                link.release(task.payload)
         return returns
 
     def _give_up_what_is_kept(self) -> bool:
@@ -225,6 +226,16 @@ class LocalBackend(Backend):
     def cancel(self, task_ids: Sequence[TaskId], *, force: bool = False) -> CancelReport:
         """See `Backend.cancel`."""
         return self._cancel(lambda request: Cancel(request, task_ids=list(task_ids), force=force))
+
+    def withdraw(self, task_ids: Sequence[TaskId]) -> int:
+        """See `Backend.withdraw`."""
+        return self._cancel(lambda request: Cancel(request, task_ids=list(task_ids), unstarted=True)).cancelled
+
+    def is_started(self, task_id: TaskId) -> bool:
+        """See `Backend.is_started`."""
+        answer = self._link.request(lambda request: Ask(request, "started", task_id))
+        assert isinstance(answer, Answer)
+        return bool(msgspec.msgpack.decode(answer.body)["started"])
 
     def abandon(self, task_ids: Sequence[TaskId]) -> None:
         """See `Backend.abandon`."""

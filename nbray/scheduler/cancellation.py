@@ -13,6 +13,7 @@ from functools import partial
 
 import msgspec
 
+from nbray.ids import ObjectId
 from nbray.scheduler.actions import SetCancelWord, Signal
 from nbray.scheduler.cell_runs import CellRun, Job
 from nbray.scheduler.deadlines import Deadlines
@@ -32,6 +33,8 @@ ANSWER_SECONDS = 0.1
 
 FORCE_SECONDS = 0.2
 """How long a worker may take to say which other tasks it has started, before it is killed with them."""
+
+_UNSTARTED = (TaskState.WAITING, TaskState.QUEUED)
 
 
 class _Request:
@@ -75,17 +78,25 @@ class Cancellation:
         finished = len(named) - len(alone) + sum(run.ended for run in runs)
         tasks = [task for run in runs for task in self.pending(run)]
         targets = list(dict.fromkeys(alone + tasks))
+        if message.unstarted:
+            targets = [task for task in targets if task.state in _UNSTARTED]
         self.stop(targets, force=message.force)
-        self._stop_children(alone, force=message.force)
+        if not message.unstarted:
+            self._stop_children(alone, force=message.force)
         self._requests.append(_Request(process, message.request_id, finished, targets))
         if self._is_stopping(targets):
             self._deadlines.after(ANSWER_SECONDS, partial(self._answer, message.request_id, process))
+
+    def has_started(self, object_id: ObjectId) -> bool:
+        """Whether a worker has been given the task that makes the object, and it has not ended."""
+        entry = self._objects.entries.get(object_id)
+        return entry is not None and entry.task is not None and entry.task.state not in _UNSTARTED
 
     def stop(self, tasks: Iterable[Task], *, force: bool) -> None:
         """Stop tasks; those that ended meanwhile, because what they needed was stopped, are left alone."""
         workers: dict[Worker, None] = {}
         for task in tasks:
-            if task.state in (TaskState.WAITING, TaskState.QUEUED):
+            if task.state in _UNSTARTED:
                 self._outcomes.fail_queued(task, _cancelled(task))
             elif task.state in (TaskState.ASSIGNED, TaskState.CANCELLING):
                 assert task.worker is not None

@@ -8,6 +8,12 @@
     RegisterTemplate   process     scheduler   a function with the options of its calls
     ForgetTemplates    process     scheduler   no more calls of these templates will come
     Submit             process     scheduler   tasks to run
+    CreateActor        process     scheduler   an actor to start; its id is that of the task that creates it
+    Call               process     scheduler   method calls of one actor, in the order in which they shall run
+    KillActor          process     scheduler   end an actor: now, or after the calls that are queued
+    ExitActor          worker      scheduler   the actor that it hosts ends on purpose
+    Yielded            worker      scheduler   the next items of a task that yields
+    Consumed           consumer    worker      how many items of a stream were taken so far; the scheduler passes it on
     Put                process     scheduler   an object made by the sender
     Allocate           process     scheduler   asks for an extent of the arena
     GiveBack           process     scheduler   an extent that was granted and will not be used
@@ -28,7 +34,10 @@
     Ready              scheduler   process     values of objects
     Learn              scheduler   worker      functions and templates, before the first task that needs them
     Forget             scheduler   worker      functions and templates that will not be needed again
+    Host               scheduler   worker      the next Run creates this actor, which the worker then serves all its life
     Run                scheduler   worker      tasks to run, in this order
+    CancelCalls        scheduler   worker      stop these calls of an actor that runs several at a time
+    Streamed           scheduler   consumer    the next items of a stream, for the process that submitted its task
     TakeBack           scheduler   worker      return these tasks if they have not started
     Emitted            scheduler   driver      output of a task, with the cell run that it belongs to
     Answer             scheduler   process     the answer to Ask or Cancel, as MessagePack
@@ -43,7 +52,7 @@ from typing import Literal
 
 import msgspec
 
-from nbray.ids import CellRunId, ObjectId, ProcessId, TaskId, TemplateId
+from nbray.ids import ActorId, CellRunId, ObjectId, ProcessId, TaskId, TemplateId
 
 PROTOCOL = 1
 MAX_FRAME = 256 * 1024 * 1024
@@ -117,6 +126,27 @@ class Template(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What only the worker needs (retry_exceptions), pickled."""
     environment: bytes = b""
     """Where the code finds modules and files, for the worker."""
+    method: str = ""
+    """When set, the call of this method of the actor that the worker hosts; there is no function then."""
+
+
+class ActorSpec(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What an actor is, beside the task that creates it."""
+
+    class_name: str
+    name: str = ""
+    namespace: str = ""
+    detached: bool = False
+    """It lives until it is killed or the cluster ends, whoever holds a handle."""
+    max_restarts: int = 0
+    """-1: no limit."""
+    max_task_retries: int = 0
+    """Re-runs of a call that was in the actor when its worker died; -1: no limit."""
+    concurrency: Literal["sync", "threads", "async"] = "sync"
+    max_concurrency: int = 1
+    max_pending_calls: int = -1
+    description: bytes = b""
+    """What `get_actor` needs to make a handle: opaque here."""
 
 
 class TaskSpec(msgspec.Struct, array_like=True, gc=False):
@@ -237,6 +267,7 @@ class Cancel(msgspec.Struct, array_like=True, tag=17):
 
     SIGINT first, SIGKILL after the grace period; `force` kills at once. The answer counts what happened:
     `{"cancelled": n, "finished": n, "stopping": n}`, where finished counts the named cell runs' ended tasks.
+    With `unstarted` only what no worker has been given yet is cancelled; the rest goes on and is not counted.
     """
 
     request_id: int
@@ -244,14 +275,18 @@ class Cancel(msgspec.Struct, array_like=True, tag=17):
     cell_runs: list[CellRunId] = []
     everything: bool = False
     force: bool = False
+    unstarted: bool = False
 
 
 class Ask(msgspec.Struct, array_like=True, tag=18):
-    """`question` is one of "snapshot", "cell_runs", "scale" (argument: number of workers), "renew" (workers import anew)."""
+    """`question` is one of "snapshot", "cell_runs", "scale" (argument: number of workers), "renew" (workers import anew),
+    "started" (argument: a task)."""
 
     request_id: int
     question: str
     argument: int = 0
+    text: str = ""
+    """A name that the question is about, for example an actor's."""
 
 
 class Output(msgspec.Struct, array_like=True, tag=19):
@@ -266,6 +301,42 @@ class Goodbye(msgspec.Struct, array_like=True, tag=20):
     """The sender leaves on purpose; with `stop`, the cluster ends now instead of lingering."""
 
     stop: bool = False
+
+
+class CreateActor(msgspec.Struct, array_like=True, tag=21):
+    """`task` makes the instance and its id is the actor's. Handles are references to it: when none is left, the actor ends."""
+
+    task: TaskSpec
+    actor: ActorSpec
+
+
+class Call(msgspec.Struct, array_like=True, tag=22):
+    actor_id: ActorId
+    tasks: list[TaskSpec]
+
+
+class KillActor(msgspec.Struct, array_like=True, tag=23):
+    actor_id: ActorId
+    no_restart: bool = True
+    after_calls: bool = False
+    """Let the calls that are queued end first."""
+
+
+class ExitActor(msgspec.Struct, array_like=True, tag=24):
+    actor_id: ActorId
+
+
+class Yielded(msgspec.Struct, array_like=True, tag=25):
+    """`first` is the index of the first item; the ids are the worker's own, the references are the consumer's."""
+
+    task_id: TaskId
+    first: int
+    items: list[tuple[ObjectId, Value]]
+
+
+class Consumed(msgspec.Struct, array_like=True, tag=26):
+    task_id: TaskId
+    count: int
 
 
 class Welcome(msgspec.Struct, array_like=True, tag=40):
@@ -334,8 +405,26 @@ class Exit(msgspec.Struct, array_like=True, tag=50):
     reason: str
 
 
+class Host(msgspec.Struct, array_like=True, tag=51):
+    actor_id: ActorId
+    actor: ActorSpec
+
+
+class CancelCalls(msgspec.Struct, array_like=True, tag=52):
+    task_ids: list[TaskId]
+
+
+class Streamed(msgspec.Struct, array_like=True, tag=53):
+    task_id: TaskId
+    items: list[tuple[ObjectId, Value]]
+
+
 ToScheduler = (
     Hello | DescribeCellRun | RegisterFunction | RegisterTemplate | ForgetTemplates | Submit | Put | Allocate | GiveBack
     | Finished | TakenBack | Blocked | Unblocked | Held | Released | Subscribe | Cancel | Ask | Output | Goodbye
+    | CreateActor | Call | KillActor | ExitActor | Yielded | Consumed
 )  # fmt: skip
-FromScheduler = Welcome | Granted | Refused | Ready | Learn | Forget | Run | TakeBack | Emitted | Answer | Exit
+FromScheduler = (
+    Welcome | Granted | Refused | Ready | Learn | Forget | Run | TakeBack | Emitted | Answer | Exit
+    | Host | CancelCalls | Streamed | Consumed
+)  # fmt: skip

@@ -17,7 +17,7 @@ import msgspec
 
 from nbray.config import ClusterConfig
 from nbray.errors import InternalError
-from nbray.ids import ProcessId
+from nbray.ids import ObjectId, ProcessId
 from nbray.resources import UNIT
 from nbray.scheduler import messages
 from nbray.scheduler.actions import Action
@@ -223,10 +223,13 @@ class Scheduler:
             answer = self._pictures.cell_runs(self._deadlines.now)
         elif message.question == "scale":
             answer = self._scale(message.argument)
+        elif message.question == "started":
+            answer = {"started": self._cancellation.has_started(ObjectId(message.argument))}
         elif message.question == "renew":
             answer = {"workers": self._renew()}
         else:
-            answer = {"error": f"nobody here can answer {message.question!r}: ask for snapshot, cell_runs, scale or renew"}
+            known = "snapshot, cell_runs, started, scale or renew"
+            answer = {"error": f"nobody here can answer {message.question!r}: ask for {known}"}
         self._outbox.send(process.process_id, messages.Answer(message.request_id, msgspec.msgpack.encode(answer)))
 
     def _renew(self) -> int:

@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 
 from nbray.ids import ObjectId, TaskId
@@ -263,3 +264,25 @@ def test_many_thousand_queued_tasks_are_cancelled_in_one_go(cluster: Cluster, dr
     cluster.wait(0.2)
     assert driver.counts == {"cancelled": 19_999, "finished": 0, "stopping": 1}
     assert not cluster.scheduler._turns
+
+
+def test_only_what_no_worker_has_is_withdrawn(cluster: Cluster, driver: Driver, worker: Worker) -> None:
+    running, *queued = driver.submit(driver.template(), 3)
+    driver.say(messages.Cancel(1, task_ids=[running, *queued], unstarted=True))
+    assert driver.counts == {"cancelled": 2, "finished": 0, "stopping": 0}
+    assert {driver.failure(task).kind for task in queued} == {"cancelled"}
+    assert not signals(cluster)
+    worker.finish(running)
+    assert running in driver.values
+
+
+def test_a_task_has_started_once_a_worker_has_it(driver: Driver, worker: Worker) -> None:
+    running, queued = driver.submit(driver.template(), 2)
+
+    def started(task: TaskId) -> object:
+        driver.say(messages.Ask(7, "started", task))
+        return msgspec.msgpack.decode(driver.heard(messages.Answer)[-1].body)["started"]
+
+    assert (started(running), started(queued)) == (True, False)
+    worker.finish(running)
+    assert (started(running), started(queued)) == (False, True)
