@@ -17,7 +17,8 @@ import math
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import cast
 
 import msgspec
 
@@ -28,7 +29,7 @@ from nbray.engine.receiving import Receiver
 from nbray.engine.references import References
 from nbray.engine.values import Values, Waiter
 from nbray.errors import ClusterDied, GetTimeoutError
-from nbray.ids import ObjectId, ProcessId, TemplateId, object_id, template_id
+from nbray.ids import OBJECT_BITS, ObjectId, ProcessId, TemplateId, object_id, template_id
 from nbray.scheduler.messages import (
     Allocate,
     Answer,
@@ -48,6 +49,8 @@ from nbray.scheduler.messages import (
     Welcome,
 )  # fmt: skip
 
+FIRST_GROUP = 1 << (OBJECT_BITS - 1)
+"""Single objects are numbered below, those that follow each other from here on: one counter for both would need a lock."""
 BATCH_SECONDS = 0.0005
 LONGEST_BATCH_SECONDS = 0.004
 MOST_UNSAID = 256
@@ -97,8 +100,9 @@ class Connection:
         self._replies: dict[int, Reply | None] = {}
         self._reply_waiters: dict[int, Waiter] = {}
         self._requests = itertools.count(1)
-        self._next_object = 1
-        self._object_lock = threading.Lock()
+        self._single_ids = cast("Iterator[ObjectId]", itertools.count(object_id(self.process_id, 1)))
+        self._next_group = object_id(self.process_id, FIRST_GROUP)
+        self._group_lock = threading.Lock()
         self._templates = itertools.count(1)
         self._lost = ""
         self._receiver = Receiver(sock, decoder, io, self._receive, self.lose)
@@ -142,7 +146,7 @@ class Connection:
 
     def after_fork(self) -> None:
         """In a forked child: the connection is the parent's alone, and its scheduler must see it close with the parent."""
-        self._lock, self._object_lock = threading.Lock(), threading.Lock()
+        self._lock, self._group_lock = threading.Lock(), threading.Lock()
         self._lost = "this process was forked from the one that used it"
         self._receiver.after_fork()
 
@@ -158,10 +162,12 @@ class Connection:
         """A fresh object id, followed by `count - 1` more that are ours."""
         if self.before_making is not None:
             self.before_making()
-        with self._object_lock:
-            first = self._next_object
-            self._next_object += count
-        return object_id(self.process_id, first)
+        if count == 1:
+            return next(self._single_ids)
+        with self._group_lock:
+            first = self._next_group
+            self._next_group = ObjectId(first + count)
+        return first
 
     def next_template(self) -> TemplateId:
         """A fresh template id."""
@@ -171,33 +177,31 @@ class Connection:
 
     def submit(self, task: TaskSpec, returns: Sequence[ObjectId]) -> None:
         """Hand over one task; the process then holds one reference of each of its `returns`."""
+        now = time.monotonic()
         try:
-            self._submit(task, returns)
+            with self._lock:
+                self.references.create(returns)
+                self._values.expect(returns)
+                tasks = self._tasks
+                if tasks is None:
+                    tasks = self._tasks = []
+                    self._outbox.append(tasks)
+                tasks.append(task)
+                if self._quiet or now - self._last_flush >= self._batch_seconds:
+                    # The longer a loop goes on submitting, the larger are its batches: the workers are busy anyway.
+                    self._batch_seconds = BATCH_SECONDS if self._quiet else min(2 * self._batch_seconds, LONGEST_BATCH_SECONDS)
+                    self._quiet = False
+                    self._flush(now)
+                elif self._flush_due is None:
+                    self._flush_at(now + self._batch_seconds)
         except BaseException:  # an interrupt: the caller never learns the ids, so nobody holds them
             for object_id in returns:
                 self.release(object_id)
             raise
         if self._lost:
             self._check()
-        self.wait_for_room()
-
-    def _submit(self, task: TaskSpec, returns: Sequence[ObjectId]) -> None:
-        now = time.monotonic()
-        with self._lock:
-            self.references.create(returns)
-            self._values.expect(returns)
-            if self._tasks is None:
-                batch: list[TaskSpec] = []
-                self._outbox.append(batch)
-                self._tasks = batch
-            self._tasks.append(task)
-            if self._quiet or now - self._last_flush >= self._batch_seconds:
-                # The longer a loop goes on submitting, the larger are its batches: the workers are busy anyway.
-                self._batch_seconds = BATCH_SECONDS if self._quiet else min(2 * self._batch_seconds, LONGEST_BATCH_SECONDS)
-                self._quiet = False
-                self._flush(now)
-            elif self._flush_due is None:
-                self._flush_at(now + self._batch_seconds)
+        if len(self._unsent) > MOST_UNSENT:
+            self.wait_for_room()
 
     def post(self, message: msgspec.Struct, *, now: bool = False, delay: float = BATCH_SECONDS) -> None:
         """Send a message after all that were posted before; at once with `now`, else within `delay` seconds.
@@ -330,8 +334,9 @@ class Connection:
         with self._lock:
             if references.unsettled:
                 references.settle()
+            counts = references.counts
             for object_id, value in values:
-                if object_id in references:
+                if object_id in counts:
                     callbacks += learn(object_id, value)
         for callback in callbacks:
             call_reporting(callback)

@@ -24,17 +24,18 @@ class References:
     """The process's counts; a pin on an object's bytes counts as a reference."""
 
     def __init__(self) -> None:
-        self._counts: dict[ObjectId, int] = {}
+        self.counts: dict[ObjectId, int] = {}
+        """As far as settled."""
         self._notes: deque[int] = deque()
         """Object ids in the order of events, negative where a reference ended."""
         self._began: dict[ObjectId, None] = {}
         self._ended: dict[ObjectId, None] = {}
 
     def __contains__(self, object_id: ObjectId) -> bool:
-        return object_id in self._counts
+        return object_id in self.counts
 
     def __len__(self) -> int:
-        return len(self._counts)
+        return len(self.counts)
 
     @property
     def unsettled(self) -> bool:
@@ -44,7 +45,7 @@ class References:
     def create(self, object_ids: Iterable[ObjectId]) -> None:
         """The objects are born here with one reference each, which the scheduler knows of by itself."""
         for object_id in object_ids:
-            self._counts[object_id] = 1
+            self.counts[object_id] = 1
 
     def hold(self, object_id: ObjectId) -> None:
         """One reference more; any thread, no lock."""
@@ -56,7 +57,7 @@ class References:
 
     def settle(self) -> None:
         """Do the sums of all notes."""
-        counts, notes = self._counts, self._notes
+        counts, notes = self.counts, self._notes
         for _ in range(len(notes)):
             note = notes.popleft()
             object_id = ObjectId(abs(note))
