@@ -106,6 +106,7 @@ class TestSending:
 
     def test_submitters_wait_while_too_much_is_unsent(self, ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(connection, "MOST_UNSENT", 1_000_000)
+        monkeypatch.setattr(connection, "LONGEST_BATCH_SECONDS", 0.0)  # a batch is not yet unsent
         tasks = 200
 
         def submit_all() -> int:

@@ -42,7 +42,7 @@ def test_a_second_driver_of_the_job_joins_and_shares_its_objects(driver: Driver)
     assert other.welcome.epoch == driver.welcome.epoch
     assert other.welcome.process_id != driver.welcome.process_id
     object_id = driver.exchange.put("shared")
-    driver.connection.flush()
+    driver.connection.request(lambda number: Ask(number, "snapshot"))  # the scheduler has read what was said before
     other.connection.references.hold(object_id)
     assert other.connection.wait([object_id], 1, 5)
     value = other.connection.value(object_id)
