@@ -16,6 +16,7 @@ from nbray.scheduler.ownership import Objects
 from nbray.scheduler.pool import Pool
 from nbray.scheduler.processes import Outbox, Process
 from nbray.scheduler.registry import Registry
+from nbray.scheduler.streams import Streams
 from nbray.scheduler.workers import Fleet, Worker
 
 
@@ -24,8 +25,8 @@ class Membership:
 
     def __init__(
         self, epoch: str, processes: dict[ProcessId, Process], jobs: Jobs, fleet: Fleet, pool: Pool, objects: Objects,
-        extents: Extents, registry: Registry, outcomes: Outcomes, cancellation: Cancellation, output: OutputDesk,
-        lifetime: Lifetime, outbox: Outbox,
+        extents: Extents, registry: Registry, outcomes: Outcomes, cancellation: Cancellation, streams: Streams,
+        output: OutputDesk, lifetime: Lifetime, outbox: Outbox,
     ) -> None:  # fmt: skip
         self._epoch = epoch
         self._processes = processes
@@ -37,6 +38,7 @@ class Membership:
         self._registry = registry
         self._outcomes = outcomes
         self._cancellation = cancellation
+        self._streams = streams
         self._output = output
         self._lifetime = lifetime
         self._outbox = outbox
@@ -86,6 +88,7 @@ class Membership:
         process = self._processes.pop(process_id, None)
         if process is None:
             return
+        self._streams.forget(process)
         if process.job is not None:
             self._driver_left(process, process.job)
         elif process.worker is not None:

@@ -12,6 +12,9 @@
     Call               process     scheduler   method calls of one actor, in the order in which they shall run
     KillActor          process     scheduler   end an actor: now, or after the calls that are queued
     ExitActor          worker      scheduler   the actor that it hosts ends on purpose
+    CreateGang         process     scheduler   bundles of resources to set aside, all or none
+    RemoveGang         process     scheduler   give them back, and end what runs in them
+    Scale              process     scheduler   how many workers there should be; answered by Answer
     Yielded            worker      scheduler   the next items of a task that yields
     Consumed           consumer    worker      how many items of a stream were taken so far; the scheduler passes it on
     Put                process     scheduler   an object made by the sender
@@ -24,6 +27,8 @@
     Held               process     scheduler   references to objects of others now live in the sender
     Released           process     scheduler   the sender's last reference (and pin) of each is gone
     Subscribe          process     scheduler   push these objects' values once they are there
+    Fetch              process     scheduler   bring an object back from disk; answered by Fetched or Refused
+    LetGone            process     scheduler   the answer to LetGo: which of the objects are in use and must stay
     Cancel             process     scheduler   cancel tasks or cell runs; answered by Answer
     Ask                process     scheduler   a question by name; answered by Answer
     Output             worker      scheduler   what a task printed or displayed
@@ -32,6 +37,8 @@
     Granted            scheduler   process     an extent; `warm` when all its pages hold memory already
     Refused            scheduler   process     a request that cannot be met, as a Failure
     Ready              scheduler   process     values of objects
+    LetGo              scheduler   process     these objects are about to leave the arena: forget where they were
+    Fetched            scheduler   process     where an object is that was asked for by Fetch
     Learn              scheduler   worker      functions and templates, before the first task that needs them
     Forget             scheduler   worker      functions and templates that will not be needed again
     Host               scheduler   worker      the next Run creates this actor, which the worker then serves all its life
@@ -52,13 +59,18 @@ from typing import Literal
 
 import msgspec
 
-from nbray.ids import ActorId, CellRunId, ObjectId, ProcessId, TaskId, TemplateId
+from nbray.ids import NO_TASK, ActorId, CellRunId, ObjectId, ProcessId, TaskId, TemplateId
 
 PROTOCOL = 1
 MAX_FRAME = 256 * 1024 * 1024
 INLINE_LIMIT = 64 * 1024
 STAYS = "other drivers go on with it"
 """The reason in the Exit that a driver hears whose Goodbye does not end the cluster."""
+STREAMING = -1
+"""`num_returns` of a task that yields: its items travel in `Yielded`, its own object only says how it ended."""
+DYNAMIC = -2
+"""`num_returns` of a task that yields and whose one value is the refs of all its items."""
+NO_LIMIT = -1
 SKIPPED = "skipped"
 """The stream of an Output that only counts, in decimal, bytes of a worker's log which nobody reads for a cell."""
 
@@ -73,7 +85,7 @@ def rewrites_line(data: bytes) -> bool:
 
 
 FailureKind = Literal[
-    "exception", "unpicklable_result", "cancelled", "timeout", "worker_died", "store_full", "lost", "infeasible", "refused"
+    "exception", "unpicklable_result", "cancelled", "timeout", "worker_died", "store_full", "lost", "infeasible", "refused", "gang_removed"
 ]
 
 
@@ -107,8 +119,15 @@ class Failure(msgspec.Struct, array_like=True, tag=3, frozen=True, gc=False):
     retriable: bool = False
 
 
-Value = bytes | Inline | Stored | Failure
-"""What an object is: bare bytes (a small value without references, the common case) or one of the three above."""
+class Spilled(msgspec.Struct, array_like=True, tag=4, frozen=True, gc=False):
+    """A value of `size` bytes that is on disk now, or on the way there; who wants to read it asks for it by Fetch."""
+
+    size: int
+    nested: list[ObjectId] = []
+
+
+Value = bytes | Inline | Stored | Failure | Spilled
+"""What an object is: bare bytes (a small value without references, the common case) or one of the four above."""
 
 
 class Template(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -128,6 +147,18 @@ class Template(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Where the code finds modules and files, for the worker."""
     method: str = ""
     """When set, the call of this method of the actor that the worker hosts; there is no function then."""
+    priority: int = 0
+    """Tasks of a higher one go first, within their job."""
+    max_calls: int = 0
+    """Calls of the function after which a worker is replaced; 0: no limit."""
+    profile: bytes = b""
+    """What the worker must be started with (`nbray.runtime_env`); opaque to the scheduler, equal bytes mean equal workers."""
+    gang: ObjectId = NO_TASK
+    """When set, the task draws its resources from this gang's bundles."""
+    bundle: int = -1
+    """From this one of them; -1: from any."""
+    window: int = 0
+    """Of a stream: how many items it may be ahead of its consumer; 0: as many as usual, -1: any number."""
 
 
 class ActorSpec(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -327,7 +358,10 @@ class ExitActor(msgspec.Struct, array_like=True, tag=24):
 
 
 class Yielded(msgspec.Struct, array_like=True, tag=25):
-    """`first` is the index of the first item; the ids are the worker's own, the references are the consumer's."""
+    """`first` is the index of the first item; the ids are the worker's own, the references are the consumer's.
+
+    What was delivered before, by an earlier attempt, is skipped.
+    """
 
     task_id: TaskId
     first: int
@@ -335,8 +369,37 @@ class Yielded(msgspec.Struct, array_like=True, tag=25):
 
 
 class Consumed(msgspec.Struct, array_like=True, tag=26):
+    """`count` items of the stream were taken so far; `NO_LIMIT`: the worker need not wait for its consumer any more."""
+
     task_id: TaskId
     count: int
+
+
+class CreateGang(msgspec.Struct, array_like=True, tag=27):
+    """The gang's id is that of an object, whose value is `value` as soon as all bundles are set aside; handles refer to it.
+
+    When nobody holds the object and nothing is queued or runs in the gang, it ends by itself, unless it is `detached`.
+    """
+
+    gang_id: ObjectId
+    bundles: list[dict[str, int]]
+    value: bytes
+    """Pickled, opaque here."""
+    strategy: Literal["PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD"] = "PACK"
+    name: str = ""
+    detached: bool = False
+
+
+class RemoveGang(msgspec.Struct, array_like=True, tag=28):
+    gang_id: ObjectId
+
+
+class Scale(msgspec.Struct, array_like=True, tag=29):
+    """From now on at least `least` workers, and up to `most` while tasks are queued; `most` is also the number of CPUs."""
+
+    request_id: int
+    least: int
+    most: int
 
 
 class Welcome(msgspec.Struct, array_like=True, tag=40):
@@ -410,6 +473,31 @@ class Host(msgspec.Struct, array_like=True, tag=51):
     actor: ActorSpec
 
 
+class Fetch(msgspec.Struct, array_like=True, tag=38):
+    """`request_id` 0 is a hint that the sender will ask soon, and is not answered."""
+
+    request_id: int
+    object_id: ObjectId
+
+
+class LetGone(msgspec.Struct, array_like=True, tag=39):
+    """The sender knows no more where the objects of that LetGo are, but for those `in_use`, whose bytes it reads."""
+
+    request_id: int
+    in_use: list[ObjectId] = []
+
+
+class LetGo(msgspec.Struct, array_like=True, tag=68):
+    request_id: int
+    object_ids: list[ObjectId]
+
+
+class Fetched(msgspec.Struct, array_like=True, tag=69):
+    request_id: int
+    object_id: ObjectId
+    value: Value
+
+
 class CancelCalls(msgspec.Struct, array_like=True, tag=52):
     task_ids: list[TaskId]
 
@@ -422,9 +510,10 @@ class Streamed(msgspec.Struct, array_like=True, tag=53):
 ToScheduler = (
     Hello | DescribeCellRun | RegisterFunction | RegisterTemplate | ForgetTemplates | Submit | Put | Allocate | GiveBack
     | Finished | TakenBack | Blocked | Unblocked | Held | Released | Subscribe | Cancel | Ask | Output | Goodbye
-    | CreateActor | Call | KillActor | ExitActor | Yielded | Consumed
+    | CreateActor | Call | KillActor | ExitActor | Yielded | Consumed | CreateGang | RemoveGang | Scale
+    | Fetch | LetGone
 )  # fmt: skip
 FromScheduler = (
     Welcome | Granted | Refused | Ready | Learn | Forget | Run | TakeBack | Emitted | Answer | Exit
-    | Host | CancelCalls | Streamed | Consumed
+    | Host | CancelCalls | Streamed | Consumed | LetGo | Fetched
 )  # fmt: skip

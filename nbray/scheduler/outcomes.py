@@ -97,7 +97,7 @@ class Outcomes:
         """A failure, several returns or none, a task that was being cancelled; True when it has succeeded."""
         failure = values[0] if len(values) == 1 and isinstance(values[0], Failure) else None
         self._output.end(task, worker)
-        if failure is None and len(values) != task.template.template.num_returns:
+        if failure is None and len(values) != task.template.values:
             failure = self._wrong_count(process, task, values)
         if failure is None:
             return self._succeed(task, process, values or [b""])
@@ -134,7 +134,7 @@ class Outcomes:
         """Count the results of one template in one cell run."""
         template, run, seconds = tally.template, tally.run, tally.micros * 1e-6
         run.count_results(tally.succeeded, seconds, self._deadlines.now)
-        run.line.charge((seconds - tally.charged) * template.shape.share)
+        run.line_of(template.priority).charge((seconds - tally.charged) * template.shape.share)
         template.function.learn(seconds / tally.count)
         self._retire(template, tally.succeeded)
 
@@ -168,7 +168,7 @@ class Outcomes:
     def fail_queued(self, task: Task, failure: Failure) -> None:
         """The same for a task that has no worker yet."""
         if task.state is TaskState.QUEUED:
-            self._turns.shrink(task.run.line, 1)
+            self._turns.shrink(task.line, 1)
         self.fail(task, failure)
 
     def _let_go(self, task: Task) -> None:
@@ -188,7 +188,7 @@ class Outcomes:
             elif not task.missing and task.state is TaskState.WAITING:
                 del task.run.waiting[task.task_id]
                 move_task(task, TaskState.QUEUED)
-                self._turns.add(task.run.line, task.template.shape, (task,))
+                self._turns.add(task.line, task.template.shape, (task,))
 
     # ---------------------------------------------------------------- again
 
@@ -219,7 +219,7 @@ class Outcomes:
     def give_back(self, tasks: list[Task]) -> None:
         """These had not started: they go back to the front of their lines, and their charge is refunded."""
         for task in tasks:
-            task.run.line.charge(-task.charged * task.template.shape.share)
+            task.line.charge(-task.charged * task.template.shape.share)
         self._requeue(tasks)
 
     def _next_attempt(self, task: Task) -> Task:
@@ -232,14 +232,14 @@ class Outcomes:
         for task in reversed(tasks):
             move_task(task, TaskState.QUEUED)
             task.worker = None
-            self._turns.put_back(task.run.line, task.template.shape, task)
+            self._turns.put_back(task.line, task.template.shape, task)
 
     def _wrong_count(self, process: Process, task: Task, values: list[Value]) -> Failure:
         for value in values:
             self._objects.reject(process, value)
         return Failure(
             "exception",
-            f"{task.template.name} was reported with {len(values)} values instead of {task.template.template.num_returns}: "
+            f"{task.template.name} was reported with {len(values)} values instead of {task.template.values}: "
             "this is a bug in nbray, please report it",
             task=task.template.name,
         )

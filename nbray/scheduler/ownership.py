@@ -96,11 +96,16 @@ class Objects:
         if object_id in self.entries or object_id >> OBJECT_BITS != process.process_id:
             self.reject(process, value)
             return
+        admitted = self.create(process, object_id, value, run, process)
+        if type(admitted) is Failure:
+            self._outbox.push(process, object_id, admitted)
+
+    def create(self, holder: Process, object_id: ObjectId, value: Value, run: CellRun | None, maker: Process) -> Value:
+        """An object that is there from birth and that `holder` has the one reference of; returns its value or a Failure."""
         entry = self.entries[object_id] = ObjectEntry(object_id, 1, run)
-        process.held.add(object_id)
-        entry.value = self._admit(entry, value, process)
-        if type(entry.value) is Failure:
-            self._outbox.push(process, object_id, entry.value)
+        holder.held.add(object_id)
+        entry.value = admitted = self._admit(entry, value, maker)
+        return admitted
 
     def settle(self, entry: ObjectEntry, value: Value, maker: Process | None = None) -> list[Task] | None:
         """The object's task has ended with this value: push it, drop the task's own hold, return the tasks that need it."""

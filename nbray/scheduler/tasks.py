@@ -12,8 +12,10 @@ from nbray.scheduler.states import State, TaskState
 
 if TYPE_CHECKING:
     from nbray.scheduler.cell_runs import CellRun
+    from nbray.scheduler.fairness import Line
     from nbray.scheduler.ownership import ObjectEntry
     from nbray.scheduler.pool import Shape
+    from nbray.scheduler.streams import Stream
     from nbray.scheduler.workers import Worker
 
 UNKNOWN = float("inf")
@@ -49,7 +51,8 @@ class CallTemplate:
     """A registered template with what every one of its tasks needs, looked up once."""
 
     __slots__ = (
-        "forgotten", "function", "infeasible", "live", "name", "plain", "process", "run", "shape", "template", "template_id",
+        "forgotten", "function", "infeasible", "live", "name", "plain", "priority", "process", "run", "shape", "template", "template_id",
+        "values", "watched",
     )  # fmt: skip
 
     def __init__(
@@ -64,10 +67,15 @@ class CallTemplate:
         self.shape = shape
         self.infeasible = infeasible
         """Why its tasks can never run; empty when they can."""
+        self.priority = template.priority
+        self.watched = bool(template.timeout or template.max_calls)
+        """Its tasks need a closer look when they are given to a worker."""
         self.live = 0
         """Its tasks that have not ended."""
         self.forgotten = False
         """No more calls will come."""
+        self.values = template.num_returns if template.num_returns >= 0 else 1
+        """How many values a result has."""
         self.plain = template.num_returns == 1 and not infeasible
         """Its tasks can take the short way through a submission."""
 
@@ -99,9 +107,17 @@ class Task(msgspec.Struct, gc=False, eq=False):
     """While CANCELLING: its worker was signalled."""
     force: bool = False
     """While CANCELLING: kill, do not ask."""
+    stream: Stream | None = None
+    """What it has yielded so far, if anything."""
 
     def __repr__(self) -> str:
         return f"<task {self.template.name} {self.task_id:#x} {self.state.name}, attempt {self.attempt}>"
+
+    @property
+    def line(self) -> Line:
+        """Where it queues."""
+        priority = self.template.priority
+        return self.run.line_of(priority) if priority else self.run.line
 
     @property
     def returns(self) -> list[ObjectId]:
