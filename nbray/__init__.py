@@ -87,8 +87,8 @@ _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names
 
 def __getattr__(name: str) -> Any:
     """Import the name's module at first use; every error's home is `nbray.errors`."""
-    if name in ("errors", "exceptions"):  # Ray's name for the same thing
-        return import_module("nbray.errors")
+    if name in ("errors", "exceptions"):  # the same, the latter with Ray's names beside nbray's
+        return import_module(f"nbray.{name}")
     if name not in __all__:
         raise AttributeError(f"module 'nbray' has no attribute {name!r}")
     module = import_module(f"nbray.{_MODULE_OF.get(name, 'errors')}")

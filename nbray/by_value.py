@@ -21,6 +21,7 @@ from typing import Any
 from cloudpickle import cloudpickle
 
 from nbray import sources
+from nbray.dual_errors import rebuild
 from nbray.importability import is_importable, is_importable_module
 
 _HEAP_TYPE = 1 << 9
@@ -84,17 +85,8 @@ class ByValue:
         state = reduced[2] if len(reduced) > 2 else None
         construction = (type(error), reduced[1], error.args)
         if type(error).__setstate__ is not BaseException.__setstate__:
-            return rebuild_exception, construction, state
-        return rebuild_exception, construction, state, None, None, restore_attributes
-
-
-def rebuild_exception(cls: type[BaseException], construction: tuple[Any, ...], args: tuple[Any, ...]) -> BaseException:
-    """Make an exception without calling its own `__init__`; the fields of its builtin base are filled in."""
-    base: Any = next(ancestor for ancestor in cls.__mro__ if not ancestor.__flags__ & _HEAP_TYPE)
-    error: BaseException = base.__new__(cls, *construction)
-    base.__init__(error, *construction)
-    BaseException.__setattr__(error, "args", args)  # the class may forbid it (a frozen dataclass)
-    return error
+            return rebuild, construction, state
+        return rebuild, construction, state, None, None, restore_attributes
 
 
 def restore_attributes(error: BaseException, state: dict[str, Any]) -> None:

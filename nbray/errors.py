@@ -8,7 +8,7 @@
     │   ├── WrongCluster                 an ObjectRef of a cluster that is gone, or of another one
     │   └── NotSupportedHere             this backend cannot do it
     ├── TaskError                      your code failed remotely
-    │   ├── RemoteError                  stands in when the original exception cannot be rebuilt here
+    │   ├── RemoteError                  what the task raised; also an instance of the original class
     │   ├── TaskCancelledError           the task was cancelled
     │   ├── TaskTimeout (TimeoutError)   the task ran longer than its timeout=
     │   └── ResultNotShippable           the function returned something that cannot be sent
@@ -22,10 +22,16 @@
     ├── InternalError                  nbray has a bug: please report it
     └── RemoteTraceback                never raised: the cause of an exception that came from a task
 
-A task's own exception is not wrapped: `get` raises the original type, with the remote traceback as its cause.
+A task's own exception arrives as an instance of its own class and of RemoteError (`nbray.dual_errors`), with the remote
+traceback as its cause: `except KeyError` and `except nbray.RemoteError` both catch it.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class NbrayError(Exception):
@@ -60,16 +66,27 @@ class TaskError(NbrayError):
     """A task failed; the subclasses say how."""
 
 
-class RemoteError(TaskError):
-    """The task raised an exception that cannot be rebuilt here; carries its type name, text and traceback."""
+class _Told:
+    """A fact about a remote error; an attribute of that name on the instance, or on the user's class, goes first."""
 
-    def __init__(self, type_name: str, message: str) -> None:
-        super().__init__(type_name, message)
-        self.type_name = type_name
-        self.message = message
+    def __init__(self, tell: Callable[[BaseException], str]) -> None:
+        self._tell = tell
+
+    def __get__(self, error: BaseException | None, owner: type) -> str:
+        return "" if error is None else self._tell(error)
+
+
+class RemoteError(TaskError):
+    """The task raised an exception; this is its own class at the same time, and has its fields and methods.
+
+    Where the exception cannot be rebuilt here, a plain RemoteError stands for it, with its type name and its text.
+    """
+
+    type_name = _Told(lambda error: error.args[0] if type(error) is RemoteError else type(error).__mro__[1].__qualname__)
+    message = _Told(lambda error: error.args[1] if type(error) is RemoteError else str(error))
 
     def __str__(self) -> str:
-        return f"{self.type_name}: {self.message}"
+        return f"{self.type_name}: {self.message}" if type(self) is RemoteError else super().__str__()
 
 
 class RemoteTraceback(NbrayError):

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nbray import sources
+from nbray import dual_errors, sources
 from nbray.errors import NbrayError, RemoteError, RemoteTraceback
 from nbray.serialization import dumps, encode, loads
 
@@ -42,7 +42,9 @@ class DumpedException(NamedTuple):
 
 def dump_exception(error: BaseException) -> DumpedException:
     """Never raises on account of the exception: its __reduce__, __str__ and __repr__ may fail as they like."""
-    return DumpedException(_pickled(error), _type_name(type(error)), _message(error), format_traceback(error))
+    text = format_traceback(error)
+    error = dual_errors.original(error)  # of an exception that came from another task
+    return DumpedException(_pickled(error), _type_name(type(error)), _message(error), text)
 
 
 def load_exception(pickled: bytes, type_name: str, message: str, text: str) -> BaseException:
@@ -91,10 +93,10 @@ class _Slimmed:
         self._state = {name: value for name, value in own.items() if _is_small(value)}
 
     def __reduce__(self) -> Any:
-        from nbray.by_value import rebuild_exception, restore_attributes
+        from nbray.by_value import restore_attributes
 
         construction = (self._cls, self._args, self._args)
-        return rebuild_exception, construction, self._state, None, None, restore_attributes
+        return dual_errors.rebuild, construction, self._state, None, None, restore_attributes
 
 
 def _pickled(error: BaseException) -> bytes:

@@ -122,7 +122,7 @@ def test_html_shows_what_is_here_and_fetches_nothing(backend: FakeBackend, monke
     assert nbray.put("<script>")._repr_html_().endswith("<pre>&#x27;&lt;script&gt;&#x27;</pre>")
     failed = fail.remote("<why>")
     nbray.wait([failed])
-    assert failed._repr_html_() == "<b>fail</b> · failed<pre>KeyError: &#x27;&lt;why&gt;&#x27;</pre>"
+    assert failed._repr_html_() == "<b>fail</b> · failed<pre>RemoteError(KeyError): &#x27;&lt;why&gt;&#x27;</pre>"
     large, pending = nbray.put(bytes(100_000)), double.remote(1)
     monkeypatch.setattr(backend, "get", lambda *_: pytest.fail("a display fetched"))
     assert large._repr_html_() == "<b>object</b> · ready · 100 kB"

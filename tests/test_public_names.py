@@ -32,7 +32,7 @@ def test_every_public_name_is_there_and_typed() -> None:
 def test_every_error_is_public() -> None:
     raised = {name for name, value in vars(errors).items() if inspect.isclass(value) and issubclass(value, errors.NbrayError)}
     assert raised - set(nbray.__all__) == {"RemoteTraceback"}
-    assert nbray.exceptions is nbray.errors is errors
+    assert nbray.errors is errors
 
 
 def test_every_public_thing_says_what_it_is() -> None:

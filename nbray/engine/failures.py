@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nbray import errors, exceptions_shipping
+from nbray import dual_errors, errors, exceptions_shipping
 from nbray.scheduler.messages import Failure, FailureKind
 
 _CLASSES: dict[FailureKind, type[errors.NbrayError]] = {
@@ -18,12 +18,13 @@ _CLASSES: dict[FailureKind, type[errors.NbrayError]] = {
 
 
 def to_exception(failure: Failure) -> BaseException:
-    """The exception to raise for a failure: the task's own one where it can be rebuilt, with task and worker in a note."""
+    """The exception to raise for a failure: the task's own, as a RemoteError too, with task and worker in a note."""
     if failure.kind != "exception":
         return _CLASSES[failure.kind](failure.message)
     error = exceptions_shipping.load_exception(failure.pickled, failure.type_name, failure.message, failure.traceback)
     if not isinstance(error, Exception):  # a task's sys.exit must not end the driver, nor its KeyboardInterrupt look like Stop
         error = exceptions_shipping.load_exception(b"", failure.type_name, failure.message, failure.traceback)
+    error = dual_errors.as_remote(error)
     exceptions_shipping.add_note(error, origin(failure))
     return error
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from nbray import dual_errors
 from nbray.errors import InfeasibleRequest, RemoteTraceback, TaskTimeout, WorkerDied
 from nbray.notebook.remote_cell import TRACEBACK_ATTRIBUTE
 
@@ -24,9 +25,10 @@ _IN_A_CELL: dict[type[BaseException], str] = {
 def presentable(shell: Any, error: BaseException) -> BaseException:
     """What to raise so that IPython shows an error of a remote cell as it was, without the frames of nbray.
 
-    That is the error itself; only for a SyntaxError and for a group of exceptions, which IPython always shows with all
+    That is the exception that the cell raised; only for a SyntaxError and for a group of exceptions, which IPython always shows with all
     frames, another of that name stands in.
     """
+    error = dual_errors.original(error)
     lines = rendered(shell, error)
     if isinstance(error, (SyntaxError, BaseExceptionGroup)):
         local = isinstance(error, SyntaxError) and getattr(error, TRACEBACK_ATTRIBUTE, None) is None
@@ -48,6 +50,7 @@ def rendered(shell: Any, error: BaseException) -> list[str]:
 
 def error_content(shell: Any, error: BaseException) -> dict[str, Any]:
     """An exception as a Jupyter "error" message."""
+    error = dual_errors.original(error)
     return {"ename": type(error).__name__, "evalue": str(error), "traceback": rendered(shell, error)}
 
 

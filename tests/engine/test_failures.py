@@ -44,7 +44,9 @@ def test_a_tasks_own_exception_comes_back_with_its_origin() -> None:
         "exception", message, type_name, pickled, traceback, task="train", worker="worker 1 (pid 4711)", attempt=2
     )
     one, two = to_exception(failure), to_exception(failure)
-    assert type(one) is KeyError
+    assert isinstance(one, KeyError)
+    assert isinstance(one, errors.RemoteError)
+    assert type(one).__name__ == "RemoteError(KeyError)"
     assert one.args == ("missing",)
     assert "in task train on worker 1 (pid 4711), attempt 2" in one.__notes__
     assert "test_failures.py" in str(one.__cause__)
