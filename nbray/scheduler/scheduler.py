@@ -38,6 +38,7 @@ from nbray.scheduler.pool import Pool
 from nbray.scheduler.processes import Outbox, Process
 from nbray.scheduler.registry import Registry
 from nbray.scheduler.states import WorkerState
+from nbray.scheduler.streams import Streams
 from nbray.scheduler.submission import Submission
 from nbray.scheduler.worker_queues import WorkerQueues
 from nbray.scheduler.workers import Fleet, Worker
@@ -76,10 +77,12 @@ class Scheduler:
             config.cancel_grace,
         )  # fmt: skip
         self._worker_queues.on_timeout = self._cancellation.time_out
+        self._streams = Streams(self._objects, self._processes, outbox)
+        self._streams.on_unwanted = lambda task: self._cancellation.stop([task], force=False)
         self._lifetime = Lifetime(config.linger, self._jobs, outbox, deadlines)
         self._membership = Membership(
             config.epoch, self._processes, self._jobs, self._fleet, self._pool, self._objects, self._extents, self._registry,
-            self._outcomes, self._cancellation, self._output, self._lifetime, outbox,
+            self._outcomes, self._cancellation, self._streams, self._output, self._lifetime, outbox,
         )  # fmt: skip
         self._pictures = Pictures(
             config.epoch, config.store_limit, self._jobs, self._fleet, self._pool, self._objects, self._extents
@@ -119,6 +122,8 @@ class Scheduler:
             messages.Cancel: self._cancel,
             messages.Ask: self._ask,
             messages.Output: self._print,
+            messages.Yielded: lambda process, message: self._streams.yielded(process, message),
+            messages.Consumed: lambda process, message: self._streams.consumed(process, message),
             messages.Goodbye: lambda process, message: self._membership.goodbye(process, stop=message.stop),
         }
 
