@@ -14,6 +14,7 @@ from nbray.scheduler.output import OutputDesk
 from nbray.scheduler.ownership import Objects
 from nbray.scheduler.processes import Process
 from nbray.scheduler.registry import Registry
+from nbray.scheduler.retries import Retries
 from nbray.scheduler.states import TaskState, move_task
 from nbray.scheduler.tasks import CallTemplate, Task
 from nbray.scheduler.workers import Worker, cause
@@ -44,6 +45,7 @@ class Outcomes:
         self._turns = turns
         self._output = output
         self._deadlines = deadlines
+        self._retries = Retries(turns, deadlines)
 
     # ---------------------------------------------------------------- reports of workers
 
@@ -105,7 +107,7 @@ class Outcomes:
             assert task.verdict is not None
             self.fail(task, task.verdict)
         elif failure.retriable and task.retries:
-            self._requeue([self._next_attempt(task)])
+            self._retries.again(task)
         else:
             self.fail(task, failure)
         return False
@@ -211,7 +213,7 @@ class Outcomes:
             elif place > began:
                 again.append(task)
             elif task.retries:
-                again.append(self._next_attempt(task))
+                self._retries.again(task)
             else:
                 self.fail(task, _died(task, worker, exited, self._output.last_lines(task.task_id)))
         self._requeue(again)
@@ -222,17 +224,9 @@ class Outcomes:
             task.line.charge(-task.charged * task.template.shape.share)
         self._requeue(tasks)
 
-    def _next_attempt(self, task: Task) -> Task:
-        task.attempt += 1
-        if task.retries > 0:
-            task.retries -= 1
-        return task
-
     def _requeue(self, tasks: list[Task]) -> None:
         for task in reversed(tasks):
-            move_task(task, TaskState.QUEUED)
-            task.worker = None
-            self._turns.put_back(task.line, task.template.shape, task)
+            self._retries.put_back(task)
 
     def _wrong_count(self, process: Process, task: Task, values: list[Value]) -> Failure:
         for value in values:

@@ -23,7 +23,7 @@ class TaskState(IntEnum):
 
     NEW = 0
     WAITING = 1
-    """Some of its dependencies do not exist yet."""
+    """Some of its dependencies do not exist yet, or its next attempt has to wait."""
     QUEUED = 2
     """It waits for a worker."""
     ASSIGNED = 3
@@ -57,7 +57,7 @@ TASK_MOVES: dict[TaskState, set[TaskState]] = {
     TaskState.NEW: {TaskState.WAITING, TaskState.QUEUED, TaskState.FAILED, TaskState.CANCELLED},
     TaskState.WAITING: {TaskState.QUEUED, TaskState.FAILED, TaskState.CANCELLED},
     TaskState.QUEUED: {TaskState.ASSIGNED, TaskState.FAILED, TaskState.CANCELLED},
-    TaskState.ASSIGNED: {TaskState.QUEUED, TaskState.CANCELLING, TaskState.SUCCEEDED, TaskState.FAILED},
+    TaskState.ASSIGNED: {TaskState.WAITING, TaskState.QUEUED, TaskState.CANCELLING, TaskState.SUCCEEDED, TaskState.FAILED},
     TaskState.CANCELLING: {TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED},
     TaskState.SUCCEEDED: set(),
     TaskState.FAILED: set(),

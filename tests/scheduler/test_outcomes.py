@@ -5,6 +5,7 @@ from nbray.scheduler import messages
 from nbray.scheduler.actions import Fork
 from nbray.scheduler.events import WorkerExited
 from nbray.scheduler.messages import Failure
+from nbray.scheduler.retries import LONGEST_SECONDS
 from tests.scheduler.pretend import MEBIBYTE, Cluster, Driver, Worker
 
 BROKEN = Failure("exception", "no luck", "ValueError", task="f")
@@ -91,6 +92,7 @@ def test_a_retriable_exception_runs_again_as_often_as_asked(driver: Driver, work
     (task,) = driver.submit(driver.template(max_retries=2))
     for _ in range(3):
         worker.finish(task, value=again)
+        driver.cluster.wait(LONGEST_SECONDS)
     assert [spec.attempt for spec in worker.given] == [1, 2, 3]
     assert driver.failure(task) == again
 
@@ -105,6 +107,7 @@ def test_without_limit_means_without_limit(driver: Driver, worker: Worker) -> No
     (task,) = driver.submit(driver.template(max_retries=-1))
     for _ in range(50):
         worker.finish(task, value=Failure("exception", "try again", retriable=True))
+        driver.cluster.wait(LONGEST_SECONDS)
     assert worker.given[-1].attempt == 51
 
 

@@ -139,11 +139,12 @@ def blocked_tasks_keep_their_cpus(scheduler: Scheduler) -> None:
 def retries_are_not_counted(scheduler: Scheduler) -> None:
     """A task runs again and again."""
 
-    def next_attempt(task: Task) -> Task:
+    def again(task: Task) -> None:
         task.attempt += 1
-        return task
+        retries.put_back(task)
 
-    scheduler._outcomes._next_attempt = next_attempt  # type: ignore[method-assign]
+    retries = scheduler._outcomes._retries
+    retries.again = again  # type: ignore[method-assign]
 
 
 def a_killed_worker_is_not_mourned(scheduler: Scheduler) -> None:
