@@ -364,11 +364,12 @@ def _completions(pending: list[ObjectRef], timeout: float | None) -> Iterator[Ob
         yield from ready
 
 
-def cancel(refs: ObjectRef | Sequence[ObjectRef], *, force: bool = False) -> CancelReport:
+def cancel(refs: ObjectRef | Sequence[ObjectRef], *, force: bool = False, recursive: bool = True) -> CancelReport:
     """Cancel the tasks of one ref or of a list; returns how many were cancelled, had ended, or are being stopped.
 
     A queued task never runs; a running one gets KeyboardInterrupt and, where that does not help or with `force`, its
-    worker is killed and replaced. `nbray.get` of it then raises TaskCancelledError.
+    worker is killed and replaced. `nbray.get` of it then raises TaskCancelledError. The tasks that a running one has submitted
+    are cancelled with it, unless `recursive=False`.
     """
     found: Sequence[Any] = refs if isinstance(refs, (list, tuple)) else [refs]
     for ref in found:
@@ -376,7 +377,7 @@ def cancel(refs: ObjectRef | Sequence[ObjectRef], *, force: bool = False) -> Can
             _refuse_value("cancel", ref)
     if not found:
         return CancelReport(0, 0)
-    return backend_of(*found).cancel([ref.id for ref in found], force=force)
+    return backend_of(*found).cancel([ref.id for ref in found], force=force, recursive=recursive)
 
 
 def check_timeout(timeout: float | None) -> None:

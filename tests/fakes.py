@@ -279,7 +279,7 @@ class FakeBackend(Backend):
 
     # ---------------------------------------------------------------- cell runs and the cluster
 
-    def cancel(self, task_ids: Sequence[TaskId], *, force: bool = False) -> CancelReport:
+    def cancel(self, task_ids: Sequence[TaskId], *, force: bool = False, recursive: bool = True) -> CancelReport:
         self._check()
         return self._cancel([task for task in self._queue if set(task.returns) & set(task_ids)], len(set(task_ids)))
 

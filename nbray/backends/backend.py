@@ -112,8 +112,11 @@ class Backend(ABC):
         """Call `callback` once when the object exists: now if it does, else on the backend's I/O thread (do not block)."""
 
     @abstractmethod
-    def cancel(self, task_ids: Sequence[TaskId], *, force: bool = False) -> CancelReport:
-        """Cancel tasks by the ids of their returns; queued ones never run, running ones get KeyboardInterrupt."""
+    def cancel(self, task_ids: Sequence[TaskId], *, force: bool = False, recursive: bool = True) -> CancelReport:
+        """Cancel tasks by the ids of their returns; queued ones never run, running ones get KeyboardInterrupt.
+
+        With `recursive` the tasks that running ones have submitted go with them.
+        """
 
     @abstractmethod
     def withdraw(self, task_ids: Sequence[TaskId]) -> int:

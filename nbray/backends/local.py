@@ -223,9 +223,9 @@ class LocalBackend(Backend):
 
     # ---------------------------------------------------------------- cell runs
 
-    def cancel(self, task_ids: Sequence[TaskId], *, force: bool = False) -> CancelReport:
+    def cancel(self, task_ids: Sequence[TaskId], *, force: bool = False, recursive: bool = True) -> CancelReport:
         """See `Backend.cancel`."""
-        return self._cancel(lambda request: Cancel(request, task_ids=list(task_ids), force=force))
+        return self._cancel(lambda request: Cancel(request, task_ids=list(task_ids), force=force, recursive=recursive))
 
     def withdraw(self, task_ids: Sequence[TaskId]) -> int:
         """See `Backend.withdraw`."""

@@ -81,7 +81,7 @@ class Cancellation:
         if message.unstarted:
             targets = [task for task in targets if task.state in _UNSTARTED]
         self.stop(targets, force=message.force)
-        if not message.unstarted:
+        if message.recursive and not message.unstarted:
             self._stop_children(alone, force=message.force)
         self._requests.append(_Request(process, message.request_id, finished, targets))
         if self._is_stopping(targets):

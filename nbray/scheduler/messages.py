@@ -307,6 +307,8 @@ class Cancel(msgspec.Struct, array_like=True, tag=17):
     everything: bool = False
     force: bool = False
     unstarted: bool = False
+    recursive: bool = True
+    """Also what the tasks have submitted themselves, and so on."""
 
 
 class Ask(msgspec.Struct, array_like=True, tag=18):

@@ -177,10 +177,13 @@ class Driver(Process):
         hello = messages.Hello("driver", 1, messages.PROTOCOL, EPOCH, job, linger=linger)
         cluster.do(Joined(self.process_id, hello))
 
-    def cancel(self, *task_ids: TaskId, cell_runs: Iterable[str] = (), everything: bool = False, force: bool = False) -> None:
+    def cancel(
+        self, *task_ids: TaskId, cell_runs: Iterable[str] = (), everything: bool = False, force: bool = False,
+        recursive: bool = True,
+    ) -> None:  # fmt: skip
         """Cancel, with request number 1."""
         runs = [CellRunId(run) for run in cell_runs]
-        self.say(messages.Cancel(1, list(task_ids), runs, everything, force))
+        self.say(messages.Cancel(1, list(task_ids), runs, everything, force, recursive=recursive))
 
     @property
     def counts(self) -> dict[str, int]:
