@@ -11,6 +11,7 @@ The package, from the top down; each layer imports only what stands below it:
 
     cli, worker_main                  the command `nbray`; a worker's entry point
     notebook/                         `%load_ext nbray`: magics, `%%remote`, cards, output, Stop
+    executor                          nbray.Executor
     parallel_map                      nbray.map
     remote_functions, introspection   @nbray.remote, calls by name; resources and nodes
     objects                           ObjectRef, get, put, wait, cancel, as_completed
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
         WrongCluster,
         WrongType,
     )  # fmt: skip
+    from nbray.executor import Executor
     from nbray.introspection import available_resources, cluster_resources, nodes
     from nbray.objects import ObjectRef, as_completed, cancel, get, put, wait
     from nbray.parallel_map import MapResult
@@ -66,7 +68,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "init", "shutdown", "is_initialized",
-    "remote", "RemoteFunction", "register_remote_function", "apply_async", "map", "MapResult",
+    "remote", "RemoteFunction", "register_remote_function", "apply_async", "map", "MapResult", "Executor",
     "ObjectRef", "get", "put", "wait", "cancel", "CancelReport", "as_completed",
     "cluster_resources", "available_resources", "nodes",
     "NbrayError", "UsageError", "WrongType", "NotShippable", "InfeasibleRequest", "WrongCluster", "NotSupportedHere",
@@ -76,6 +78,7 @@ __all__ = [
 
 _HOMES = {
     "backends.backend": ("CancelReport",),
+    "executor": ("Executor",),
     "introspection": ("available_resources", "cluster_resources", "nodes"),
     "objects": ("ObjectRef", "as_completed", "cancel", "get", "put", "wait"),
     "parallel_map": ("MapResult", "map"),

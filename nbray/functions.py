@@ -102,9 +102,10 @@ def name_of(function: Function) -> str:
 
 def _subject(function: Any) -> Any:
     """The user's own function, when one of nbray's (that of nbray.map) is bound to it."""
-    bound = isinstance(function, functools.partial) and function.args and callable(function.args[0])
-    if bound and str(getattr(function.func, "__module__", "")).startswith("nbray."):
-        return function.args[0]
+    while isinstance(function, functools.partial) and function.args and callable(function.args[0]):
+        if not str(getattr(function.func, "__module__", "")).startswith("nbray."):
+            break
+        function = function.args[0]
     return function
 
 

@@ -49,7 +49,7 @@ def parallel_map(
     call = functools.partial(run_item if by_item else run_chunk, plain)
     backend = session.current_backend()
     total = _length(iterables)
-    sizes = ChunkSizes(_slots(backend, checked), total, 1 if by_item else chunksize)
+    sizes = ChunkSizes(slots(backend, checked), total, 1 if by_item else chunksize)
     return MapResult(call, Source(iterables), sizes, checked, backend, total, ordered)
 
 
@@ -75,7 +75,7 @@ def _length(iterables: Sequence[Any]) -> int | None:
     return None
 
 
-def _slots(backend: Backend, options: CallOptions) -> int:
+def slots(backend: Backend, options: CallOptions) -> int:
     """How many such tasks the cluster runs at once."""
     total = backend.snapshot().resources
     asked = options.resources or call_options.build({}).resources

@@ -23,6 +23,7 @@ from typing import cast
 import msgspec
 
 from nbray.engine import forks, transport, wire
+from nbray.engine.incoming_streams import IncomingStreams
 from nbray.engine.interrupts import InterruptShield, PollShield
 from nbray.engine.io_thread import IoThread, call_reporting
 from nbray.engine.receiving import Receiver
@@ -42,6 +43,7 @@ from nbray.scheduler.messages import (
     Ready,
     Refused,
     Released,
+    Streamed,
     Submit,
     Subscribe,
     TaskSpec,
@@ -69,6 +71,7 @@ class Connection:
     def __init__(self, sock: socket.socket, decoder: wire.FrameDecoder[FromScheduler], welcome: Welcome, io: IoThread) -> None:
         self.process_id: ProcessId = welcome.process_id
         self.epoch = welcome.epoch
+        self.store_limit = welcome.store_limit
         self.io = io
         self.references = References()
         self.on_message: Callable[[FromScheduler], None] = lambda message: None
@@ -105,6 +108,7 @@ class Connection:
         self._group_lock = threading.Lock()
         self._templates = itertools.count(1)
         self._lost = ""
+        self.streams = IncomingStreams(self._lock, self.references, self._values, io, self.post, self.release)
         self._receiver = Receiver(sock, decoder, io, self._receive, self.lose)
         self.receive_here = self._receiver.receive_here
         self.receive_in_background = self._receiver.receive_in_background
@@ -320,6 +324,8 @@ class Connection:
                     waiter.wake()
             if waiter is None:
                 self._decline(message)
+        elif type(message) is Streamed:
+            self.streams.receive(message)
         else:
             call_reporting(functools.partial(self.on_message, message))
 
@@ -429,11 +435,13 @@ class Connection:
             self._subscribe(object_ids)
             self._flush(time.monotonic())
 
-    def _subscribe(self, object_ids: Sequence[ObjectId]) -> None:
+    def _subscribe(self, object_ids: Sequence[ObjectId]) -> bool:
+        """Ask for those whose values do not come by themselves; whether there was one."""
         unexpected = self._values.unexpected(object_ids)
         if unexpected:
             self._enqueue(wire.frame(Subscribe(unexpected)))
             self._values.expect(unexpected)  # behind: an interrupt in between asks twice, never not at all
+        return bool(unexpected)
 
     def _sleep(self, waiter: Waiter, timeout: float | None) -> bool:
         deadline = math.inf if timeout is None else time.monotonic() + timeout
@@ -453,8 +461,7 @@ class Connection:
         """Call back once the object exists or the connection is lost; here and now if it does already."""
         with self._lock:
             waits = not self._lost and self._values.call_back(object_id, callback)
-            if waits:
-                self._subscribe((object_id,))
+            if waits and self._subscribe((object_id,)):
                 self._flush(time.monotonic())
         if not waits:
             callback()
