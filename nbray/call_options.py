@@ -10,14 +10,18 @@ from typing import Any, NoReturn
 from nbray import resources as amounts
 from nbray.backends.backend import CallOptions
 from nbray.errors import NotSupportedHere, UsageError, WrongType
+from nbray.scheduler.messages import DYNAMIC, STREAMING
 
 NAMES = (
     "num_cpus", "num_gpus", "memory", "resources", "num_returns", "max_retries", "retry_exceptions", "timeout", "name",
+    "_generator_backpressure_num_objects",
 )  # fmt: skip
 _LATER = ("runtime_env", "max_calls", "scheduling_strategy", "label_selector", "accelerator_type")
 
 RETRIES = 3
 """How often a task with `retry_exceptions` is tried again where `max_retries` does not say."""
+
+_YIELDING = {"streaming": STREAMING, "dynamic": DYNAMIC}
 
 Options = dict[str, Any]
 
@@ -41,17 +45,18 @@ def build(options: Mapping[str, Any]) -> CallOptions:
         _max_retries(given.get("max_retries", RETRIES if given.get("retry_exceptions") else None)),
         _retry_exceptions(given.get("retry_exceptions", False)),
         _timeout(given.get("timeout")),
+        _window(given.get("_generator_backpressure_num_objects")),
     )
 
 
 @lru_cache(maxsize=1024)
 def _interned(
     name: str, num_returns: int, requested: tuple[tuple[str, int], ...], max_retries: int | None,
-    retry_exceptions: bool | tuple[type[BaseException], ...], timeout: float | None,
+    retry_exceptions: bool | tuple[type[BaseException], ...], timeout: float | None, window: int,
 ) -> CallOptions:  # fmt: skip
     return CallOptions(
         name=name, num_returns=num_returns, resources=dict(requested), max_retries=max_retries,
-        retry_exceptions=retry_exceptions, timeout=timeout,
+        retry_exceptions=retry_exceptions, timeout=timeout, window=window,
     )  # fmt: skip
 
 
@@ -76,10 +81,24 @@ def _name(value: Any) -> str:
 
 
 def _num_returns(value: Any) -> int:
-    if value in ("dynamic", "streaming"):
-        raise NotSupportedHere(f"num_returns={value!r}: streams come with a later release; return a list instead")
+    if isinstance(value, str) and value in _YIELDING:
+        return _YIELDING[value]
     if not _is_whole(value) or value < 0:
-        raise UsageError(f"num_returns={value!r}: expected a whole number >= 0, for example num_returns=2")
+        raise UsageError(
+            f'num_returns={value!r}: expected a whole number >= 0, for example num_returns=2, or "streaming" or "dynamic" for a '
+            "function that yields"
+        )
+    return int(value)
+
+
+def _window(value: Any) -> int:
+    if value is None:
+        return 0
+    if not _is_whole(value) or (value < 1 and value != -1):
+        raise UsageError(
+            f"_generator_backpressure_num_objects={value!r}: expected how many items may be ready before they are taken, at "
+            "least 1, or -1 for any number"
+        )
     return int(value)
 
 

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from nbray.errors import NotSupportedHere
 from nbray.ids import CellRunId, ObjectId, TaskId
 from nbray.snapshot import ClusterSnapshot
 
@@ -27,6 +28,9 @@ class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str = ""
     num_returns: int = 1
+    """Or `messages.STREAMING`, `messages.DYNAMIC`."""
+    window: int = 0
+    """How many items a stream may be ahead of its consumer; 0: as many as usual, -1: any number."""
     resources: dict[str, int] = {}
     """In units of 1/10,000 (`nbray.resources`)."""
     max_retries: int | None = None
@@ -89,6 +93,24 @@ class Backend(ABC):
 
         The function's bytes are made now, so later edits do not reach this call.
         Raises NotShippable, InfeasibleRequest, StoreFull.
+        """
+
+    def take_item(self, stream: TaskId) -> ObjectId | None:
+        """The next item of a stream that has come here, in order; its reference is the caller's then. None: none is here.
+
+        A stream is a task with `num_returns=STREAMING`, for which `submit` returns two ids: the stream's own, whose value is
+        there when the task has ended (None, or the failure that ended it), and an id that `wait` and `on_ready` take for
+        the arrival of the next item or of the end. Only the process that has submitted it can take its items.
+        """
+        raise NotSupportedHere(f"the {self.name} backend has no streams: return a list instead of yielding")
+
+    def run_freely(self, stream: TaskId) -> None:
+        """From now on the stream does not wait for this process to take its items."""
+
+    def close_stream(self, stream: TaskId, *, cancel: bool) -> None:
+        """Give up the stream with its own reference and the items that were not taken; called from finalizers on any thread.
+
+        With `cancel` its task is stopped if it still runs.
         """
 
     @abstractmethod

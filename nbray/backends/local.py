@@ -25,16 +25,18 @@ from nbray.backends.backend import (
 from nbray.backends.templates import Templates
 from nbray.config import ClusterConfig
 from nbray.engine import connection, run_directory, task_context
+from nbray.engine.arguments import Dependency
 from nbray.engine.connection import Connection
 from nbray.engine.driver import Driver
+from nbray.engine.incoming_streams import next_of
 from nbray.engine.object_exchange import ObjectExchange
-from nbray.engine.worker import Dependency
 from nbray.errors import InfeasibleRequest, WrongCluster
 from nbray.functions import FunctionPickler, name_of
 from nbray.ids import CellRunId, ObjectId, Reference, TaskId, TemplateId
 from nbray.local_modules import LocalModules
 from nbray.scheduler.messages import (
     INLINE_LIMIT,
+    STREAMING,
     Answer,
     Ask,
     Cancel,
@@ -92,8 +94,8 @@ class LocalBackend(Backend):
         """See `Backend.submit`."""
         count = options.num_returns
         link = self._link
-        task_id = link.next_object(count or 1)
-        returns = [task_id] if count == 1 else [ObjectId(task_id + index) for index in range(count)]
+        task_id = link.next_object(count if count > 0 else 1)
+        returns = [task_id] if count == 1 else self._returns(task_id, options)
         frame = NO_ARGUMENTS if not args else serialization.dumps_plain_arguments(args)
         if kwargs or frame is None or len(frame) > INLINE_LIMIT:
             task = self._with_arguments(TaskSpec(task_id, NO_TEMPLATE, NO_ARGUMENTS), args, kwargs, name_of(function))
@@ -103,10 +105,33 @@ class LocalBackend(Backend):
             with self._templates.lock:
                 task.template_id = self._templates.find(self._functions.pickle(function), options, cell_run, self._check)
                 link.submit(task, returns)
+        except BaseException:
+            if count == STREAMING:
+                link.streams.close(task_id, cancel=False)
+            raise
         finally:
             if task.payload:  # the task holds it from here on
                 link.release(task.payload)
-        return returns
+        return [task_id, next_of(task_id)] if count == STREAMING else returns
+
+    def _returns(self, task_id: TaskId, options: CallOptions) -> list[ObjectId]:
+        """The objects that a call makes, where that is not just one value."""
+        count = options.num_returns
+        if count == STREAMING:
+            self._link.streams.open(task_id, options.window)
+        return [task_id] if count < 0 else [ObjectId(task_id + index) for index in range(count)]
+
+    def take_item(self, stream: TaskId) -> ObjectId | None:
+        """See `Backend.take_item`."""
+        return self._link.streams.take(stream)
+
+    def run_freely(self, stream: TaskId) -> None:
+        """See `Backend.run_freely`."""
+        self._link.streams.run_freely(stream)
+
+    def close_stream(self, stream: TaskId, *, cancel: bool) -> None:
+        """See `Backend.close_stream`."""
+        self._link.streams.close(stream, cancel=cancel)
 
     def _give_up_what_is_kept(self) -> bool:
         self._functions.new_cell()  # what it remembers may need what goes now

@@ -65,6 +65,7 @@ class Templates:
         template = Template(
             self._link.next_template(), function.key, options.name or function.name, cell_run, options.resources,
             options.num_returns, max_retries, options.timeout or 0.0, _worker_options(options), environment.capture(),
+            window=options.window,
         )  # fmt: skip
         with self.lock:
             registered = self._functions.get(function.key)
