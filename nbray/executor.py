@@ -21,7 +21,7 @@ from nbray.errors import UsageError, WrongType
 from nbray.exceptions_shipping import DumpedException, load_exception
 from nbray.objects import check_timeout
 from nbray.parallel_map import slots
-from nbray.remote_functions import RemoteFunction, check_function
+from nbray.remote_functions import RemoteFunction, check_gives_one_value
 from nbray.worker_setup import Setup, run_after_setup
 
 REMEMBERED = 256
@@ -194,7 +194,7 @@ class Executor(concurrent.futures.Executor):
         plain = fn.function if isinstance(fn, RemoteFunction) else fn
         if not callable(plain):
             raise WrongType(f"Executor.submit({fn!r}, ...): expected the function first, as in executor.submit(pow, 2, 10)")
-        check_function(plain)
+        check_gives_one_value(plain)
         function = plain if self._setup is None else functools.partial(run_after_setup, plain, self._setup)
         with self._lock:
             while len(self._prepared) >= REMEMBERED:

@@ -14,6 +14,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from nbray import session
+from nbray.awaiting import arrival
 from nbray.backends.backend import Backend, CancelReport
 from nbray.cluster_info import format_bytes
 from nbray.errors import GetTimeoutError, UsageError, WrongCluster, WrongType
@@ -22,9 +23,6 @@ from nbray.serialization import note_reference
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
-
-HEARTBEAT_SECONDS = 0.1
-"""An event loop that only waits for a value still wakes this often, so that an interrupt is seen."""
 
 PREVIEW_BYTES = 16 * 1024
 """Values up to this size are in this process once they are ready, and shown."""
@@ -72,7 +70,7 @@ class ObjectRef(Reference):
     # ---------------------------------------------------------------- waiting elsewhere
 
     def __await__(self) -> Generator[Any, None, Any]:
-        return _arrival(self).__await__()
+        return _value(self).__await__()
 
     def future(self) -> Future[Any]:
         """A `concurrent.futures.Future` of the value; to cancel it does not cancel the task."""
@@ -113,6 +111,19 @@ class ObjectRef(Reference):
     __floordiv__ = __mod__ = __pow__ = __matmul__ = __rmatmul__ = __neg__ = __abs__ = __round__ = _refuse
 
 
+class Stream:
+    """What gives refs one by one, as the verbs here see it: `wait` takes it like a ref that is ready when the next one is."""
+
+    __slots__ = ("__weakref__",)
+
+    id: ObjectId
+    """Stands for the arrival of the next ref."""
+    stream: ObjectId
+    """The task's own object."""
+    epoch: str
+    task: str
+
+
 def _rebuild(object_id: ObjectId, epoch: str, task: str) -> ObjectRef:
     """An ObjectRef that came in a pickle; this process holds one more reference from here on."""
     backend = session.current.backend
@@ -121,7 +132,7 @@ def _rebuild(object_id: ObjectId, epoch: str, task: str) -> ObjectRef:
     return ObjectRef(object_id, epoch, task)
 
 
-def backend_of(*refs: Reference) -> Backend:
+def backend_of(*refs: Reference | Stream) -> Backend:
     """The backend whose cluster the refs belong to. Raises WrongCluster where that is not the current one."""
     backend = session.current.backend
     epoch = "" if backend is None else backend.epoch
@@ -131,7 +142,7 @@ def backend_of(*refs: Reference) -> Backend:
     return backend if backend is not None else session.current_backend()
 
 
-def _refuse_foreign(ref: Reference, epoch: str) -> NoReturn:
+def _refuse_foreign(ref: Reference | Stream, epoch: str) -> NoReturn:
     if session.current.forked:
         session.current_backend()  # raises, and says why
     now = f"cluster {epoch} runs now" if epoch else "no cluster runs now"
@@ -169,23 +180,10 @@ def _preview(ref: ObjectRef) -> str:
         return f"{type(error).__name__}: {error}".partition("\n")[0]
 
 
-async def _arrival(ref: ObjectRef) -> Any:
+async def _value(ref: ObjectRef) -> Any:
     """Wait in the running event loop; the value is taken over once it is there, which blocks for as long as unpickling does."""
-    import asyncio  # 30 ms that most sessions need not pay: who awaits has imported it
-
     backend = backend_of(ref)
-    loop = asyncio.get_running_loop()
-    arrived = asyncio.Event()
-
-    def on_ready() -> None:
-        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits any more
-            loop.call_soon_threadsafe(arrived.set)
-
-    backend.on_ready(ref.id, on_ready)
-    with backend.waiting():
-        while not arrived.is_set():
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(arrived.wait(), HEARTBEAT_SECONDS)
+    await arrival(backend, ref.id)
     return backend.get((ref.id,))[0]
 
 
@@ -271,7 +269,9 @@ def _fill(tree: Any, values: Iterator[Any]) -> Any:
 
 
 def _refuse_value(verb: str, value: Any) -> NoReturn:
-    if hasattr(value, "remote"):
+    if isinstance(value, Stream):
+        hint = f"it gives refs one by one: [nbray.{verb}(ref) for ref in generator], or nbray.{verb}(list(generator))"
+    elif hasattr(value, "remote"):
         hint = f"call it first: nbray.{verb}(f.remote(...))"
     elif hasattr(value, "__next__") and hasattr(value, "get"):  # nbray.map's, which stands above this module
         hint = "it gives values, not refs: list(results), or results.get()"
@@ -308,7 +308,7 @@ def wait(
     if isinstance(refs, ObjectRef) or not isinstance(refs, (list, tuple)):
         _refuse_sequence("wait", refs)
     for ref in refs:
-        if not isinstance(ref, ObjectRef):
+        if not isinstance(ref, (ObjectRef, Stream)):
             _refuse_value("wait", ref)
     if not refs:
         return [], []
@@ -364,7 +364,9 @@ def _completions(pending: list[ObjectRef], timeout: float | None) -> Iterator[Ob
         yield from ready
 
 
-def cancel(refs: ObjectRef | Sequence[ObjectRef], *, force: bool = False, recursive: bool = True) -> CancelReport:
+def cancel(
+    refs: ObjectRef | Stream | Sequence[ObjectRef | Stream], *, force: bool = False, recursive: bool = True
+) -> CancelReport:
     """Cancel the tasks of one ref or of a list; returns how many were cancelled, had ended, or are being stopped.
 
     A queued task never runs; a running one gets KeyboardInterrupt and, where that does not help or with `force`, its
@@ -372,12 +374,17 @@ def cancel(refs: ObjectRef | Sequence[ObjectRef], *, force: bool = False, recurs
     are cancelled with it, unless `recursive=False`.
     """
     found: Sequence[Any] = refs if isinstance(refs, (list, tuple)) else [refs]
+    task_ids = []
     for ref in found:
-        if not isinstance(ref, ObjectRef):
+        if isinstance(ref, ObjectRef):
+            task_ids.append(ref.id)
+        elif isinstance(ref, Stream):
+            task_ids.append(ref.stream)
+        else:
             _refuse_value("cancel", ref)
     if not found:
         return CancelReport(0, 0)
-    return backend_of(*found).cancel([ref.id for ref in found], force=force, recursive=recursive)
+    return backend_of(*found).cancel(task_ids, force=force, recursive=recursive)
 
 
 def check_timeout(timeout: float | None) -> None:

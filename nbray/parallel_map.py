@@ -15,7 +15,7 @@ from nbray.errors import UsageError, WrongType
 from nbray.functions import name_of
 from nbray.ids import ObjectId
 from nbray.objects import ObjectRef
-from nbray.remote_functions import RemoteFunction, check_function
+from nbray.remote_functions import RemoteFunction, check_gives_one_value
 
 Function = Callable[..., Any]
 
@@ -56,7 +56,7 @@ def parallel_map(
 def _check(function: Any, iterables: Sequence[Any], chunksize: Any) -> None:
     if not callable(function):
         raise WrongType(f"nbray.map({function!r}, ...): expected the function first, as in nbray.map(abs, [-1, 2])")
-    check_function(function)
+    check_gives_one_value(function)
     if not iterables:
         raise UsageError(f"nbray.map({name_of(function)}) has nothing to go through: nbray.map({name_of(function)}, items)")
     for each in iterables:

@@ -14,6 +14,8 @@ from nbray.engine import task_context
 from nbray.errors import NotSupportedHere, UsageError, WrongType
 from nbray.functions import name_of
 from nbray.objects import ObjectRef
+from nbray.scheduler.messages import STREAMING
+from nbray.streams import ObjectRefGenerator, yields
 
 Function = Callable[..., Any]
 
@@ -31,12 +33,12 @@ class RemoteFunction:
         functools.update_wrapper(self, function)
         self.function = function
         self.given = options
-        self._options = call_options.build(options)
+        self._options = call_options.build(_with_default_returns(function, options))
         self._task = self._options.name or name_of(function)
         self._arity = _arity(function)
 
     def remote(self, *args: Any, **kwargs: Any) -> Any:
-        """Submit a call and return at once: an ObjectRef, a list of them, or None, by `num_returns`.
+        """Submit a call and return at once: an ObjectRef, a list of them, None, or an ObjectRefGenerator, by `num_returns`.
 
         Arguments that are ObjectRefs are replaced by their values before the function starts; refs inside lists and
         other containers stay refs. Raises TypeError for arguments that the function does not take, NotShippable,
@@ -53,6 +55,8 @@ class RemoteFunction:
         ids = backend.submit(self.function, args, kwargs, self._options, cell_run)
         if len(ids) == 1:
             return ObjectRef(ids[0], backend.epoch, self._task)
+        if self._options.num_returns == STREAMING:
+            return ObjectRefGenerator(ids[0], ids[1], backend, self._task)
         return [ObjectRef(each, backend.epoch, self._task) for each in ids] or None
 
     def options(self, **options: Any) -> RemoteFunction:
@@ -146,12 +150,29 @@ def _checked(function: Any) -> Function:
 
 
 def check_function(function: Function) -> None:
-    """Refuse what a task cannot run to its end: coroutines and generators."""
+    """Refuse what a task cannot run: coroutines."""
     name = name_of(function)
     if inspect.iscoroutinefunction(function):
         raise WrongType(f"async def {name}: a task is a plain function. Write def {name}, and asyncio.run(...) inside it")
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise NotSupportedHere(f"{name} is a generator: streams come with a later release. Return a list instead of yielding")
+
+
+def check_gives_one_value(function: Function) -> None:
+    """Refuse generators where each call must have one result."""
+    check_function(function)
+    if yields(function):
+        raise WrongType(f"{name_of(function)} is a generator, and one result is expected of each call: return a list instead")
+
+
+def _with_default_returns(function: Function, options: call_options.Options) -> call_options.Options:
+    """A function that yields gives a stream unless it is asked for something else."""
+    if not yields(function) or options.get("num_returns") is None:
+        return {**options, "num_returns": "streaming"} if yields(function) else options
+    if options["num_returns"] == 1:
+        raise UsageError(
+            f'{name_of(function)} is a generator, so num_returns=1 leaves open which item is meant: write num_returns="streaming" '
+            'for an iterator of refs, "dynamic" for one ref of them all, or return one value'
+        )
+    return options
 
 
 # -------------------------------------------------------------------- by name
