@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from nbray.ids import CellRunId
+from nbray.ids import NO_TASK, ActorId, CellRunId, ObjectId, TaskId
 
 WorkerState = Literal["starting", "idle", "busy", "blocked", "stopping"]
 
@@ -45,6 +45,45 @@ class CellRunSnapshot(msgspec.Struct, frozen=True):
     """Why its next task does not run, in words: "all CPUs held by cell [4] of other.ipynb"."""
     first_failure: str = ""
     """Task name and first line of the first failure."""
+
+
+class TaskSnapshot(msgspec.Struct, frozen=True):
+    """One task, or one attempt of it that has ended; times in seconds of `time.monotonic` on this machine."""
+
+    task_id: TaskId
+    name: str
+    state: str
+    """PENDING_ARGS_AVAIL, PENDING_NODE_ASSIGNMENT, SUBMITTED_TO_WORKER, RUNNING, FINISHED, FAILED (Ray's names), CANCELLED."""
+    cell_run: CellRunId
+    cell: str
+    job: str
+    worker: str = ""
+    attempt: int = 1
+    parent: TaskId = NO_TASK
+    """The task that submitted it."""
+    started: float | None = None
+    ended: float | None = None
+    error_type: str = ""
+    error: str = ""
+    """First line."""
+    again: bool = False
+    """This attempt has failed, and another one follows."""
+    actor: ActorId = NO_TASK
+    """The actor whose method it calls, or that it creates."""
+
+
+class ObjectSnapshot(msgspec.Struct, frozen=True):
+    """One object and who keeps it alive."""
+
+    object_id: ObjectId
+    state: str
+    size: int
+    place: str
+    """ "arena", "scheduler" (small values), "disk"; empty where there is no value."""
+    keepers: int
+    holders: list[str]
+    """In words: "driver", "worker 0 (pid 4711)", "task train (3 x)", "object 0000010000000007", "function f"."""
+    cell: str = ""
 
 
 class StoreSnapshot(msgspec.Struct, frozen=True):

@@ -25,8 +25,8 @@ _IN_A_CELL: dict[type[BaseException], str] = {
 def presentable(shell: Any, error: BaseException) -> BaseException:
     """What to raise so that IPython shows an error of a remote cell as it was, without the frames of nbray.
 
-    That is the exception that the cell raised; only for a SyntaxError and for a group of exceptions, which IPython always shows with all
-    frames, another of that name stands in.
+    That is the exception that the cell raised; only for a SyntaxError and for a group of exceptions, which IPython always
+    shows with all frames, another of that name stands in.
     """
     error = dual_errors.original(error)
     lines = rendered(shell, error)

@@ -312,8 +312,9 @@ class Cancel(msgspec.Struct, array_like=True, tag=17):
 
 
 class Ask(msgspec.Struct, array_like=True, tag=18):
-    """`question` is one of "snapshot", "cell_runs", "scale" (argument: number of workers), "renew" (workers import anew),
-    "started" (argument: a task)."""
+    """`question` is one of "snapshot", "cell_runs", "tasks" (argument: most rows of each state; text: one state only), "objects"
+    (argument: most rows), "scale" (argument: number of workers), "renew" (workers import anew), "started" (argument: a task).
+    """
 
     request_id: int
     question: str

@@ -16,6 +16,7 @@ from nbray.scheduler.processes import Process
 from nbray.scheduler.registry import Registry
 from nbray.scheduler.retries import Retries
 from nbray.scheduler.states import TaskState, move_task
+from nbray.scheduler.task_records import TaskRecords
 from nbray.scheduler.tasks import CallTemplate, Task
 from nbray.scheduler.workers import Worker, cause
 
@@ -46,6 +47,7 @@ class Outcomes:
         self._output = output
         self._deadlines = deadlines
         self._retries = Retries(turns, deadlines)
+        self.records = TaskRecords(deadlines)
 
     # ---------------------------------------------------------------- reports of workers
 
@@ -54,6 +56,7 @@ class Outcomes:
         process = worker.process
         assert process is not None
         queue, ended, settle, tally = worker.queue, worker.ended, self._objects.settle, None
+        now = self._deadlines.now
         assigned, succeeded = TaskState.ASSIGNED, TaskState.SUCCEEDED  # an enum's member costs 0.1 us on Python 3.11
         for result in results:
             if queue and queue[0].task_id == result.task_id:
@@ -67,7 +70,7 @@ class Outcomes:
                 queue.remove(late)
                 task = late
             template, values = task.template, result.values
-            ended.append((result.task_id, task.run, template.name))
+            ended.append((result.task_id, task.run, template.name, result.micros, now, task.attempt))
             if tally is None or tally.template is not template or tally.run is not task.run:
                 if tally is not None:
                     self._book(tally)
@@ -107,6 +110,7 @@ class Outcomes:
             assert task.verdict is not None
             self.fail(task, task.verdict)
         elif failure.retriable and task.retries:
+            self.records.failed(task, failure, again=True)
             self._retries.again(task)
         else:
             self.fail(task, failure)
@@ -130,6 +134,7 @@ class Outcomes:
         """The task had a result, for which the store has no room."""
         move_task(task, TaskState.FAILED)
         task.run.count_failure(task, failure, self._deadlines.now)
+        self.records.failed(task, failure)
         self._retire(task.template, 1)
 
     def _book(self, tally: Tally) -> None:
@@ -161,6 +166,7 @@ class Outcomes:
             task.run.waiting.pop(task.task_id, None)
             move_task(task, outcome)
             task.run.count_failure(task, failure, self._deadlines.now)
+            self.records.failed(task, failure)
             for object_id in task.returns:
                 waiters = self._objects.settle(self._objects.entries[object_id], failure)
                 pending += [waiter for waiter in waiters or () if waiter.state is TaskState.WAITING]
@@ -213,9 +219,11 @@ class Outcomes:
             elif place > began:
                 again.append(task)
             elif task.retries:
+                self.records.failed(task, _died(task, worker, exited, ""), again=True)
                 self._retries.again(task)
             else:
                 self.fail(task, _died(task, worker, exited, self._output.last_lines(task.task_id)))
+        self.records.keep(worker)
         self._requeue(again)
 
     def give_back(self, tasks: list[Task]) -> None:

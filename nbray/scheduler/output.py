@@ -118,7 +118,7 @@ def _origin(worker: Worker, task_id: TaskId) -> tuple[CellRun, str] | None:
     for task in worker.queue:
         if task.task_id == task_id:
             return task.run, task.template.name
-    return next(((run, name) for ended, run, name in reversed(worker.ended) if ended == task_id), None)
+    return next(((ended[1], ended[2]) for ended in reversed(worker.ended) if ended[0] == task_id), None)
 
 
 def _cut(data: bytes, room: int) -> tuple[bytes, int]:

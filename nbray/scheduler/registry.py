@@ -6,6 +6,8 @@ registers another template of it. The function itself stays as long as any proce
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from nbray.ids import ObjectId, ProcessId, TemplateId
 from nbray.resources import CPU, GPU, MEMORY, UNIT
 from nbray.scheduler.cell_runs import CellRun
@@ -93,6 +95,10 @@ class Registry:
     def nested_of(self, key: bytes) -> list[ObjectId]:
         """The objects that a function keeps alive."""
         return self._functions[key].nested
+
+    def functions(self) -> Iterable[Function]:
+        """Every function that is kept."""
+        return self._functions.values()
 
     def counts(self) -> tuple[int, int]:
         """How many functions and templates are kept."""

@@ -23,7 +23,7 @@ def seconds_before(attempt: int) -> float:
     """
     if attempt <= 2:
         return 0.0
-    return min(LONGEST_SECONDS, SHORTEST_SECONDS * 2 ** min(attempt - 3, _DOUBLINGS))
+    return min(LONGEST_SECONDS, SHORTEST_SECONDS * (1 << min(attempt - 3, _DOUBLINGS)))
 
 
 class Retries:

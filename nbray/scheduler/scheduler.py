@@ -28,6 +28,7 @@ from nbray.scheduler.events import Event, Joined, Left, MemoryHeadroom, Received
 from nbray.scheduler.extents import Allocator, Extents
 from nbray.scheduler.fairness import Turns
 from nbray.scheduler.lifetime import Lifetime
+from nbray.scheduler.listings import Listings
 from nbray.scheduler.membership import Membership
 from nbray.scheduler.outcomes import Outcomes
 from nbray.scheduler.output import OutputDesk
@@ -86,6 +87,9 @@ class Scheduler:
         )  # fmt: skip
         self._pictures = Pictures(
             config.epoch, config.store_limit, self._jobs, self._fleet, self._pool, self._objects, self._extents
+        )
+        self._listings = Listings(
+            self._jobs, self._fleet, self._objects, self._registry, self._outcomes.records, self._processes
         )
         self._on_event = self._event_table()
         self._on_message = self._message_table()
@@ -226,6 +230,10 @@ class Scheduler:
             answer = self.snapshot(self._deadlines.now)
         elif message.question == "cell_runs":
             answer = self._pictures.cell_runs(self._deadlines.now)
+        elif message.question == "tasks":
+            answer = self._listings.tasks(message.argument, message.text)
+        elif message.question == "objects":
+            answer = self._listings.objects(message.argument)
         elif message.question == "scale":
             answer = self._scale(message.argument)
         elif message.question == "started":
@@ -233,7 +241,7 @@ class Scheduler:
         elif message.question == "renew":
             answer = {"workers": self._renew()}
         else:
-            known = "snapshot, cell_runs, started, scale or renew"
+            known = "snapshot, cell_runs, tasks, objects, started, scale or renew"
             answer = {"error": f"nobody here can answer {message.question!r}: ask for {known}"}
         self._outbox.send(process.process_id, messages.Answer(message.request_id, msgspec.msgpack.encode(answer)))
 

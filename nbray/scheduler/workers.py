@@ -30,8 +30,11 @@ EXTRA_WORKERS = 32
 """Workers that may run tasks beyond the wanted number, where tasks ask for less than a CPU each."""
 MOST_WORKERS = 512
 """All workers, blocked ones too: a recursion that needs more fails instead of filling the machine."""
-LATE_OUTPUT = 256
-"""Ended tasks that a worker's late output is still matched with."""
+ENDED_TASKS = 2000
+"""Ended tasks of each worker that are remembered: for lists, and for output that comes late."""
+
+Ended = tuple[TaskId, CellRun, str, int, float, int]
+"""A task that a worker has reported: its id, cell run and name, microseconds, when it was reported, and which attempt it was."""
 
 
 class Worker:
@@ -81,8 +84,8 @@ class Worker:
         self.templates: set[TemplateId] = set()
         """What it has been taught."""
         self.functions: set[bytes] = set()
-        self.ended: deque[tuple[TaskId, CellRun, str]] = deque(maxlen=LATE_OUTPUT)
-        """Its last tasks: id, cell run, name."""
+        self.ended: deque[Ended] = deque(maxlen=ENDED_TASKS)
+        """Its last tasks."""
 
     def __repr__(self) -> str:
         return f"<{self.name} {self.state.name}, {len(self.queue)} tasks>"

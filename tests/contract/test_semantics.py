@@ -41,7 +41,7 @@ def call(function: Any, *args: Any) -> Any:
 @pytest.mark.usefixtures("backend")
 @pytest.mark.parametrize("kind", [Overdrawn, ValueError, nbray.RemoteError, nbray.exceptions.RayTaskError, nbray.NbrayError])
 def test_a_remote_error_is_caught_by_its_class_and_as_a_remote_error(kind: type[Exception]) -> None:
-    with pytest.raises(kind, match="mine lacks 2.5") as caught:
+    with pytest.raises(kind, match=r"mine lacks 2\.5") as caught:
         nbray.get(draw.remote("mine"))
     error = caught.value
     assert isinstance(error, Overdrawn)
