@@ -13,6 +13,7 @@
     │   ├── TaskTimeout (TimeoutError)   the task ran longer than its timeout=
     │   └── ResultNotShippable           the function returned something that cannot be sent
     ├── WorkerDied                     a worker process ended under a running task
+    ├── ActorDied                      the actor has ended, or could not be created
     ├── ClusterError                   the cluster cannot do it
     │   ├── ClusterDied                  the scheduler process is gone
     │   ├── StoreFull                    no room in the store
@@ -114,6 +115,10 @@ class ResultNotShippable(TaskError):
 
 class WorkerDied(NbrayError):
     """The worker process ended while it ran the task; the message has the signal or exit code and the last lines."""
+
+
+class ActorDied(NbrayError):
+    """The actor has ended; the message says of what, with its last lines. What its `__init__` raised is the cause."""
 
 
 class ClusterError(NbrayError):

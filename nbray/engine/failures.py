@@ -10,6 +10,7 @@ _CLASSES: dict[FailureKind, type[errors.NbrayError]] = {
     "cancelled": errors.TaskCancelledError,
     "timeout": errors.TaskTimeout,
     "worker_died": errors.WorkerDied,
+    "actor_died": errors.ActorDied,
     "store_full": errors.StoreFull,
     "lost": errors.ObjectLost,
     "infeasible": errors.InfeasibleRequest,
@@ -20,7 +21,14 @@ _CLASSES: dict[FailureKind, type[errors.NbrayError]] = {
 def to_exception(failure: Failure) -> BaseException:
     """The exception to raise for a failure: the task's own, as a RemoteError too, with task and worker in a note."""
     if failure.kind != "exception":
-        return _CLASSES[failure.kind](failure.message)
+        error = _CLASSES[failure.kind](failure.message)
+        if failure.pickled or failure.type_name:  # what an actor's __init__ raised
+            error.__cause__ = _original(failure)
+        return error
+    return _original(failure)
+
+
+def _original(failure: Failure) -> BaseException:
     error = exceptions_shipping.load_exception(failure.pickled, failure.type_name, failure.message, failure.traceback)
     if not isinstance(error, Exception):  # a task's sys.exit must not end the driver, nor its KeyboardInterrupt look like Stop
         error = exceptions_shipping.load_exception(b"", failure.type_name, failure.message, failure.traceback)

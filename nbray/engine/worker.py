@@ -6,15 +6,16 @@
     Learn     -> keeps functions, templates      loads a function at its first task
     TakeBack  -> takes tasks out again           after each task: the result into the outbox; a flush when the queue is
     death pipe ends -> exit (I/O thread only)    empty or a millisecond has passed
+    Host      -> prepares to host an actor       creates it, runs its calls (`actor_calls`), ends with it
 
 SIGINT raises KeyboardInterrupt only while the task runs that the scheduler marked in the shared word.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
-import pickle
 import random
 import signal
 import sys
@@ -22,27 +23,29 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from nbray import exceptions_shipping, functions, serialization
-from nbray.engine import environment, output, process_tree, task_context
+from nbray.engine import hosted_actor, output, process_tree, task_context
+from nbray.engine.actor_calls import ConcurrentCalls, Desk
+from nbray.engine.attempts import Attempts
 from nbray.engine.connection import Connection
-from nbray.engine.interrupts import InterruptShield
+from nbray.engine.hosted_actor import HostedActor
+from nbray.engine.learned_code import LearnedCode
 from nbray.engine.object_exchange import ObjectExchange
 from nbray.engine.output import TaskOutput, TaskStream
+from nbray.engine.results import FLUSH_SECONDS, Results
 from nbray.engine.task_context import TaskContext
 from nbray.engine.unsent import UnsentOfWorker
 from nbray.engine.words import Words
-from nbray.errors import NotShippable, StoreFull
-from nbray.ids import NO_TASK, ObjectId, TaskId, TemplateId
-from nbray.resources import CPU, UNIT
+from nbray.ids import NO_TASK, ObjectId, TaskId
 from nbray.scheduler.messages import (
     Blocked,
+    CancelCalls,
     Exit,
-    Failure,
-    Finished,
+    ExitActor,
     Forget,
     FromScheduler,
+    Host,
     Learn,
     Output,
     Run,
@@ -55,12 +58,9 @@ from nbray.scheduler.messages import (
     Value,
 )  # fmt: skip
 
-FLUSH_SECONDS = 0.002
 OUTPUT_SECONDS = 0.02
 BLINK_SECONDS = 0.0001
 """After a shorter task the log is not looked at while tasks of the same cell follow: two system calls are half its price."""
-
-Function = Callable[..., Any]
 
 
 class Worker:
@@ -72,59 +72,56 @@ class Worker:
         self._slot = slot
         self._words = words
         self._connection = connection
-        self._exchange = exchange
         self._name = f"worker {slot} (pid {os.getpid()})"
         self._queue: deque[RunSpec] = deque()
         self._queue_lock = threading.Lock()
+        self._take: Callable[[list[RunSpec]], None] = self._queue.extend
+        """Where tasks go that the scheduler sends."""
+        self._stopping = False
+        """The main thread shall look up from its tasks: it exits, or hosts an actor from now on, or the actor leaves."""
         self._exiting = False
-        self._templates: dict[TemplateId, Template] = {}
-        self._blobs: dict[bytes, tuple[str, bytes]] = {}
-        self._functions: dict[bytes, Function] = {}
-        self._results: list[TaskResult] = []
-        self._results_since = 0.0
+        self._code = LearnedCode(connection, exchange)
+        self._templates = self._code.templates
+        self._results = Results(connection)
+        self._attempts = Attempts(
+            self._code, exchange, connection.references, self._name, lambda task_id: words.cancelled(slot) == task_id
+        )  # fmt: skip
+        self._host: HostedActor | None = None
+        self._calls: ConcurrentCalls | None = None
         self._carried: list[ObjectId] = []
-        """References inside `_results`: held until these have left, or the release of the task's own would overtake them."""
-        self._packed: list[ObjectId] = []
-        """The same of the running task."""
-        self._results_lock = threading.Lock()
-        self._shield = InterruptShield()
-        """Results leave exactly once, also when the task that waits in `get` is cancelled just then."""
+        """References inside the results of the running task."""
         self._log = os.dup(1)
         """User code may close or redirect descriptor 1."""
         self._log_length = output.log_length(self._log)
         self._running = NO_TASK
         self._waits = 0
         """How many waits of the running task overlap: several where it awaits, one inside the other where that nests."""
-        self._threads = 1
-        self._environment = b""
-        self._prepared: tuple[Template, Function] | None = None
-        """The template of the last task, for which all is as it must be; one field, since the I/O thread clears it."""
         self._output = TaskOutput(
             self._post_output, connection.io.call_at, OUTPUT_SECONDS, output_limit, unsent, self._log
         )  # fmt: skip
         connection.on_message = self._handle
         connection.on_wait = self._waiting
-        connection.before_making = self._flush_results  # the scheduler takes who submits for the first task not yet reported
+        connection.before_making = self._results.flush  # the scheduler takes who submits for the first task not yet reported
 
     # ---------------------------------------------------------------- I/O thread
 
     def _handle(self, message: FromScheduler) -> None:
         if type(message) is Run:
-            self._queue.extend(message.tasks)
+            self._take(message.tasks)
         elif isinstance(message, Learn):
-            self._templates.update((template.template_id, template) for template in message.templates)
-            self._blobs.update((key, (name, blob)) for key, name, blob in message.functions)
+            self._code.learn(message)
         elif isinstance(message, TakeBack):
             self._give_back(set(message.task_ids))
         elif isinstance(message, Forget):
-            for template_id in message.template_ids:
-                self._templates.pop(template_id, None)
-            self._prepared = None
-            for key in message.function_keys:
-                self._blobs.pop(key, None)
-                self._functions.pop(key, None)
+            self._code.forget(message)
+        elif isinstance(message, Host):
+            self._prepare_to_host(HostedActor(message.actor_id, message.actor))
+        elif isinstance(message, CancelCalls):
+            if self._calls is not None:
+                self._calls.cancel(set(message.task_ids))
         elif isinstance(message, Exit):
             self._exiting = True
+            self._stop()
 
     def _give_back(self, task_ids: set[TaskId]) -> None:
         with self._queue_lock:
@@ -134,15 +131,36 @@ class Worker:
             self._queue.extend(kept)
         self._connection.post(TakenBack(taken), now=True)
 
+    def _prepare_to_host(self, host: HostedActor) -> None:
+        """The next task creates this actor; what runs its calls takes them from here on, so that none can overtake another."""
+        self._host = self._code.host = hosted_actor.this_process.actor = host
+        desk = Desk(self._attempts, self._templates, self._enter, self._report, self._results.flush)
+        self._calls = _concurrent_calls(host, desk)
+        if self._calls is None:
+            host.on_leave = self._stop
+        else:
+            self._take = self._calls.add
+        self._stopping = True
+
+    def _stop(self) -> None:
+        self._stopping = True
+        if self._calls is not None:
+            self._calls.stop()
+
     # ---------------------------------------------------------------- main thread
 
     def run(self) -> None:
-        """Run tasks until the scheduler says Exit or is gone."""
+        """Run tasks until the scheduler says Exit or is gone, or the actor that it hosts ends."""
         signal.signal(signal.SIGINT, self._on_interrupt)
         self._connection.on_lost = self._on_lost
         if self._connection.lost:
             self._on_lost()
-        while not self._exiting:
+        self._serve()
+        if self._host is not None:
+            self._serve_actor(self._host)
+
+    def _serve(self) -> None:
+        while not self._stopping:
             spec = self._next()
             if spec is None:
                 self._connection.receive_here(self._is_idle)
@@ -150,140 +168,45 @@ class Worker:
                 self._run(spec)
 
     def _is_idle(self) -> bool:
-        return not self._queue and not self._exiting
+        return not self._queue and not self._stopping
 
     def _next(self) -> RunSpec | None:
         """The next task; before an empty queue, everything that is finished goes out."""
         with self._queue_lock:
             if self._queue:
                 return self._queue.popleft()
-        self._flush_results()
+        self._results.flush()
         return None
 
     def _run(self, spec: RunSpec) -> None:
         template = self._templates[spec.template_id]
         self._words.start(self._slot, spec.task_id, self._log_length)
-        context = TaskContext(
-            spec.task_id, template.name, template.cell_run, spec.attempt, self._name, self._emit_display
-        )  # fmt: skip
-        task_context.enter(context)
+        self._enter(spec, template)
         started = time.perf_counter()
         try:
             self._running, self._waits = spec.task_id, 0
             if self._words.cancelled(self._slot) == spec.task_id:  # SIGINT came while nothing ran that it could mean
                 raise KeyboardInterrupt
-            values = self._attempt(spec, template)
+            values = self._attempts.run(spec, template, self._carried)
             self._running = NO_TASK
         except KeyboardInterrupt:  # at the very edge of the task: as if inside
             self._running = NO_TASK
-            values = [self._cancelled(context)]
+            values = [self._attempts.cancelled(spec, template)]
+        self._report(spec, values, time.perf_counter() - started, self._carried, not self._queue)
+
+    def _enter(self, spec: RunSpec, template: Template) -> None:
+        context = TaskContext(
+            spec.task_id, template.name, template.cell_run, spec.attempt, self._name, self._emit_display
+        )  # fmt: skip
+        task_context.enter(context)
+
+    def _report(self, spec: RunSpec, values: list[Value], seconds: float, carried: list[ObjectId], hurry: bool) -> None:
+        """The task of this thread has ended; `hurry` where nothing else is about to run."""
         task_context.end(spec.task_id)
-        self._finish(spec.task_id, values, time.perf_counter() - started)
-
-    def _attempt(self, spec: RunSpec, template: Template) -> list[Value]:
-        try:
-            prepared = self._prepared
-            function = prepared[1] if prepared is not None and prepared[0] is template else self._prepare(template)
-            if spec.args or spec.deps:
-                args, kwargs = self._arguments(spec)
-                result = function(*args, **kwargs)
-            else:
-                result = function()
-        except BaseException as error:  # noqa: BLE001 - the task's own failure, whatever it is, is its outcome
-            return [self._failure(error, spec, template)]
-        return self._pack(result, spec, template)
-
-    def _prepare(self, template: Template) -> Function:
-        """Make everything ready for the tasks of a template, and its function at hand for the next of them."""
-        self._prepared = None
-        if template.environment != self._environment:
-            environment.adopt(template.environment)
-            self._environment = template.environment
-        function = self._functions.get(template.function_key) or self._load(template.function_key)
-        self._set_threads(template)
-        self._prepared = template, function
-        return function
-
-    def _set_threads(self, template: Template) -> None:
-        """BLAS and OpenMP use as many threads as the task has CPUs."""
-        threads = max(1, template.resources.get(CPU, UNIT) // UNIT)
-        if threads != self._threads:
-            import threadpoolctl
-
-            threadpoolctl.threadpool_limits(threads)
-            self._threads = threads
-
-    def _load(self, key: bytes) -> Function:
-        _, blob = self._blobs[key]
-        function: Function = functions.load_function(blob, self._resolve)
-        self._functions[key] = function
-        return function
-
-    def _resolve(self, object_id: ObjectId) -> Any:
-        """The value of an object that a function has captured; the function keeps it alive, and so do its arrays."""
-        self._connection.references.hold(object_id)
-        try:
-            self._connection.wait((object_id,), 1, None, exist=True)
-            value = self._connection.value(object_id)
-            assert value is not None
-            return self._exchange.unpack(object_id, value)
-        finally:
-            self._connection.release(object_id)
-
-    def _arguments(self, spec: RunSpec) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        values = [self._exchange.unpack(object_id, value) for object_id, value in spec.deps]
-        args, kwargs = values.pop() if spec.has_payload else serialization.loads(spec.args) if spec.args else ((), {})
-        if values:
-            args = tuple(values[arg.index] if type(arg) is Dependency else arg for arg in args)
-            kwargs = {name: values[arg.index] if type(arg) is Dependency else arg for name, arg in kwargs.items()}
-        return args, kwargs
-
-    def _pack(self, result: Any, spec: RunSpec, template: Template) -> list[Value]:
-        count = template.num_returns
-        try:
-            plain = serialization.dumps_plain(result) if count == 1 else None
-            if plain is not None:
-                return [plain]
-            name = f"the result of {template.name}"
-            if count == 1:
-                return [self._carry(self._exchange.pack(result, name))]
-            if count == 0:
-                return []
-            if not isinstance(result, (tuple, list)) or len(result) != count:
-                got = f"{len(result)} values" if isinstance(result, (tuple, list)) else f"one {type(result).__name__}"
-                raise ValueError(f"{template.name} has num_returns={count} but returned {got}")
-            return [self._carry(self._exchange.pack(part, name)) for part in result]
-        except NotShippable as error:
-            return [Failure("unpicklable_result", str(error), **self._origin(spec, template))]
-        except StoreFull as error:
-            return [Failure("store_full", str(error), **self._origin(spec, template))]
-        except BaseException as error:  # noqa: BLE001 - a __reduce__ of the user's may raise anything
-            return [self._failure(error, spec, template)]
-
-    def _carry(self, value: Value) -> Value:
-        nested = getattr(value, "nested", None)  # a small value without references is bare bytes
-        if nested:
-            for object_id in nested:
-                self._connection.references.hold(object_id)
-            self._packed += nested
-        return value
-
-    def _finish(self, task_id: TaskId, values: list[Value], seconds: float) -> None:
-        self._output.end_task(task_id)
+        self._output.end_task(spec.task_id)
         log_end = self._log_end() if seconds > BLINK_SECONDS or self._another_cell_next() else 0
-        now = time.monotonic()
-        with self._results_lock:
-            self._results.append(TaskResult(task_id, values, int(seconds * 1e6), log_end))
-            self._carried += self._packed
-            self._packed.clear()
-            first = len(self._results) == 1
-            if first:
-                self._results_since = now
-        if not self._queue or now - self._results_since > FLUSH_SECONDS or seconds > FLUSH_SECONDS:
-            self._flush_results()
-        elif first:
-            # If the next task turns out long, the I/O thread must not let this result wait for it.
-            self._connection.io.call_at(now + 2 * FLUSH_SECONDS, self._flush_results)
+        result = TaskResult(spec.task_id, values, int(seconds * 1e6), log_end)
+        self._results.add(result, carried, hurry=hurry or seconds > FLUSH_SECONDS)
 
     def _log_end(self) -> int:
         """The log's length if it has grown since the last look, else 0."""
@@ -300,37 +223,24 @@ class Worker:
         context = task_context.current()
         return context is None or context.cell_run != following
 
-    def _flush_results(self) -> None:
-        with self._results_lock, self._shield:
-            if self._results:
-                self._connection.post(Finished(self._results), now=True)
-                self._results = []
-                for object_id in self._carried:
-                    self._connection.release(object_id)
-                self._carried.clear()
+    # ---------------------------------------------------------------- an actor
 
-    # ---------------------------------------------------------------- failures
-
-    def _failure(self, error: BaseException, spec: RunSpec, template: Template) -> Failure:
-        if isinstance(error, KeyboardInterrupt) and self._words.cancelled(self._slot) == spec.task_id:
-            context = task_context.current()
-            assert context is not None
-            return self._cancelled(context)
-        retriable = _retries(error, template)
-        pickled, type_name, message, traceback = exceptions_shipping.dump_exception(error)
-        return Failure(
-            "exception", message, type_name, pickled, traceback, retriable=retriable,
-            **self._origin(spec, template),
-        )  # fmt: skip
-
-    def _cancelled(self, context: TaskContext) -> Failure:
-        return Failure(
-            "cancelled", f"task {context.name} was cancelled while it ran on {self._name}",
-            task=context.name, worker=self._name, attempt=context.attempt,
-        )  # fmt: skip
-
-    def _origin(self, spec: RunSpec, template: Template) -> dict[str, Any]:
-        return {"task": template.name, "worker": self._name, "attempt": spec.attempt}
+    def _serve_actor(self, host: HostedActor) -> None:
+        """Create the actor, run its calls, and let it tidy up when it ends gracefully."""
+        self._stopping = False
+        if self._exiting:  # looked at behind: Exit may come in between
+            self._stopping = True
+        if self._calls is None:
+            self._serve()
+        else:
+            self._calls.run(self._run, self._connection)
+        if host.leaving:
+            self._results.flush()
+            self._connection.post(ExitActor(host.actor_id), now=True)
+        host.close()
+        atexit._run_exitfuncs()
+        self._output.flush()
+        self._connection.flush()
 
     # ---------------------------------------------------------------- waiting, signals, output
 
@@ -343,7 +253,7 @@ class Worker:
             return
         self._waits += 1
         if self._waits == 1:
-            self._flush_results()
+            self._results.flush()
             self._output.flush(now=False)  # what the task said before it called others stands above what they say
             self._connection.receive_in_background()
             self._connection.post(Blocked(task_id), now=True)
@@ -378,28 +288,17 @@ class Worker:
         sys.stderr = TaskStream("stderr", 2, self._output)
 
 
-class Dependency:
-    """Stands in the pickled arguments for the value of a dependency."""
+def _concurrent_calls(host: HostedActor, desk: Desk) -> ConcurrentCalls | None:
+    """What runs the calls of an actor, before it is created; None where the worker runs them as it runs tasks."""
+    if host.actor.concurrency == "threads":
+        from nbray.engine.threaded_calls import ThreadedCalls
 
-    __slots__ = ("index",)
+        return ThreadedCalls(host, desk)
+    if host.actor.concurrency == "async":
+        from nbray.engine.async_calls import AsyncCalls  # asyncio takes 50 ms, which other workers need not pay
 
-    def __init__(self, index: int) -> None:
-        self.index = index
-
-    def __reduce__(self) -> tuple[type[Dependency], tuple[int]]:
-        return Dependency, (self.index,)
-
-
-def _retries(error: BaseException, template: Template) -> bool:
-    """Whether the options of the call ask for another attempt after this exception."""
-    if not template.options or isinstance(error, (KeyboardInterrupt, SystemExit)):
-        return False
-    try:
-        wanted = pickle.loads(template.options)
-    except Exception as problem:  # noqa: BLE001 - a class that cannot be rebuilt here must not cost the worker
-        exceptions_shipping.add_note(error, f"Not tried again: retry_exceptions cannot be read on the worker: {problem!r}")
-        return False
-    return isinstance(error, Exception) if wanted is True else isinstance(error, wanted)
+        return AsyncCalls(host, desk)
+    return None
 
 
 def reseed() -> None:

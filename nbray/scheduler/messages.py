@@ -85,8 +85,9 @@ def rewrites_line(data: bytes) -> bool:
 
 
 FailureKind = Literal[
-    "exception", "unpicklable_result", "cancelled", "timeout", "worker_died", "store_full", "lost", "infeasible", "refused", "gang_removed"
-]
+    "exception", "unpicklable_result", "cancelled", "timeout", "worker_died", "store_full", "lost", "infeasible", "refused",
+    "gang_removed", "actor_died",
+]  # fmt: skip
 
 
 class Inline(msgspec.Struct, array_like=True, tag=1, frozen=True, gc=False):

@@ -1,0 +1,100 @@
+"""The actor that a process hosts: its instance, its methods, and whether it wants to leave."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from nbray.ids import ActorId
+from nbray.scheduler.messages import ActorSpec, Failure
+
+SHUTDOWN_HOOK = "__ray_shutdown__"
+"""Called without arguments before an actor ends gracefully; under Ray's name, so that its users' classes have it already."""
+
+
+class ActorExit(BaseException):
+    """Unwinds the call that leaves its actor. That it is caught on the way changes nothing: `HostedActor.leaving` counts."""
+
+
+class HostedActor:
+    """The one actor of a process; its calls may run on several threads."""
+
+    def __init__(self, actor_id: ActorId, actor: ActorSpec) -> None:
+        self.actor_id = actor_id
+        self.actor = actor
+        self.instance: Any = None
+        self.leaving = False
+        """A call has asked to leave: no other begins."""
+        self.on_leave: Callable[[], None] = lambda: None
+        self._methods: dict[str, Callable[..., Any]] = {
+            "__ray_ready__": lambda: True,
+            "__ray_terminate__": self.leave,
+            "__ray_call__": lambda function, *args, **kwargs: function(self.instance, *args, **kwargs),
+        }
+
+    def construction(self, cls: Callable[..., Any]) -> Callable[..., None]:
+        """What makes the instance."""
+
+        def construct(*args: Any, **kwargs: Any) -> None:
+            self.instance = cls(*args, **kwargs)
+            self.check()
+
+        return construct
+
+    def method(self, name: str) -> Callable[..., Any]:
+        """What calls a method; it is looked up at each call, since the instance may be given another."""
+        known = self._methods.get(name)
+        if known is None:
+
+            def known(*args: Any, **kwargs: Any) -> Any:
+                result = getattr(self.instance, name)(*args, **kwargs)
+                if self.leaving:
+                    raise ActorExit
+                return result
+
+            self._methods[name] = known
+        return known
+
+    def check(self) -> None:
+        """Raise where the actor leaves, whoever has caught that before."""
+        if self.leaving:
+            raise ActorExit
+
+    def leave(self) -> NoReturn:
+        """End the actor with the running call."""
+        self.leaving = True
+        self.on_leave()
+        raise ActorExit
+
+    def farewell(self, task: str, worker: str, attempt: int) -> Failure:
+        """The outcome of the call that has left."""
+        name = self.actor.class_name
+        return Failure(
+            "actor_died", f"actor {name} has ended by its own wish (exit_actor) in {task} on {worker}",
+            task=task, worker=worker, attempt=attempt,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """The actor ends gracefully: let its class tidy up; what that raises goes to the log and holds nothing up."""
+        hook = getattr(self.instance, SHUTDOWN_HOOK, None)
+        if callable(hook):
+            try:
+                hook()
+            except BaseException:  # noqa: BLE001 - the process ends anyway, and the log says why the hook did not
+                report_here()
+
+
+class Host:
+    """Which actor this process hosts, if any."""
+
+    actor: HostedActor | None = None
+
+
+this_process = Host()
+"""Set by the worker that is told to host one, and by a backend that runs actors in its own process."""
+
+
+def report_here() -> None:
+    """Write the exception that is being handled to standard error."""
+    traceback.print_exc()

@@ -1,0 +1,53 @@
+"""Results of ended tasks until they leave for the scheduler: together, but none waits for a task that turns out long."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from nbray.engine.connection import Connection
+from nbray.engine.interrupts import InterruptShield
+from nbray.ids import ObjectId
+from nbray.scheduler.messages import Finished, TaskResult
+
+FLUSH_SECONDS = 0.002
+
+
+class Results:
+    """Any thread adds; whoever comes first flushes."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._waiting: list[TaskResult] = []
+        self._since = 0.0
+        self._carried: list[ObjectId] = []
+        """References inside `_waiting`: held until these have left, or the release of the task's own would overtake them."""
+        self._lock = threading.Lock()
+        self._shield = InterruptShield()
+        """Results leave exactly once, also when the task that waits in `get` is cancelled just then."""
+
+    def add(self, result: TaskResult, carried: list[ObjectId], *, hurry: bool) -> None:
+        """One more; it leaves at once in a hurry, else within some milliseconds. `carried` is emptied."""
+        now = time.monotonic()
+        with self._lock:
+            self._waiting.append(result)
+            self._carried += carried
+            carried.clear()
+            first = len(self._waiting) == 1
+            if first:
+                self._since = now
+        if hurry or now - self._since > FLUSH_SECONDS:
+            self.flush()
+        elif first:
+            # If the next task turns out long, the I/O thread must not let this result wait for it.
+            self._connection.io.call_at(now + 2 * FLUSH_SECONDS, self.flush)
+
+    def flush(self) -> None:
+        """Send all that waits."""
+        with self._lock, self._shield:
+            if self._waiting:
+                self._connection.post(Finished(self._waiting), now=True)
+                self._waiting = []
+                for object_id in self._carried:
+                    self._connection.release(object_id)
+                self._carried.clear()
