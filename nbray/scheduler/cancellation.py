@@ -8,13 +8,15 @@ forked anew. What else was waiting inside that worker is taken back before, and 
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 import msgspec
 
 from nbray.ids import ObjectId
 from nbray.scheduler.actions import SetCancelWord, Signal
+from nbray.scheduler.actor_calls import ActorCalls
+from nbray.scheduler.actor_records import Call, is_restart
 from nbray.scheduler.cell_runs import CellRun, Job
 from nbray.scheduler.deadlines import Deadlines
 from nbray.scheduler.fairness import Turns
@@ -53,14 +55,15 @@ class Cancellation:
     """Stops tasks."""
 
     def __init__(
-        self, objects: Objects, turns: Turns, fleet: Fleet, worker_queues: WorkerQueues, outcomes: Outcomes, outbox: Outbox,
-        deadlines: Deadlines, grace: float,
+        self, objects: Objects, turns: Turns, fleet: Fleet, worker_queues: WorkerQueues, outcomes: Outcomes, calls: ActorCalls,
+        outbox: Outbox, deadlines: Deadlines, grace: float,
     ) -> None:  # fmt: skip
         self._objects = objects
         self._turns = turns
         self._fleet = fleet
         self._worker_queues = worker_queues
         self._outcomes = outcomes
+        self._calls = calls
         self._outbox = outbox
         self._deadlines = deadlines
         self._grace = grace
@@ -76,7 +79,7 @@ class Cancellation:
         named = [self._objects.entries.get(object_id) for object_id in message.task_ids]
         alone = [entry.task for entry in named if entry is not None and entry.task is not None]
         finished = len(named) - len(alone) + sum(run.ended for run in runs)
-        tasks = [task for run in runs for task in self.pending(run)]
+        tasks = [task for run in runs for task in self.pending(run) if not is_restart(task)]
         targets = list(dict.fromkeys(alone + tasks))
         if message.unstarted:
             targets = [task for task in targets if task.state in _UNSTARTED]
@@ -92,25 +95,32 @@ class Cancellation:
         entry = self._objects.entries.get(object_id)
         return entry is not None and entry.task is not None and entry.task.state not in _UNSTARTED
 
-    def stop(self, tasks: Iterable[Task], *, force: bool) -> None:
+    def stop(self, tasks: Iterable[Task], *, force: bool, why: Callable[[Task], Failure] | None = None) -> None:
         """Stop tasks; those that ended meanwhile, because what they needed was stopped, are left alone."""
+        why = why or _cancelled
         workers: dict[Worker, None] = {}
+        calls: list[Call] = []
         for task in tasks:
             if task.state in _UNSTARTED:
-                self._outcomes.fail_queued(task, _cancelled(task))
+                self._outcomes.fail_queued(task, why(task))
+            elif type(task) is Call:
+                calls.append(task)
             elif task.state in (TaskState.ASSIGNED, TaskState.CANCELLING):
                 assert task.worker is not None
-                self._mark(task, _cancelled(task), force=force)
+                self._mark(task, why(task), force=force)
                 workers[task.worker] = None
         for worker in workers:
             self._empty(worker)
+        if calls:
+            self._calls.stop(calls, why, force=force)
 
     def pending(self, run: CellRun) -> Iterator[Task]:
         """The tasks of a cell run that have not ended."""
         yield from list(run.waiting.values())
-        yield from list(run.line.tasks())
+        yield from list(run.queued())
         for worker in self._fleet.workers.values():
             yield from [task for task in worker.queue if task.run is run]
+        yield from self._calls.pending(run)
 
     def answer_finished(self) -> None:
         """Answer the requests whose tasks have all ended; called after every event."""

@@ -20,7 +20,7 @@ class CellRun:
 
     __slots__ = (
         "backlog", "backlog_size", "began", "cancelled", "cell_run", "failed", "first_failure", "held", "job", "label",
-        "last_end", "line", "live", "nests", "run_seconds", "succeeded", "templates", "waiting",
+        "last_end", "line", "lines", "live", "nests", "run_seconds", "succeeded", "templates", "waiting",
     )  # fmt: skip
 
     def __init__(self, job: Job, cell_run: CellRunId) -> None:
@@ -28,6 +28,9 @@ class CellRun:
         self.cell_run = cell_run
         self.label = ""
         self.line = Line(job.share)
+        """Its queued tasks, but for those with a priority."""
+        self.lines: dict[int, Line] = {0: self.line}
+        """All of them, by priority."""
         self.live = 0
         """Accepted tasks that have not ended."""
         self.waiting: dict[TaskId, Task] = {}
@@ -52,6 +55,18 @@ class CellRun:
 
     def __repr__(self) -> str:
         return f"<cell run {self.name}: {self.live} live tasks>"
+
+    def line_of(self, priority: int) -> Line:
+        """Where its tasks of this priority queue."""
+        line = self.lines.get(priority)
+        if line is None:
+            line = self.lines[priority] = Line(self.job.share, priority)
+        return line
+
+    def queued(self) -> Iterator[Task]:
+        """Its tasks that wait for a worker."""
+        for line in self.lines.values():
+            yield from line.tasks()
 
     @property
     def name(self) -> str:
@@ -99,10 +114,12 @@ class CellRun:
 class Job:
     """One notebook or script, over any number of kernels."""
 
-    __slots__ = ("drivers", "name", "runs", "share")
+    __slots__ = ("drivers", "name", "namespace", "runs", "share")
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.namespace = name
+        """Where its named actors are found unless it says otherwise."""
         self.share = Share()
         self.drivers: dict[ProcessId, Process] = {}
         self.runs: dict[CellRunId, CellRun] = {}

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from nbray.ids import ProcessId
 from nbray.scheduler.actions import Admit, Drop
+from nbray.scheduler.actor_records import Call, outlives_job
+from nbray.scheduler.actors import Actors
 from nbray.scheduler.cancellation import Cancellation
 from nbray.scheduler.cell_runs import Job, Jobs
 from nbray.scheduler.events import WorkerExited
 from nbray.scheduler.extents import Extents
+from nbray.scheduler.gangs import Gangs
 from nbray.scheduler.lifetime import Lifetime
 from nbray.scheduler.messages import PROTOCOL, STAYS, Exit, Failure, Hello
 from nbray.scheduler.outcomes import Outcomes
@@ -25,8 +28,8 @@ class Membership:
 
     def __init__(
         self, epoch: str, processes: dict[ProcessId, Process], jobs: Jobs, fleet: Fleet, pool: Pool, objects: Objects,
-        extents: Extents, registry: Registry, outcomes: Outcomes, cancellation: Cancellation, streams: Streams,
-        output: OutputDesk, lifetime: Lifetime, outbox: Outbox,
+        extents: Extents, registry: Registry, outcomes: Outcomes, actors: Actors, cancellation: Cancellation, gangs: Gangs,
+        streams: Streams, output: OutputDesk, lifetime: Lifetime, outbox: Outbox,
     ) -> None:  # fmt: skip
         self._epoch = epoch
         self._processes = processes
@@ -37,7 +40,9 @@ class Membership:
         self._extents = extents
         self._registry = registry
         self._outcomes = outcomes
+        self._actors = actors
         self._cancellation = cancellation
+        self._gangs = gangs
         self._streams = streams
         self._output = output
         self._lifetime = lifetime
@@ -105,12 +110,19 @@ class Membership:
         if self._jobs.drivers() == 1:
             self._lifetime.end("its last driver has shut it down")
         elif len(job.drivers) == 1:
-            self._cancellation.stop([task for run in job.runs.values() for task in self._cancellation.pending(run)], force=True)
+            self._stop_work(job)
+            self._gangs.end_job(job)
             for run in job.runs.values():
                 self._jobs.release(run)
             self._objects.release(process, list(process.held))
         if self._jobs.drivers() > 1:
             self._outbox.send(process.process_id, Exit(STAYS))
+
+    def _stop_work(self, job: Job) -> None:
+        """Nobody waits for the job's tasks any more; actors outlive their calls, and detached ones the job."""
+        pending = [task for run in job.runs.values() for task in self._cancellation.pending(run)]
+        self._cancellation.stop([task for task in pending if type(task) is not Call and not outlives_job(task)], force=True)
+        self._cancellation.stop([task for task in pending if type(task) is Call], force=False)
 
     def worker_exited(self, event: WorkerExited) -> None:
         """A worker was reaped."""
@@ -129,7 +141,11 @@ class Membership:
         """A worker is gone when it was reaped and all that it sent has been handled: results that it sent count."""
         if worker.exited is None or (worker.process is not None and not worker.left):
             return
-        self._outcomes.died(worker, worker.exited)
+        if worker.actor is None:
+            self._outcomes.died(worker, worker.exited)
+        else:
+            self._actors.died(worker, worker.actor, worker.exited)
+            worker.actor = None  # no circles, here too
         self._pool.release(worker)
         self._fleet.remove(worker)
         if worker.process is not None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+from nbray.scheduler.actor_records import Call
 from nbray.scheduler.cell_runs import CellRun
 from nbray.scheduler.deadlines import Deadlines
+from nbray.scheduler.deaths import task_died
 from nbray.scheduler.events import WorkerExited
 from nbray.scheduler.fairness import Turns
 from nbray.scheduler.messages import Failure, TaskResult, Value
@@ -18,7 +19,7 @@ from nbray.scheduler.retries import Retries
 from nbray.scheduler.states import TaskState, move_task
 from nbray.scheduler.task_records import TaskRecords
 from nbray.scheduler.tasks import CallTemplate, Task
-from nbray.scheduler.workers import Worker, cause
+from nbray.scheduler.workers import Worker
 
 
 class Tally:
@@ -46,8 +47,12 @@ class Outcomes:
         self._turns = turns
         self._output = output
         self._deadlines = deadlines
-        self._retries = Retries(turns, deadlines)
+        self.retries = Retries(turns, deadlines)
         self.records = TaskRecords(deadlines)
+        self.on_call: Callable[[Call], None] = lambda call: None
+        """What to do with a call of an actor whose dependencies are there."""
+        self.on_failed: Callable[[Task, Failure], None] = lambda task, failure: None
+        """What else to do when a call or the creation of an actor has ended without a result."""
 
     # ---------------------------------------------------------------- reports of workers
 
@@ -88,7 +93,7 @@ class Outcomes:
                     move_task(task, succeeded)
                     tally.succeeded += 1
                 if waiters is not None:
-                    self._arrived(waiters, entry.value)
+                    self.arrived(waiters, entry.value)
                 if task.spec.deps or task.spec.nested:
                     self._let_go(task)
                 if self._output.records:
@@ -97,6 +102,44 @@ class Outcomes:
                 tally.succeeded += self._finish_other(worker, process, task, values)
         if tally is not None:
             self._book(tally)
+
+    def ended(self, worker: Worker, results: list[tuple[Task, TaskResult]]) -> int:
+        """Results of tasks that the worker's tables have let go of, the calls of actors; returns how many have succeeded."""
+        process = worker.process
+        assert process is not None
+        settle, tally, total, now = self._objects.settle, None, 0, self._deadlines.now
+        assigned, succeeded = TaskState.ASSIGNED, TaskState.SUCCEEDED
+        for task, result in results:
+            template, values = task.template, result.values
+            worker.ended.append((result.task_id, task.run, template.name, result.micros, now, task.attempt))
+            if tally is None or tally.template is not template or tally.run is not task.run:
+                if tally is not None:
+                    self._book(tally)
+                tally = Tally(template, task.run)
+            tally.count += 1
+            tally.micros += result.micros
+            if task.state is assigned and template.plain and len(values) == 1 and type(values[0]) is bytes:
+                entry = task.entry
+                waiters = settle(entry, values[0], process)
+                if type(entry.value) is Failure:
+                    self._not_kept(task, entry.value)
+                else:
+                    move_task(task, succeeded)
+                    tally.succeeded += 1
+                    total += 1
+                if waiters is not None:
+                    self.arrived(waiters, entry.value)
+                if task.spec.deps or task.spec.nested:
+                    self._let_go(task)
+                if self._output.records:
+                    self._output.end(task, worker)
+            else:
+                done = self._finish_other(worker, process, task, values)
+                tally.succeeded += done
+                total += done
+        if tally is not None:
+            self._book(tally)
+        return total
 
     def _finish_other(self, worker: Worker, process: Process, task: Task, values: list[Value]) -> bool:
         """A failure, several returns or none, a task that was being cancelled; True when it has succeeded."""
@@ -111,7 +154,7 @@ class Outcomes:
             self.fail(task, task.verdict)
         elif failure.retriable and task.retries:
             self.records.failed(task, failure, again=True)
-            self._retries.again(task)
+            self.retries.again(task)
         else:
             self.fail(task, failure)
         return False
@@ -126,7 +169,7 @@ class Outcomes:
         else:
             self._not_kept(task, failure)
         for entry, tasks in zip(entries, waiters, strict=True):
-            self._arrived(tasks or (), entry.value)
+            self.arrived(tasks or (), entry.value)
         self._let_go(task)
         return failure is None
 
@@ -135,7 +178,9 @@ class Outcomes:
         move_task(task, TaskState.FAILED)
         task.run.count_failure(task, failure, self._deadlines.now)
         self.records.failed(task, failure)
-        self._retire(task.template, 1)
+        self.retire(task.template, 1)
+        if type(task) is not Task:
+            self.on_failed(task, failure)
 
     def _book(self, tally: Tally) -> None:
         """Count the results of one template in one cell run."""
@@ -143,9 +188,10 @@ class Outcomes:
         run.count_results(tally.succeeded, seconds, self._deadlines.now)
         run.line_of(template.priority).charge((seconds - tally.charged) * template.shape.share)
         template.function.learn(seconds / tally.count)
-        self._retire(template, tally.succeeded)
+        self.retire(template, tally.succeeded)
 
-    def _retire(self, template: CallTemplate, count: int) -> None:
+    def retire(self, template: CallTemplate, count: int) -> None:
+        """So many tasks less may still need the template."""
         template.live -= count
         if template.forgotten and not template.live and template.template_id in self._registry.templates:
             self._registry.drop(template)
@@ -171,11 +217,13 @@ class Outcomes:
                 waiters = self._objects.settle(self._objects.entries[object_id], failure)
                 pending += [waiter for waiter in waiters or () if waiter.state is TaskState.WAITING]
             self._let_go(task)
-            self._retire(task.template, 1)
+            self.retire(task.template, 1)
+            if type(task) is not Task:
+                self.on_failed(task, failure)
 
     def fail_queued(self, task: Task, failure: Failure) -> None:
         """The same for a task that has no worker yet."""
-        if task.state is TaskState.QUEUED:
+        if task.state is TaskState.QUEUED and type(task) is not Call:
             self._turns.shrink(task.line, 1)
         self.fail(task, failure)
 
@@ -186,7 +234,7 @@ class Outcomes:
         self._objects.unpin(spec.nested)
         spec.deps, spec.nested, spec.args = [], [], b""
 
-    def _arrived(self, waiters: Iterable[Task], value: Value | None) -> None:
+    def arrived(self, waiters: Iterable[Task], value: Value | None) -> None:
         """One dependency of each of these is there, or has turned out as a failure."""
         for task in waiters:
             task.missing -= 1
@@ -196,7 +244,10 @@ class Outcomes:
             elif not task.missing and task.state is TaskState.WAITING:
                 del task.run.waiting[task.task_id]
                 move_task(task, TaskState.QUEUED)
-                self._turns.add(task.line, task.template.shape, (task,))
+                if type(task) is Call:
+                    self.on_call(task)
+                else:
+                    self._turns.add(task.line, task.template.shape, (task,))
 
     # ---------------------------------------------------------------- again
 
@@ -219,10 +270,10 @@ class Outcomes:
             elif place > began:
                 again.append(task)
             elif task.retries:
-                self.records.failed(task, _died(task, worker, exited, ""), again=True)
-                self._retries.again(task)
+                self.records.failed(task, task_died(task, worker, exited, ""), again=True)
+                self.retries.again(task)
             else:
-                self.fail(task, _died(task, worker, exited, self._output.last_lines(task.task_id)))
+                self.fail(task, task_died(task, worker, exited, self._output.last_lines(task.task_id)))
         self.records.keep(worker)
         self._requeue(again)
 
@@ -234,7 +285,7 @@ class Outcomes:
 
     def _requeue(self, tasks: list[Task]) -> None:
         for task in reversed(tasks):
-            self._retries.put_back(task)
+            self.retries.put_back(task)
 
     def _wrong_count(self, process: Process, task: Task, values: list[Value]) -> Failure:
         for value in values:
@@ -245,28 +296,3 @@ class Outcomes:
             "this is a bug in nbray, please report it",
             task=task.template.name,
         )
-
-
-_ADVICE = {
-    signal.SIGKILL: "Something outside killed it, most often the system because memory ran out: give each task less data, "
-    "or let fewer run at once (num_cpus=2 or memory= in .options).",
-    signal.SIGSEGV: "Compiled code crashed: look for a library that is called with bad data or is not safe in threads or forks.",
-    signal.SIGABRT: "Compiled code gave up; its last lines may say why.",
-    signal.SIGBUS: "A file or memory that it had mapped went away, often because a disk or a memory limit was full.",
-    signal.SIGTERM: "Something outside asked it to end.",
-}
-
-
-def _died(task: Task, worker: Worker, exited: WorkerExited, last_lines: str) -> Failure:
-    """The failure of a task that a worker took with it."""
-    advice = _ADVICE.get(signal.Signals(exited.signal)) if exited.signal in set(signal.Signals) else None
-    if exited.signal is None:
-        advice = "The task, or a library that it calls, ended the process (os._exit or the like): raise an exception instead."
-    lines = last_lines or exited.log_tail
-    tail = f"\nIts last lines:\n{lines}" if lines else ""
-    return Failure(
-        "worker_died",
-        f"{worker.name} ended by {cause(exited)} while it ran {task.template.name}, attempt {task.attempt}. "
-        f"{advice or 'Its last lines may say why.'} To run such a task again by itself: .options(max_retries=2).{tail}",
-        task=task.template.name, worker=worker.name, attempt=task.attempt, log_tail=lines,
-    )  # fmt: skip

@@ -118,6 +118,9 @@ def _origin(worker: Worker, task_id: TaskId) -> tuple[CellRun, str] | None:
     for task in worker.queue:
         if task.task_id == task_id:
             return task.run, task.template.name
+    call = worker.actor.running.get(task_id) if worker.actor is not None else None
+    if call is not None:
+        return call.run, call.template.name
     return next(((ended[1], ended[2]) for ended in reversed(worker.ended) if ended[0] == task_id), None)
 
 

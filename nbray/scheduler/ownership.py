@@ -8,18 +8,19 @@ that returns a reference to a task that returns a reference to it) stay until th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from nbray.ids import OBJECT_BITS, ObjectId, ProcessId
 from nbray.scheduler.extents import Extents
-from nbray.scheduler.messages import Failure, Inline, Stored, Value
+from nbray.scheduler.messages import Failure, Inline, Spilled, Stored, Value
 from nbray.scheduler.processes import Outbox, Process
 
 if TYPE_CHECKING:
     from nbray.scheduler.cell_runs import CellRun
+    from nbray.scheduler.spilling import Spilling
     from nbray.scheduler.tasks import Task
 
 
@@ -47,9 +48,14 @@ class ObjectEntry(msgspec.Struct, gc=False, eq=False):
 class Objects:
     """The table of objects."""
 
-    def __init__(self, extents: Extents, processes: dict[ProcessId, Process], outbox: Outbox) -> None:
+    def __init__(self, extents: Extents, spilling: Spilling, processes: dict[ProcessId, Process], outbox: Outbox) -> None:
         self.entries: dict[ObjectId, ObjectEntry] = {}
+        self.watched: set[ObjectId] = set()
+        """Objects that stand for actors; their values are not bare bytes, which are deleted on a shorter way."""
+        self.on_gone: Callable[[ObjectId], None] = lambda object_id: None
+        """What else to do when one of these is deleted."""
         self._extents = extents
+        self._spilling = spilling
         self._processes = processes
         self._outbox = outbox
 
@@ -112,7 +118,7 @@ class Objects:
         if type(value) is bytes:
             extents = self._extents
             extents.inline += len(value)
-            if extents.inline > extents.room:
+            if extents.inline > extents.room and not self._spilling.make_way():
                 extents.inline -= len(value)
                 value = extents.full(len(value))
         elif type(value) is not Failure:
@@ -145,6 +151,8 @@ class Objects:
             if entry is None:
                 self._outbox.push(process, object_id, lost(object_id))
             elif entry.value is not None:
+                if type(entry.value) is Stored:
+                    self._spilling.touch(object_id)
                 self._outbox.push(process, object_id, entry.value)
             elif entry.subscribers is None:
                 entry.subscribers = [process.process_id]
@@ -157,8 +165,13 @@ class Objects:
 
     def _known(self, object_ids: Iterable[ObjectId]) -> Iterator[tuple[ObjectId, Value]]:
         for object_id in object_ids:
-            value = self.entries[object_id].value
+            entry = self.entries[object_id]
+            value = entry.value
             assert value is not None
+            if type(value) is Stored:
+                self._spilling.touch(object_id)
+            elif type(value) is Spilled:
+                value = self._spilling.recall(entry)
             yield object_id, value
 
     # ---------------------------------------------------------------- inside
@@ -169,11 +182,13 @@ class Objects:
         if isinstance(value, Stored):
             if maker is None or not extents.seal(maker, value.offset):
                 return Failure("lost", f"object {entry.object_id:#x} names an extent that its maker was not granted: report this")
+            self._spilling.add(entry, value, entry.task.template.name if entry.task is not None else "nbray.put")
         else:
             size = _inline_size(value)
-            if extents.inline + size > extents.room:
-                return extents.full(size)
             extents.inline += size
+            if extents.inline > extents.room and not self._spilling.make_way():
+                extents.inline -= size
+                return extents.full(size)
         if isinstance(value, (Stored, Inline)) and value.nested:
             entry.nested = self.pin(object_id for object_id in value.nested if object_id != entry.object_id)
         return value
@@ -196,8 +211,10 @@ class Objects:
         while doomed:
             entry = doomed.pop()
             del self.entries[entry.object_id]
-            if isinstance(entry.value, Stored):
-                self._extents.free(entry.value.offset)
+            if entry.object_id in self.watched:
+                self.on_gone(entry.object_id)
+            if isinstance(entry.value, (Stored, Spilled)):
+                self._spilling.drop(entry)
             elif entry.value is not None:
                 self._extents.inline -= _inline_size(entry.value)
             for object_id in entry.nested or ():

@@ -11,24 +11,28 @@ from collections.abc import Iterable
 from nbray.ids import ObjectId, ProcessId, TemplateId
 from nbray.resources import CPU, GPU, MEMORY, UNIT
 from nbray.scheduler.cell_runs import CellRun
+from nbray.scheduler.gangs import Gangs
 from nbray.scheduler.messages import Forget, Learn, RegisterFunction, Template
 from nbray.scheduler.ownership import Objects
-from nbray.scheduler.pool import Pool
+from nbray.scheduler.pool import Pool, Shape
 from nbray.scheduler.processes import Outbox, Process
 from nbray.scheduler.tasks import CallTemplate, Function
 from nbray.scheduler.workers import Fleet, Worker
 
+CREATES = "__init__"
+"""The method of the template that creates an actor, which has its class for a function."""
 _OPTIONS = {CPU: "num_cpus", GPU: "num_gpus", MEMORY: "memory"}
 
 
 class Registry:
     """All functions by the hash of their bytes, all templates by id."""
 
-    def __init__(self, objects: Objects, pool: Pool, fleet: Fleet, outbox: Outbox) -> None:
+    def __init__(self, objects: Objects, pool: Pool, gangs: Gangs, fleet: Fleet, outbox: Outbox) -> None:
         self.templates: dict[TemplateId, CallTemplate] = {}
         self._functions: dict[bytes, Function] = {}
         self._objects = objects
         self._pool = pool
+        self._gangs = gangs
         self._fleet = fleet
         self._outbox = outbox
 
@@ -42,14 +46,30 @@ class Registry:
 
     def add_template(self, process: Process, template: Template, run: CellRun) -> None:
         """Keep a template; without its function it is not kept, and its tasks will fail as lost."""
-        function = self._functions.get(template.function_key)
+        if template.method and not template.function_key:
+            function: Function | None = Function(b"", template.name, b"")  # found by its name in the actor
+        else:
+            function = self._functions.get(template.function_key)
         if function is None or template.template_id in self.templates:
             return
         function.users[process.process_id] = function.users.get(process.process_id, 0) + 1
-        shape = self._pool.shape(template.resources)
-        infeasible = self._infeasible(template)
+        shape, infeasible = self._shape(template)
         run.templates += 1
         self.templates[template.template_id] = CallTemplate(template, process.process_id, function, run, shape, infeasible)
+
+    def _shape(self, template: Template) -> tuple[Shape, str]:
+        """What its tasks ask for, and why they can never have it, if so."""
+        if template.gang:
+            shape, infeasible = self._gangs.shape(template)
+        else:
+            shape, infeasible = self._pool.shape(template.resources, template.profile), self._infeasible(template)
+        return self._pool.hosting(shape) if template.method == CREATES else shape, infeasible
+
+    def look_again(self) -> None:
+        """The cluster has become larger or smaller, or a gang has ended: what can run now, and what not any more."""
+        for template in self.templates.values():
+            template.infeasible = self._shape(template.template)[1]
+            template.plain = template.template.num_returns == 1 and not template.infeasible
 
     def forget(self, process_id: ProcessId, template_ids: list[TemplateId]) -> None:
         """No more calls of these will come; each goes when its last task has ended."""
@@ -76,6 +96,8 @@ class Registry:
                 worker.templates.remove(template.template_id)
                 self._tell(worker, [], [template.template_id])
         function = template.function
+        if not function.key:
+            return
         function.users[template.process] -= 1
         if not function.users[template.process]:
             self._give_up(function, template.process)
@@ -86,7 +108,7 @@ class Registry:
         for template in templates:
             worker.templates.add(template.template_id)
             function = template.function
-            if function.key not in worker.functions:
+            if function.key and function.key not in worker.functions:
                 worker.functions.add(function.key)
                 functions.append((function.key, function.name, function.blob))
         assert worker.process is not None

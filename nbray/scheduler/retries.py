@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
+from nbray.scheduler.actor_records import Call
 from nbray.scheduler.deadlines import Deadlines
 from nbray.scheduler.fairness import Turns
 from nbray.scheduler.states import TaskState, move_task
@@ -32,6 +34,8 @@ class Retries:
     def __init__(self, turns: Turns, deadlines: Deadlines) -> None:
         self._turns = turns
         self._deadlines = deadlines
+        self.on_call: Callable[[Call], None] = lambda call: None
+        """What to do with a call of an actor that runs again."""
 
     def again(self, task: Task) -> None:
         """One attempt more, which the task has left: now, or after its wait, in which it can be cancelled."""
@@ -51,6 +55,9 @@ class Retries:
         """To the front of its line."""
         move_task(task, TaskState.QUEUED)
         task.worker = None
+        if type(task) is Call:
+            self.on_call(task)
+            return
         self._turns.put_back(task.line, task.template.shape, task)
 
     def _wait_is_over(self, task: Task, attempt: int) -> None:

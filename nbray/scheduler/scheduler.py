@@ -18,31 +18,49 @@ import msgspec
 from nbray.config import ClusterConfig
 from nbray.errors import InternalError
 from nbray.ids import ObjectId, ProcessId
-from nbray.resources import UNIT
+from nbray.resources import CPU, UNIT
 from nbray.scheduler import messages
 from nbray.scheduler.actions import Action
+from nbray.scheduler.actor_calls import ActorCalls
+from nbray.scheduler.actors import Actors
 from nbray.scheduler.cancellation import Cancellation
 from nbray.scheduler.cell_runs import Job, Jobs
 from nbray.scheduler.deadlines import Deadlines
-from nbray.scheduler.events import Event, Joined, Left, MemoryHeadroom, Received, Started, Tick, WorkerExited, WorkerForked
+from nbray.scheduler.events import (
+    Event,
+    Joined,
+    Left,
+    MemoryHeadroom,
+    Received,
+    RestoreDone,
+    RestoreFailed,
+    SpillDone,
+    SpillFailed,
+    Started,
+    Tick,
+    WorkerExited,
+    WorkerForked,
+)
 from nbray.scheduler.extents import Allocator, Extents
 from nbray.scheduler.fairness import Turns
+from nbray.scheduler.gangs import Gang, Gangs, removed
 from nbray.scheduler.lifetime import Lifetime
 from nbray.scheduler.listings import Listings
 from nbray.scheduler.membership import Membership
 from nbray.scheduler.outcomes import Outcomes
 from nbray.scheduler.output import OutputDesk
-from nbray.scheduler.ownership import Objects
+from nbray.scheduler.ownership import Objects, lost
 from nbray.scheduler.pictures import Pictures
 from nbray.scheduler.placement import Placement
 from nbray.scheduler.pool import Pool
 from nbray.scheduler.processes import Outbox, Process
 from nbray.scheduler.registry import Registry
+from nbray.scheduler.spilling import Spilling
 from nbray.scheduler.states import WorkerState
 from nbray.scheduler.streams import Streams
 from nbray.scheduler.submission import Submission
 from nbray.scheduler.worker_queues import WorkerQueues
-from nbray.scheduler.workers import Fleet, Worker
+from nbray.scheduler.workers import MOST_WORKERS, Fleet, Worker
 from nbray.snapshot import ClusterSnapshot
 
 RECENT_EVENTS = 32
@@ -61,29 +79,47 @@ class Scheduler:
         self._pool = Pool(config.resources)
         outbox, deadlines = self._outbox, self._deadlines
         self._extents = Extents(allocator, config.store_limit, config.idle_return, outbox, deadlines)
-        self._objects = Objects(self._extents, self._processes, outbox)
+        self._spilling = Spilling(
+            bool(config.spill_directory), config.spill_problem, self._extents, self._processes, outbox, deadlines
+        )
+        self._objects = Objects(self._extents, self._spilling, self._processes, outbox)
         self._jobs = Jobs(self._objects)
-        self._fleet = Fleet(config.num_workers, outbox, deadlines)
-        self._registry = Registry(self._objects, self._pool, self._fleet, outbox)
+        self._fleet = Fleet(
+            config.num_workers, config.max_workers or config.num_workers, config.idle_seconds, outbox, deadlines
+        )
+        self._gangs = Gangs(self._pool, self._objects, deadlines)
+        self._registry = Registry(self._objects, self._pool, self._gangs, self._fleet, outbox)
         self._output = OutputDesk(config.run_directory, config.output_limit, outbox)
         self._outcomes = Outcomes(self._objects, self._registry, self._turns, self._output, deadlines)
         self._submission = Submission(self._objects, self._registry, self._turns, self._outcomes, outbox, deadlines)
         self._worker_queues = WorkerQueues(self._pool, self._fleet, self._outcomes, outbox, deadlines)
         self._placement = Placement(
-            self._turns, self._pool, self._fleet, self._objects, self._registry, self._outcomes, self._worker_queues, outbox,
-            deadlines, config.prefetch_seconds,
+            self._turns, self._pool, self._fleet, self._gangs, self._objects, self._registry, self._outcomes,
+            self._worker_queues, outbox, deadlines, config.prefetch_seconds,
         )  # fmt: skip
+        self._calls = ActorCalls(
+            self._objects, self._registry, self._submission, self._outcomes, self._output, self._fleet, outbox, deadlines
+        )
+        self._actors = Actors(
+            self._objects, self._registry, self._submission, self._outcomes, self._calls, self._pool, self._fleet, outbox
+        )
+        self._placement.on_host = self._actors.placed
         self._cancellation = Cancellation(
-            self._objects, self._turns, self._fleet, self._worker_queues, self._outcomes, outbox, deadlines,
+            self._objects, self._turns, self._fleet, self._worker_queues, self._outcomes, self._calls, outbox, deadlines,
             config.cancel_grace,
         )  # fmt: skip
+        self._gangs.on_arrived = self._outcomes.arrived
+        self._gangs.on_removed = self._end_gang
+        self._gangs.is_used = self._is_gang_used
         self._worker_queues.on_timeout = self._cancellation.time_out
+        self._spilling.in_use = self._fleet.needed
+        self._spilling.on_pressed = self._worker_queues.empty
         self._streams = Streams(self._objects, self._processes, outbox)
         self._streams.on_unwanted = lambda task: self._cancellation.stop([task], force=False)
         self._lifetime = Lifetime(config.linger, self._jobs, outbox, deadlines)
         self._membership = Membership(
             config.epoch, self._processes, self._jobs, self._fleet, self._pool, self._objects, self._extents, self._registry,
-            self._outcomes, self._cancellation, self._streams, self._output, self._lifetime, outbox,
+            self._outcomes, self._actors, self._cancellation, self._gangs, self._streams, self._output, self._lifetime, outbox,
         )  # fmt: skip
         self._pictures = Pictures(
             config.epoch, config.store_limit, self._jobs, self._fleet, self._pool, self._objects, self._extents
@@ -99,11 +135,15 @@ class Scheduler:
             Started: lambda event: self._membership.start(),
             Joined: lambda event: self._membership.join(event.process, event.hello),
             Received: self._received,
-            Left: lambda event: self._membership.leave(event.process),
+            Left: self._left,
             WorkerForked: lambda event: self._fleet.forked(event.slot, event.pid),
             WorkerExited: lambda event: self._membership.worker_exited(event),
             Tick: lambda event: self._deadlines.run_due(),
             MemoryHeadroom: lambda event: self._extents.set_headroom(event.bytes),
+            SpillDone: lambda event: self._spilling.spill_done(event.object_id, event.checksum),
+            SpillFailed: lambda event: self._spilling.spill_failed(event.object_id, event.reason),
+            RestoreDone: lambda event: self._spilling.restore_done(event.object_id),
+            RestoreFailed: lambda event: self._spilling.restore_failed(event.object_id, event.reason, damaged=event.damaged),
         }
 
     def _message_table(self) -> dict[type, Callable[[Process, Any], None]]:
@@ -114,20 +154,31 @@ class Scheduler:
             messages.ForgetTemplates: lambda process, message: self._registry.forget(process.process_id, message.template_ids),
             messages.Submit: lambda process, message: self._submission.submit(process, message.tasks),
             messages.Put: self._put,
-            messages.Allocate: lambda process, message: self._extents.allocate(process, message.request_id, message.size),
+            messages.Allocate: lambda process, message: self._spilling.allocate(process, message.request_id, message.size),
             messages.GiveBack: lambda process, message: self._extents.give_back(process, message.offset),
             messages.Finished: self._finished,
             messages.TakenBack: self._taken_back,
             messages.Blocked: self._blocked,
             messages.Unblocked: self._unblocked,
-            messages.Held: lambda process, message: self._objects.hold(process, message.object_ids),
+            messages.Held: self._held,
             messages.Released: lambda process, message: self._objects.release(process, message.object_ids),
             messages.Subscribe: lambda process, message: self._objects.subscribe(process, message.object_ids),
+            messages.Fetch: self._fetch,
+            messages.LetGone: lambda process, message: self._spilling.let_gone(
+                process.process_id, message.request_id, message.in_use
+            ),
             messages.Cancel: self._cancel,
             messages.Ask: self._ask,
             messages.Output: self._print,
             messages.Yielded: lambda process, message: self._streams.yielded(process, message),
             messages.Consumed: lambda process, message: self._streams.consumed(process, message),
+            messages.CreateGang: lambda process, message: self._gangs.create(process, self._job_of(process), message),
+            messages.RemoveGang: lambda process, message: self._gangs.remove(message.gang_id),
+            messages.Scale: self._scale,
+            messages.CreateActor: lambda process, message: self._actors.create(process, self._job_of(process), message),
+            messages.Call: self._call,
+            messages.KillActor: lambda process, message: self._actors.kill(message),
+            messages.ExitActor: lambda process, message: self._actors.exit(process, message.actor_id),
             messages.Goodbye: lambda process, message: self._membership.goodbye(process, stop=message.stop),
         }
 
@@ -140,7 +191,13 @@ class Scheduler:
         self._recent.append((now, kind.__name__))
         try:
             self._on_event[type(event)](event)
+            if self._calls.due:
+                self._actors.look()
+            if self._gangs.gangs:
+                self._gangs.look()
             self._placement.dispatch()
+            if self._spilling.waiting:
+                self._spilling.serve()
             if self._cancellation.unanswered:
                 self._cancellation.answer_finished()
             if self._lifetime.alone:
@@ -157,7 +214,7 @@ class Scheduler:
 
     def has_a_core_to_spare(self) -> bool:
         """Whether at most one worker has something to do."""
-        return len(self._fleet.workers) - len(self._fleet.idle) <= 1
+        return self._fleet.working() <= 1
 
     def snapshot(self, now: float) -> ClusterSnapshot:
         """A picture of all tables, for people."""
@@ -168,26 +225,46 @@ class Scheduler:
     def _finished(self, process: Process, message: messages.Finished) -> None:
         worker = process.worker
         if worker is not None:
+            if worker.actor is not None:
+                self._actors.finished(worker, worker.actor, message.results)
+                return
             self._outcomes.finished(worker, message.results)
             self._after_progress(worker)
 
     def _taken_back(self, process: Process, message: messages.TakenBack) -> None:
         worker = process.worker
-        if worker is not None:
-            self._worker_queues.taken_back(worker, message.task_ids)
+        if worker is None:
+            return
+        if worker.actor is not None and not worker.asked:
+            self._actors.taken_back(worker.actor, message.task_ids)
+            return
+        self._worker_queues.taken_back(worker, message.task_ids)
+        if worker.actor is None:
             self._after_progress(worker)
+        elif worker.queue:
+            self._cancellation.look_at(worker)
 
     def _after_progress(self, worker: Worker) -> None:
         self._worker_queues.progressed(worker)
         self._cancellation.look_at(worker)
 
     def _blocked(self, process: Process, message: messages.Blocked) -> None:
-        if process.worker is not None:
-            self._worker_queues.blocked(process.worker, message.task_id)
+        worker = process.worker
+        if worker is None:
+            return
+        if worker.actor is not None:
+            self._actors.blocked(worker, worker.actor)
+        else:
+            self._worker_queues.blocked(worker, message.task_id)
 
     def _unblocked(self, process: Process, message: messages.Unblocked) -> None:
-        if process.worker is not None:
-            self._worker_queues.unblocked(process.worker)
+        worker = process.worker
+        if worker is None:
+            return
+        if worker.actor is not None:
+            self._actors.unblocked(worker, worker.actor)
+        else:
+            self._worker_queues.unblocked(worker)
 
     def _print(self, process: Process, message: messages.Output) -> None:
         if process.worker is not None:
@@ -202,9 +279,31 @@ class Scheduler:
         run = self._jobs.run(self._job_of(process), message.template.cell_run)
         self._registry.add_template(process, message.template, run)
 
+    def _call(self, process: Process, message: messages.Call) -> None:
+        actor = self._calls.table.get(message.actor_id)
+        if actor is not None:
+            self._calls.call(process, actor, message.tasks)
+        else:
+            self._calls.call_nobody(process, message.actor_id, message.tasks)
+
+    def _held(self, process: Process, message: messages.Held) -> None:
+        actor = process.worker.actor if process.worker is not None else None
+        object_ids = message.object_ids
+        if actor is not None:  # a handle that an actor has of itself does not keep it alive
+            object_ids = [object_id for object_id in object_ids if object_id != actor.actor_id]
+        self._objects.hold(process, object_ids)
+
     def _put(self, process: Process, message: messages.Put) -> None:
         head = process.worker.head if process.worker is not None else None
         self._objects.put(process, message.object_id, message.value, head.run if head is not None else None)
+
+    def _fetch(self, process: Process, message: messages.Fetch) -> None:
+        entry = self._objects.entries.get(message.object_id)
+        value = lost(message.object_id) if entry is None else entry.value
+        if entry is not None and type(value) is messages.Spilled:
+            self._spilling.fetch(process, message.request_id, entry)
+        elif value is not None:
+            self._outbox.send(process.process_id, messages.Fetched(message.request_id, message.object_id, value))
 
     def _cancel(self, process: Process, message: messages.Cancel) -> None:
         self._cancellation.cancel(process, self._job_of(process), message)
@@ -214,8 +313,10 @@ class Scheduler:
         if process.job is not None:
             return process.job
         assert process.worker is not None
-        head = process.worker.head
-        return head.run.job if head is not None else self._jobs.job("")
+        head, actor = process.worker.head, process.worker.actor
+        if head is not None:
+            return head.run.job
+        return actor.run.job if actor is not None else self._jobs.job("")
 
     # ---------------------------------------------------------------- the rest
 
@@ -224,18 +325,24 @@ class Scheduler:
         if process is not None:
             self._on_message[type(event.message)](process, event.message)
 
+    def _left(self, event: Left) -> None:
+        self._spilling.forget(event.process)
+        self._membership.leave(event.process)
+
     def _ask(self, process: Process, message: messages.Ask) -> None:
         answer: object
         if message.question == "snapshot":
             answer = self.snapshot(self._deadlines.now)
         elif message.question == "cell_runs":
             answer = self._pictures.cell_runs(self._deadlines.now)
+        elif message.question == "gangs":
+            answer = self._gangs.table()
+        elif message.question == "gang":
+            answer = self._gangs.named(message.text)
         elif message.question == "tasks":
             answer = self._listings.tasks(message.argument, message.text)
         elif message.question == "objects":
             answer = self._listings.objects(message.argument)
-        elif message.question == "scale":
-            answer = self._scale(message.argument)
         elif message.question == "started":
             answer = {"started": self._cancellation.has_started(ObjectId(message.argument))}
         elif message.question == "renew":
@@ -252,15 +359,43 @@ class Scheduler:
                 self._worker_queues.ask_back(worker, list(worker.queue)[1:])
         return self._fleet.renew()
 
-    def _scale(self, workers: int) -> dict[str, object]:
-        """So many workers, with one CPU each, from now on; busy ones beyond it end when they have been idle."""
-        if workers < 1:
-            return {"error": f"a cluster of {workers} workers cannot run anything: ask for 1 or more"}
+    def _scale(self, process: Process, message: messages.Scale) -> None:
+        """Another number of workers, with one CPU each; busy ones beyond it end when they have been idle."""
+        answer = {"error": self._too_small(message.least, message.most)}
+        if not answer["error"]:
+            self._pool.resize_cpus(message.most)
+            self._fleet.resize(message.least, message.most)
+            self._registry.look_again()
+        self._outbox.send(process.process_id, messages.Answer(message.request_id, msgspec.msgpack.encode(answer)))
+
+    def _too_small(self, least: int, most: int) -> str:
+        """Why the cluster cannot have so few workers."""
+        if not 1 <= least <= most:
+            return f"at least {least} and at most {most} workers: expected 1 <= min_workers <= max_workers"
+        if most > MOST_WORKERS:
+            return f"{most} workers: at most {MOST_WORKERS} fit into one cluster"
         largest = max((line_cpus for line_cpus in self._turns.cpus()), default=0)
-        if largest > workers * UNIT:
-            return {"error": f"a queued task needs {largest / UNIT:g} CPUs: cancel it first, or keep as many workers"}
-        self._pool.resize_cpus(workers)
-        self._fleet.target = workers
-        self._fleet.fill()
-        self._fleet.retire(idle_for=0.0)
-        return {"workers": workers}
+        if largest > most * UNIT:
+            return f"a queued task needs {largest / UNIT:g} CPUs: cancel it first, or keep as many workers"
+        reserved = sum(bundle.total.get(CPU, 0) for gang in self._gangs.gangs.values() for bundle in gang.bundles)
+        if reserved > most * UNIT:
+            return f"placement groups hold {reserved / UNIT:g} CPUs: remove them first, or keep as many workers"
+        return ""
+
+    # ---------------------------------------------------------------- gangs
+
+    def _end_gang(self, gang: Gang) -> None:
+        """What is queued in a gang that was removed fails, and what runs in it is killed."""
+        self._registry.look_again()
+        pending = [task for run in self._jobs.runs() for task in self._cancellation.pending(run)]
+        inside = [task for task in pending if task.template.template.gang == gang.gang_id]
+        self._cancellation.stop(inside, force=True, why=lambda task: removed(gang, task.template.name))
+        for worker in list(self._fleet.workers.values()):
+            if worker.reservoir in gang.bundles:
+                self._fleet.kill(worker)
+
+    def _is_gang_used(self, gang: Gang) -> bool:
+        if any(worker.reservoir in gang.bundles for worker in self._fleet.workers.values()):
+            return True
+        templates = self._registry.templates.values()
+        return any(template.live for template in templates if template.template.gang == gang.gang_id)

@@ -1,4 +1,4 @@
-"""The life cycles of tasks and workers: their states, the tables of allowed moves, and the one function that moves.
+"""The life cycles of tasks, workers and actors: their states, the tables of allowed moves, and the functions that move.
 
     task                                                    worker
 
@@ -8,6 +8,14 @@
        |          |           v           ^                                    v
        |          |       CANCELLING -----+                                STOPPING --> DEAD
        +----------+-----------+--------> CANCELLED
+
+    actor                                                   a worker with an actor
+
+    PENDING --> ALIVE <--> RESTARTING                       IDLE --> HOSTING <--> BLOCKED
+       |          |            |                                        |            |
+       +----------+----+-------+                                        +-----+------+
+                       |                                                      v
+                    EXITING --> DEAD (also straight from the others)       STOPPING
 """
 
 from __future__ import annotations
@@ -49,9 +57,35 @@ class WorkerState(IntEnum):
     STOPPING = 5
     """It was told to exit, was killed, or its connection is gone; its end has not been reported."""
     DEAD = 6
+    HOSTING = 7
+    """It serves an actor, all its life; tasks are not its business any more."""
 
 
-State = TaskState | WorkerState
+class ActorState(IntEnum):
+    """Where an actor stands."""
+
+    NEW = 0
+    PENDING = 1
+    """Its creation waits for dependencies, resources or a worker, or runs."""
+    ALIVE = 2
+    RESTARTING = 3
+    """Its worker is gone; its creation is to run again."""
+    EXITING = 4
+    """It is about to end and takes no more calls; the end of its worker has not been reported."""
+    DEAD = 5
+
+
+class GangState(IntEnum):
+    """Where a gang stands."""
+
+    NEW = 0
+    PENDING = 1
+    """Its bundles wait until all of them can be set aside."""
+    RESERVED = 2
+    REMOVED = 3
+
+
+State = TaskState | WorkerState | ActorState | GangState
 
 TASK_MOVES: dict[TaskState, set[TaskState]] = {
     TaskState.NEW: {TaskState.WAITING, TaskState.QUEUED, TaskState.FAILED, TaskState.CANCELLED},
@@ -67,16 +101,34 @@ TASK_MOVES: dict[TaskState, set[TaskState]] = {
 WORKER_MOVES: dict[WorkerState, set[WorkerState]] = {
     WorkerState.NEW: {WorkerState.STARTING},
     WorkerState.STARTING: {WorkerState.IDLE, WorkerState.STOPPING, WorkerState.DEAD},
-    WorkerState.IDLE: {WorkerState.BUSY, WorkerState.STOPPING},
+    WorkerState.IDLE: {WorkerState.BUSY, WorkerState.HOSTING, WorkerState.STOPPING},
     WorkerState.BUSY: {WorkerState.IDLE, WorkerState.BLOCKED, WorkerState.STOPPING},
-    WorkerState.BLOCKED: {WorkerState.BUSY, WorkerState.STOPPING},
+    WorkerState.BLOCKED: {WorkerState.BUSY, WorkerState.HOSTING, WorkerState.STOPPING},
     WorkerState.STOPPING: {WorkerState.DEAD},
     WorkerState.DEAD: set(),
+    WorkerState.HOSTING: {WorkerState.BLOCKED, WorkerState.STOPPING},
+}
+
+ACTOR_MOVES: dict[ActorState, set[ActorState]] = {
+    ActorState.NEW: {ActorState.PENDING, ActorState.DEAD},
+    ActorState.PENDING: {ActorState.ALIVE, ActorState.EXITING, ActorState.DEAD},
+    ActorState.ALIVE: {ActorState.RESTARTING, ActorState.EXITING, ActorState.DEAD},
+    ActorState.RESTARTING: {ActorState.ALIVE, ActorState.EXITING, ActorState.DEAD},
+    ActorState.EXITING: {ActorState.DEAD},
+    ActorState.DEAD: set(),
+}
+
+
+GANG_MOVES: dict[GangState, set[GangState]] = {
+    GangState.NEW: {GangState.PENDING},
+    GangState.PENDING: {GangState.RESERVED, GangState.REMOVED},
+    GangState.RESERVED: {GangState.REMOVED},
+    GangState.REMOVED: set(),
 }
 
 
 class Stateful(Protocol):
-    """A task or a worker: its state, and the digits (base 16) of the states that it went through."""
+    """A task, a worker, an actor or a gang: its state, and the digits (base 16) of the states that it went through."""
 
     state: State
     trail: int
@@ -84,6 +136,7 @@ class Stateful(Protocol):
 
 _TASK_ALLOWED = [[new in TASK_MOVES[old] for new in TaskState] for old in TaskState]
 _WORKER_ALLOWED = [[new in WORKER_MOVES[old] for new in WorkerState] for old in WorkerState]
+_ACTOR_ALLOWED = [[new in ACTOR_MOVES[old] for new in ActorState] for old in ActorState]
 
 
 def move_task(task: Stateful, new: TaskState) -> None:
@@ -100,6 +153,22 @@ def move_worker(worker: Stateful, new: WorkerState) -> None:
         raise _illegal(worker, new)
     worker.state = new
     worker.trail = worker.trail % 16**12 * 16 + new
+
+
+def move_actor(actor: Stateful, new: ActorState) -> None:
+    """Move an actor; an illegal move raises as for workers."""
+    if not _ACTOR_ALLOWED[actor.state][new]:
+        raise _illegal(actor, new)
+    actor.state = new
+    actor.trail = actor.trail % 16**12 * 16 + new
+
+
+def move_gang(gang: Stateful, new: GangState) -> None:
+    """Move a gang; an illegal move raises InternalError, as for a worker."""
+    if new not in GANG_MOVES[GangState(gang.state)]:
+        raise _illegal(gang, new)
+    gang.state = new
+    gang.trail = gang.trail * 16 + new
 
 
 def history(thing: Stateful) -> list[str]:

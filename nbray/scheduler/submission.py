@@ -44,7 +44,7 @@ class Submission:
                 batch = []
                 template = self._registry.templates.get(spec.template_id)
                 if template is None:
-                    self._refuse(process, spec)
+                    self.refuse(process, spec)
                     continue
                 run = parent.run if parent is not None else template.run
             assert run is not None
@@ -55,9 +55,30 @@ class Submission:
             if parent is None and template.plain and not spec.deps and not spec.nested:
                 move_task(task, queued)
                 batch.append(task)
-            elif self._accept(process, task, parent):
+            elif self.accept(process, task, parent):
                 batch.append(task)
         self._queue(template, run, batch)
+
+    def submit_one(self, process: Process, task: Task, parent: Task | None) -> None:
+        """Accept a task that is not like most; its first entry is there and held."""
+        if self.accept(process, task, parent):
+            self._queue(task.template, task.run, [task])
+
+    def resubmit(self, task: Task) -> None:
+        """A task of the scheduler's own, whose dependencies are there, comes before others of its cell run."""
+        self._count(task)
+        if task.template.infeasible:
+            self._outcomes.fail(task, Failure("infeasible", task.template.infeasible, task=task.template.name))
+            return
+        move_task(task, TaskState.QUEUED)
+        self._turns.put_back(task.line, task.template.shape, task)
+
+    def end_at_once(self, process: Process, task: Task, failure: Failure) -> None:
+        """Accept a task, and end it."""
+        self._add_returns(process, task)
+        task.spec.deps, task.spec.nested = [], []
+        self._count(task)
+        self._outcomes.fail(task, failure)
 
     def _queue(self, template: CallTemplate | None, run: CellRun | None, batch: list[Task]) -> None:
         """Put neighbouring tasks of one template into the line of their cell run."""
@@ -66,9 +87,9 @@ class Submission:
             assert run is not None
             template.live += len(batch)
             run.count_new(len(batch), self._deadlines.now)
-            self._turns.add(run.line, template.shape, batch)
+            self._turns.add(run.line_of(template.priority), template.shape, batch)
 
-    def _accept(self, process: Process, task: Task, parent: Task | None) -> bool:
+    def accept(self, process: Process, task: Task, parent: Task | None) -> bool:
         """Any task but the plainest; True when it can be queued with its batch."""
         self._add_returns(process, task)
         spec, entries = task.spec, self._objects.entries
@@ -130,7 +151,7 @@ class Submission:
         task.template.live += 1
         task.run.count_new(1, self._deadlines.now)
 
-    def _refuse(self, process: Process, spec: TaskSpec) -> None:
+    def refuse(self, process: Process, spec: TaskSpec) -> None:
         """A task of a template that is not known: a bug of the sender, which must not leave its user waiting."""
         failure = Failure("lost", f"task {spec.task_id:#x} names the template {spec.template_id:#x}, which is not registered")
         self._outbox.push(process, spec.task_id, failure)

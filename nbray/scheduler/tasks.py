@@ -51,7 +51,8 @@ class CallTemplate:
     """A registered template with what every one of its tasks needs, looked up once."""
 
     __slots__ = (
-        "forgotten", "function", "infeasible", "live", "name", "plain", "priority", "process", "run", "shape", "template", "template_id",
+        "forgotten", "function", "infeasible", "live", "name", "plain", "priority", "process", "run", "shape", "template",
+        "template_id",
         "values", "watched",
     )  # fmt: skip
 

@@ -80,6 +80,12 @@ class WorkerQueues:
             worker.asked += 1
             self._outbox.send(worker.process.process_id, TakeBack(task_ids))
 
+    def empty(self) -> None:
+        """Ask every worker for what it has not started: its arguments take room in the store that is needed now."""
+        for worker in self._fleet.workers.values():
+            if len(worker.queue) > 1 and not worker.asked and worker.state is WorkerState.BUSY:
+                self.ask_back(worker, list(worker.queue)[1:])
+
     def close(self, worker: Worker) -> None:
         """Nothing new for a worker that may be killed."""
         worker.closed = True
@@ -115,7 +121,7 @@ class WorkerQueues:
             if len(worker.queue) < 2 or worker.asked or worker.state is not WorkerState.BUSY:
                 continue
             assert worker.shape is not None
-            if worker.gpus or not self._pool.fits(worker.shape):
+            if worker.shape.gpus or not self._pool.fits(worker.shape):
                 continue
             if abs(worker.due - now) > STEAL_SECONDS:
                 self.ask_back(worker, list(worker.queue)[-(len(worker.queue) // 2) :])

@@ -6,17 +6,21 @@ import signal
 from collections import deque
 from collections.abc import Iterator
 from functools import partial
+from typing import TYPE_CHECKING
 
-from nbray.ids import ProcessId, TaskId, TemplateId
+from nbray.ids import ObjectId, ProcessId, TaskId, TemplateId
 from nbray.scheduler.actions import Fork, Signal, StopCluster
 from nbray.scheduler.cell_runs import CellRun
 from nbray.scheduler.deadlines import Deadlines
 from nbray.scheduler.events import WorkerExited
 from nbray.scheduler.messages import Exit, Hello
-from nbray.scheduler.pool import Shape
+from nbray.scheduler.pool import Reservoir, Shape
 from nbray.scheduler.processes import Outbox, Process
 from nbray.scheduler.states import State, WorkerState, move_worker
 from nbray.scheduler.tasks import Task
+
+if TYPE_CHECKING:
+    from nbray.scheduler.actor_records import Actor
 
 FAILED_STARTS = 5
 """So many workers in a row that end before they join end the cluster, instead of forking for ever."""
@@ -25,7 +29,9 @@ START_SECONDS = 60.0
 EXIT_SECONDS = 5.0
 """A worker that was told to end and has not is killed."""
 EXTRA_SECONDS = 5.0
-"""How long a worker beyond the wanted number may idle: tasks that block come in waves."""
+"""How long a worker beyond the largest wanted number may idle: tasks that block come in waves."""
+SPECIAL_SECONDS = 60.0
+"""How long a worker with a profile or with GPUs may idle: it takes long to start, and holds memory."""
 EXTRA_WORKERS = 32
 """Workers that may run tasks beyond the wanted number, where tasks ask for less than a CPU each."""
 MOST_WORKERS = 512
@@ -41,17 +47,19 @@ class Worker:
     """One worker process, from the request to fork it until its end has been reported."""
 
     __slots__ = (
-        "asked", "backlog", "closed", "due", "ended", "exited", "functions", "gave_cpus", "gpus", "head_since", "idle_since",
-        "left", "limit", "limit_due", "meant_for", "outdated", "pid", "process", "queue", "shape", "slot", "state",
-        "templates", "trail",
+        "actor", "asked", "backlog", "calls", "closed", "due", "ended", "exited", "functions", "gave_cpus", "gpus", "head_since",
+        "idle_since", "leaving", "left", "limit", "limit_due", "meant_for", "pid", "process", "profile", "queue",
+        "reservoir", "shape", "slot", "state", "templates", "trail",
     )  # fmt: skip
 
-    def __init__(self, slot: int, gpus: tuple[int, ...]) -> None:
+    def __init__(self, slot: int, gpus: tuple[int, ...] = (), profile: bytes = b"", meant_for: Shape | None = None) -> None:
         self.slot = slot
         self.gpus = gpus
         """The only devices that it sees, all its life."""
-        self.meant_for: Shape | None = None
-        """The tasks for which it was forked with these."""
+        self.profile = profile
+        """The environment that it was started with, all its life; opaque here."""
+        self.meant_for = meant_for
+        """The tasks for which it was started with these."""
         self.state: State = WorkerState.NEW
         self.trail = 0
         self.pid = 0
@@ -61,12 +69,18 @@ class Worker:
         self.exited: WorkerExited | None = None
         self.closed = False
         """One of its tasks is being cancelled: it gets no new one meanwhile."""
-        self.outdated = False
-        """It has imported modules that were edited since: it gets no new task, and ends with its last one."""
+        self.leaving = ""
+        """When set, why it gets no new task and ends with its last one."""
+        self.calls: dict[bytes, int] = {}
+        """How often it was given those functions after so many calls of which a worker is replaced."""
+        self.actor: Actor | None = None
+        """The actor whose worker it is; its creation stands in the queue, its calls do not."""
         self.queue: deque[Task] = deque()
         """Its tasks in the order in which it runs them; the first one is taken to be running."""
         self.shape: Shape | None = None
         """The shape of task whose resources it holds."""
+        self.reservoir: Reservoir | None = None
+        """Where these were drawn from."""
         self.gave_cpus = False
         """It holds them except for the CPUs, because its task waits."""
         self.backlog = 0.0
@@ -98,23 +112,43 @@ class Worker:
     @property
     def open(self) -> bool:
         """Whether it may get more tasks while it has some."""
-        return not (self.closed or self.outdated)
+        return not (self.closed or self.leaving)
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is like most: without a profile, and without GPUs."""
+        return not (self.gpus or self.profile)
 
     @property
     def head(self) -> Task | None:
-        """The task that it runs."""
-        return self.queue[0] if self.queue else None
+        """The task that it runs, where that is certain."""
+        if self.queue:
+            return self.queue[0]
+        return self.actor.head if self.actor is not None else None
+
+    @property
+    def serving(self) -> bool:
+        """Whether it hosts an actor that has something to do."""
+        return self.actor is not None and bool(self.queue or self.actor.running)
 
 
 class Fleet:
     """All workers by slot."""
 
-    def __init__(self, target: int, outbox: Outbox, deadlines: Deadlines) -> None:
-        self.target = target
-        """How many workers there should be, apart from blocked ones and those with GPUs."""
+    def __init__(self, least: int, most: int, idle_seconds: float, outbox: Outbox, deadlines: Deadlines) -> None:
+        self.least = least
+        """How many plain workers there should always be, apart from blocked ones."""
+        self.most = most
+        """How many there may be because tasks are queued; more only where tasks block or ask for less than a CPU."""
         self.workers: dict[int, Worker] = {}
         self.idle: dict[int, Worker] = {}
-        """Idle workers without GPUs; the last one idled last and is the warmest."""
+        """Idle plain workers; the last one idled last and is the warmest."""
+        self.special: dict[int, Worker] = {}
+        """Workers with a profile or with GPUs, started when tasks need them, idle or not."""
+        self.hosts: dict[int, Worker] = {}
+        """Workers that are an actor's."""
+        self._idle_seconds = idle_seconds
+        """How long a worker beyond the least number may idle."""
         self._outbox = outbox
         self._deadlines = deadlines
         self._retiring = False
@@ -123,20 +157,31 @@ class Fleet:
 
     # ---------------------------------------------------------------- fork and join
 
-    def fork(self, gpus: tuple[int, ...] = (), slot: int | None = None) -> Worker:
+    def fork(
+        self, gpus: tuple[int, ...] = (), slot: int | None = None, *, profile: bytes = b"", meant_for: Shape | None = None
+    ) -> Worker:
         """Ask for a worker in this slot, else in the lowest free one."""
         if slot is None:
             slot = next(number for number in range(len(self.workers) + 1) if number not in self.workers)
-        worker = self.workers[slot] = Worker(slot, gpus)
+        worker = self.workers[slot] = Worker(slot, gpus, profile, meant_for)
+        if not worker.plain:
+            self.special[slot] = worker
         move_worker(worker, WorkerState.STARTING)
-        self._outbox.actions.append(Fork(slot, gpus))
+        self._outbox.actions.append(Fork(slot, gpus, profile))
         self._deadlines.after(START_SECONDS, partial(self._kill_if, worker, WorkerState.STARTING))
         return worker
 
     def fill(self) -> None:
         """Fork until there are as many as there should be."""
-        for _ in range(self.target - self.active()):
+        for _ in range(self.least - self.active()):
             self.fork()
+
+    def resize(self, least: int, most: int) -> None:
+        """From now on there should be so many; idle ones beyond the most end at once."""
+        self.least, self.most = least, most
+        self.fill()
+        self._retire_plain(0.0, self.most)
+        self._retire_later()
 
     def forked(self, slot: int, pid: int) -> None:
         """The worker of the slot exists."""
@@ -160,22 +205,35 @@ class Fleet:
         move_worker(worker, WorkerState.IDLE)
         worker.idle_since = self._deadlines.now
         worker.backlog = 0.0
-        if worker.outdated:
-            self.exit(worker, "modules that it has imported were edited")
-        elif not worker.gpus:
+        if worker.leaving:
+            self.exit(worker, worker.leaving)
+            return
+        if worker.plain:
             self.idle[worker.slot] = worker
-            if not self._retiring and len(self.workers) > self.target:
-                self._retiring = True
-                self._deadlines.after(EXTRA_SECONDS, self._retire_later)
+        if not self._retiring and len(self.workers) > self.least:
+            self._retire_later()
+
+    def host(self, worker: Worker, actor: Actor) -> None:
+        """An idle worker is the actor's from now on; another one does the tasks in its place."""
+        self.idle.pop(worker.slot, None)
+        move_worker(worker, WorkerState.HOSTING)
+        worker.actor = actor
+        worker.closed = True
+        self.hosts[worker.slot] = worker
+        self.fill()
 
     # ---------------------------------------------------------------- end
 
-    def exit(self, worker: Worker, reason: str) -> None:
-        """Let an idle worker end."""
+    def exit(self, worker: Worker, reason: str, seconds: float = EXIT_SECONDS) -> None:
+        """Let a worker end that has nothing to do; it is killed if that takes longer."""
         assert worker.process is not None
-        self._stopping(worker)
+        self.let_go(worker, seconds)
         self._outbox.send(worker.process.process_id, Exit(reason))
-        self._deadlines.after(EXIT_SECONDS, partial(self._kill_if, worker, WorkerState.STOPPING))
+
+    def let_go(self, worker: Worker, seconds: float) -> None:
+        """The worker ends by itself; it is killed if that takes longer."""
+        self._stopping(worker)
+        self._deadlines.after(seconds, partial(self._kill_if, worker, WorkerState.STOPPING))
 
     def kill(self, worker: Worker) -> None:
         """End a worker at once, with everything that it started."""
@@ -187,32 +245,50 @@ class Fleet:
         if worker.state is state:
             self.kill(worker)
 
-    def retire(self, idle_for: float = EXTRA_SECONDS) -> None:
-        """Let workers beyond the wanted number end that have been idle for a while."""
-        surplus = self.active() - self.target
+    def retire(self) -> None:
+        """Let workers end that nobody has needed for a while."""
+        self._retire_plain(EXTRA_SECONDS, self.most)
+        self._retire_plain(self._idle_seconds, self.least)
+        long_ago = self._deadlines.now - SPECIAL_SECONDS
+        for worker in list(self.special.values()):
+            if worker.state is WorkerState.IDLE and worker.idle_since <= long_ago:
+                self.exit(worker, "no task has needed its profile or its GPUs for a while")
+
+    def _retire_plain(self, idle_for: float, wanted: int) -> None:
+        surplus = self.active() - wanted
         limit = self._deadlines.now - idle_for
-        for worker in sorted(self.idle.values(), key=lambda worker: -worker.slot):
+        for worker in sorted(self.idle.values(), key=lambda worker: -worker.slot) if surplus > 0 else ():
             if surplus > 0 and worker.idle_since <= limit:
                 self.exit(worker, "it is not needed any more")
                 surplus -= 1
 
     def _retire_later(self) -> None:
+        """Look again as long as there are idle workers that may end."""
+        if not self._retiring and (self.special or (self.idle and self.active() > self.least)):
+            self._retiring = True
+            self._deadlines.after(EXTRA_SECONDS, self._retire_now)
+
+    def _retire_now(self) -> None:
         self._retiring = False
         self.retire()
-        if self.idle and not self._retiring and self.active() > self.target:
-            self._retiring = True
-            self._deadlines.after(EXTRA_SECONDS, self._retire_later)
+        self._retire_later()
 
     def renew(self) -> int:
         """Let every worker that may have imported something be followed by a fresh one; returns how many that are."""
-        outdated = [one for one in self.workers.values() if one.state not in (WorkerState.STARTING, WorkerState.STOPPING)]
-        for worker in outdated:
-            worker.outdated = True
-            if worker.state is WorkerState.IDLE:
-                self.exit(worker, "modules that it has imported were edited")
-            elif worker.shape is not None:
-                worker.shape.workers.pop(worker.slot, None)
-        return len(outdated)
+        reason = "modules that it has imported were edited"
+        fresh = WorkerState.STARTING, WorkerState.STOPPING
+        old = [one for one in self.workers.values() if one.state not in fresh and one.actor is None]
+        for worker in old:
+            self.let_leave(worker, reason)
+        return len(old)
+
+    def let_leave(self, worker: Worker, reason: str) -> None:
+        """The worker gets no new task and ends with its last one: now if it is idle."""
+        worker.leaving = reason
+        if worker.state is WorkerState.IDLE:
+            self.exit(worker, reason)
+        elif worker.shape is not None:
+            worker.shape.workers.pop(worker.slot, None)
 
     def remove(self, worker: Worker) -> None:
         """The worker's end is complete: forget it, and fork its successor if it is missed."""
@@ -223,10 +299,12 @@ class Fleet:
         worker.ended.clear()
         worker.limit = None  # it and its task name each other, and the scheduler process collects no circles
         del self.workers[worker.slot]
+        self.special.pop(worker.slot, None)
+        self.hosts.pop(worker.slot, None)
         self._last_pids[worker.slot] = worker.pid
         if not joined and self._cannot_start(worker):
             return
-        if not worker.gpus and self.active() < self.target:
+        if worker.plain and self.active() < self.least:
             self.fork(slot=worker.slot)
 
     def _stopping(self, worker: Worker) -> None:
@@ -251,23 +329,44 @@ class Fleet:
     # ---------------------------------------------------------------- counts
 
     def active(self) -> int:
-        """Workers without GPUs that run, start, or could run a task."""
+        """Plain workers that run, start, or could run a task."""
         return sum(1 for worker in self._plain() if worker.state not in (WorkerState.BLOCKED, WorkerState.STOPPING))
 
+    def needed(self) -> set[ObjectId]:
+        """The objects that tasks inside workers read, or will."""
+        return {object_id for worker in self.workers.values() for task in worker.queue for object_id in task.spec.deps}
+
     def starting(self) -> int:
-        """Workers without GPUs that have not joined yet."""
+        """Plain workers that have not joined yet."""
         return sum(1 for worker in self._plain() if worker.state is WorkerState.STARTING)
 
+    def has_idle(self) -> bool:
+        """Whether any worker has nothing to do."""
+        return bool(self.idle) or any(worker.state is WorkerState.IDLE for worker in self.special.values())
+
+    def working(self) -> int:
+        """How many workers have something to do, or start."""
+        idle = len(self.idle) + sum(one.state is WorkerState.IDLE for one in self.special.values())
+        return len(self.workers) - idle - sum(not one.serving for one in self.hosts.values())
+
     def stuck(self) -> bool:
-        """Whether there are as many workers as there may be, and every one is blocked."""
-        return len(self.workers) >= MOST_WORKERS and all(worker.state is WorkerState.BLOCKED for worker in self._plain())
+        """Whether there are as many workers as there may be, and every one that runs something is blocked."""
+        if len(self.workers) < MOST_WORKERS or any(one.serving and not one.actor.blocked for one in self.hosts.values() if one.actor):
+            return False
+        return all(worker.state is WorkerState.BLOCKED for worker in self._plain())
 
     def room(self) -> int:
-        """How many more workers may be forked."""
-        return min(self.target + EXTRA_WORKERS - self.active(), MOST_WORKERS - len(self.workers))
+        """How many more plain workers may be forked."""
+        return min(self.most + EXTRA_WORKERS - self.active(), MOST_WORKERS - len(self.workers))
+
+    def special_room(self) -> int:
+        """How many more special workers may be started."""
+        away = WorkerState.BLOCKED, WorkerState.STOPPING
+        active = sum(1 for one in self.special.values() if one.actor is None and one.state not in away)
+        return min(self.most + EXTRA_WORKERS - active, MOST_WORKERS - len(self.workers))
 
     def _plain(self) -> Iterator[Worker]:
-        return (worker for worker in self.workers.values() if not worker.gpus)
+        return (worker for worker in self.workers.values() if worker.plain and worker.actor is None)
 
 
 def cause(exited: WorkerExited) -> str:

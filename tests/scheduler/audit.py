@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 
 from nbray.ids import ObjectId
-from nbray.resources import UNIT, take
+from nbray.resources import GPU, UNIT, take
+from nbray.scheduler.actor_records import Actor
 from nbray.scheduler.cell_runs import CellRun
 from nbray.scheduler.messages import Inline, Stored
 from nbray.scheduler.scheduler import Scheduler
-from nbray.scheduler.states import TaskState, WorkerState
+from nbray.scheduler.states import ActorState, GangState, TaskState, WorkerState
 from nbray.scheduler.tasks import CallTemplate, Task
 
 
@@ -17,7 +18,12 @@ def pending_tasks(scheduler: Scheduler) -> list[Task]:
     """Every task that has not ended."""
     waiting = [task for run in scheduler._jobs.runs() for task in run.waiting.values()]
     queued = [task for line in scheduler._turns.lines() for task in line.tasks()]
-    return waiting + queued + [task for worker in scheduler._fleet.workers.values() for task in worker.queue]
+    calls: list[Task] = [
+        call for actor in scheduler._calls.table.values()
+        for inside in (*actor.callers.values(), actor.running.values()) for call in inside
+        if call.state in (TaskState.QUEUED, TaskState.ASSIGNED, TaskState.CANCELLING)
+    ]  # fmt: skip
+    return waiting + queued + calls + [task for worker in scheduler._fleet.workers.values() for task in worker.queue]
 
 
 def audit(scheduler: Scheduler) -> None:
@@ -27,6 +33,7 @@ def audit(scheduler: Scheduler) -> None:
     _audit_keepers(scheduler, tasks)
     _audit_resources(scheduler)
     _audit_store(scheduler)
+    _audit_actors(scheduler)
 
 
 def _audit_tasks(scheduler: Scheduler, tasks: list[Task]) -> None:
@@ -35,16 +42,18 @@ def _audit_tasks(scheduler: Scheduler, tasks: list[Task]) -> None:
     templates: Counter[CallTemplate] = Counter(task.template for task in tasks)
     for run in scheduler._jobs.runs():
         assert run.live == runs[run], (run, runs[run])
-        assert run.line.size == len(list(run.line.tasks())), run
+        for line in run.lines.values():
+            assert line.size == len(list(line.tasks())), run
+    templates.update(actor.template for actor in scheduler._calls.table.values() if actor.template is not None)
     for template in scheduler._registry.templates.values():
         assert template.live == templates[template], (template.name, template.live, templates[template])
     for worker in scheduler._fleet.workers.values():
         for task in worker.queue:
             assert task.worker is worker, task
             assert task.state in (TaskState.ASSIGNED, TaskState.CANCELLING), task
-        assert bool(worker.queue) == (worker.state in (WorkerState.BUSY, WorkerState.BLOCKED)) or (
-            worker.state is WorkerState.STOPPING
-        ), worker
+        assert worker.actor is not None or worker.state is WorkerState.STOPPING or (
+            bool(worker.queue) == (worker.state in (WorkerState.BUSY, WorkerState.BLOCKED))
+        ), worker  # fmt: skip
         cost = sum(task.charged for task in worker.queue)
         assert abs(worker.backlog - cost) < 1e-6 or worker.state is WorkerState.STOPPING, (worker, worker.backlog, cost)
 
@@ -62,6 +71,10 @@ def _audit_keepers(scheduler: Scheduler, tasks: list[Task]) -> None:
         keepers.update(function.nested)
     for run in scheduler._jobs.runs():
         keepers.update(run.held)
+    for actor in scheduler._calls.table.values():
+        keepers.update(actor.pinned)
+        keepers.update([actor.actor_id] if actor.unended and actor.actor_id in entries else [])
+    keepers.update(list(scheduler._gangs.pending))
     for entry in entries.values():
         keepers.update(entry.nested or ())
     counted = {object_id: entry.keepers for object_id, entry in entries.items()}
@@ -71,17 +84,29 @@ def _audit_keepers(scheduler: Scheduler, tasks: list[Task]) -> None:
 def _audit_resources(scheduler: Scheduler) -> None:
     pool = scheduler._pool
     available, devices = dict(pool.total), [UNIT] * len(pool.devices)
+    held = {pool.cluster: (available, devices)}
+    for gang in scheduler._gangs.gangs.values():
+        for bundle in gang.bundles:
+            reserved = gang.state is GangState.RESERVED
+            of_bundle = [0] * len(devices)
+            for index in bundle.gpus if reserved else ():
+                of_bundle[index] = min(UNIT, bundle.total[GPU])
+                devices[index] -= of_bundle[index]
+            held[bundle] = (dict(bundle.total) if reserved else dict.fromkeys(bundle.total, 0), of_bundle)
+            take(bundle.total if reserved else {}, available)
     for worker in scheduler._fleet.workers.values():
-        if worker.shape is None:
+        if worker.shape is None or worker.reservoir is None:
             continue
         amounts = {name: units for name, units in worker.shape.amounts.items() if not (worker.gave_cpus and name == "CPU")}
-        take(amounts, available)
+        home = held[worker.reservoir.home]
+        take(amounts, home[0])
         for index in worker.gpus if worker.shape.gpus else ():
-            devices[index] -= min(UNIT, worker.shape.gpus)
-    assert available == pool.available, (available, pool.available)
-    assert devices == pool.devices, (devices, pool.devices)
-    assert all(units >= 0 for name, units in available.items() if name != "CPU"), available
-    assert all(units >= 0 for units in devices), devices
+            home[1][index] -= min(UNIT, worker.shape.gpus)
+    for reservoir, (left, left_devices) in held.items():
+        assert left == reservoir.available, (left, reservoir.available)
+        assert left_devices == reservoir.devices, (left_devices, reservoir.devices)
+        assert all(units >= 0 for name, units in left.items() if name != "CPU"), left
+        assert all(units >= 0 for units in left_devices), left_devices
 
 
 def _audit_store(scheduler: Scheduler) -> None:
@@ -95,3 +120,44 @@ def _audit_store(scheduler: Scheduler) -> None:
     assert not sealed & granted
     live = getattr(extents._allocator, "_extents")  # noqa: B009
     assert set(live) == sealed | granted, (live, sealed, granted)
+
+
+def _audit_actors(scheduler: Scheduler) -> None:
+    assert not scheduler._calls.due
+    table = scheduler._calls.table
+    watched = {actor_id for actor_id, actor in table.items() if not actor.orphaned}
+    assert scheduler._objects.watched == watched <= set(scheduler._objects.entries)
+    for actor in table.values():
+        _audit_calls(actor)
+        worker = actor.worker
+        assert (actor.template is None) == (actor.state is ActorState.DEAD), actor
+        assert worker is None or (worker.actor is actor and scheduler._fleet.hosts[worker.slot] is worker), actor
+        assert worker is not None or actor.state not in (ActorState.ALIVE, ActorState.EXITING), actor
+        assert actor.creation is not None or actor.state not in (ActorState.NEW, ActorState.PENDING), actor
+        assert (actor.death is not None) >= (actor.state in (ActorState.EXITING, ActorState.DEAD)), actor
+        assert not (actor.orphaned and actor.state is ActorState.DEAD), "a dead actor that nobody knows is kept"
+        named = scheduler._actors.names.find(actor.namespace, actor.spec.name) is actor
+        assert named == (bool(actor.spec.name) and actor.death is None), actor
+    for worker in scheduler._fleet.hosts.values():
+        assert worker.actor is not None, worker
+        assert worker.slot in scheduler._fleet.workers, worker
+        assert worker.shape is not None, worker
+        assert worker.slot not in scheduler._fleet.idle, worker
+
+
+def _audit_calls(actor: Actor) -> None:
+    queued = [call for queue in actor.callers.values() for call in queue if call.state < TaskState.SUCCEEDED]
+    assert all(call.state in (TaskState.WAITING, TaskState.QUEUED) for call in queued), actor
+    assert all(call.state is TaskState.WAITING for call in actor.waiting.values()), actor
+    assert all(call.state in (TaskState.ASSIGNED, TaskState.CANCELLING) for call in actor.running.values()), actor
+    assert all(call.worker is actor.worker for call in actor.running.values()), actor
+    known = {call.task_id for call in (*queued, *actor.waiting.values(), *actor.running.values())}
+    assert len(known) <= actor.unended, actor  # the others wait for their next attempt
+    assert len(actor.running) <= actor.window, actor
+    stopping = {call.task_id for call in actor.running.values() if call.state is TaskState.CANCELLING}
+    assert stopping == actor.cancelling, actor
+    full = len(actor.running) >= actor.window
+    if actor.state is ActorState.ALIVE and actor.worker is not None and actor.worker.state is not WorkerState.STOPPING:
+        assert full or not any(queue and queue[0].state is TaskState.QUEUED for queue in actor.callers.values()), actor
+    if actor.state is ActorState.DEAD:
+        assert not known, actor

@@ -8,7 +8,7 @@ from typing import TypeVar
 import msgspec
 
 from nbray.config import ClusterConfig
-from nbray.ids import BACKGROUND, NO_TASK, CellRunId, ObjectId, ProcessId, TaskId, TemplateId, object_id, template_id
+from nbray.ids import BACKGROUND, NO_TASK, ActorId, CellRunId, ObjectId, ProcessId, TaskId, TemplateId, object_id, template_id
 from nbray.resources import CPU, UNIT
 from nbray.scheduler import messages
 from nbray.scheduler.actions import Action, Fork, Send
@@ -141,6 +141,39 @@ class Process:
             messages.TaskSpec(self.new_object(max(1, returns)), template, b"args", list(deps), list(nested)) for _ in range(count)
         ]
         self.say(messages.Submit(specs))
+        return [spec.task_id for spec in specs]
+
+    def actor(
+        self, *, deps: Iterable[ObjectId] = (), nested: Iterable[ObjectId] = (), resources: dict[str, int] | None = None,
+        cell_run: str = BACKGROUND, **spec: object,
+    ) -> ActorId:  # fmt: skip
+        """Create an actor; its creation's template is a fresh one."""
+        template = self.template("Counter", cell_run, cpus=0, resources=resources, method="__init__")
+        task = messages.TaskSpec(self.new_object(), template, b"args", list(deps), list(nested))
+        fields = {"class_name": "Counter"} | spec
+        self.say(messages.CreateActor(task, messages.ActorSpec(**fields)))  # type: ignore[arg-type]
+        return task.task_id
+
+    def method(self, name: str = "add", cell_run: str = BACKGROUND, **options: object) -> TemplateId:
+        """Register a template of calls of a method."""
+        self._templates += 1
+        number = template_id(self.process_id, self._templates)
+        fields = {
+            "template_id": number, "function_key": b"", "name": f"Counter.{name}", "cell_run": cell_run, "resources": {},
+            "method": name,
+        }  # fmt: skip
+        self.say(messages.RegisterTemplate(messages.Template(**{**fields, **options})))  # type: ignore[arg-type]
+        return number
+
+    def call(
+        self, actor_id: ActorId, template: TemplateId, count: int = 1, *, deps: Iterable[ObjectId] = (),
+        nested: Iterable[ObjectId] = (), returns: int = 1,
+    ) -> list[TaskId]:  # fmt: skip
+        """Call a method, several times in one message."""
+        specs = [
+            messages.TaskSpec(self.new_object(max(1, returns)), template, b"args", list(deps), list(nested)) for _ in range(count)
+        ]
+        self.say(messages.Call(actor_id, specs))
         return [spec.task_id for spec in specs]
 
     def put(self, value: messages.Value) -> ObjectId:

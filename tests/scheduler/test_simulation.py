@@ -99,12 +99,12 @@ def a_dead_worker_keeps_its_lease(scheduler: Scheduler) -> None:
 
 def dependents_are_not_told(scheduler: Scheduler) -> None:
     """A task whose last dependency comes second is forgotten."""
-    arrived = scheduler._outcomes._arrived
+    arrived = scheduler._outcomes.arrived
 
     def arrived_once(waiters: Iterable[Task], value: Value | None) -> None:
         arrived([task for task in waiters if task.missing < 2], value)
 
-    scheduler._outcomes._arrived = arrived_once  # type: ignore[method-assign]
+    scheduler._outcomes.arrived = arrived_once  # type: ignore[method-assign]
 
 
 def objects_go_with_their_first_release(scheduler: Scheduler) -> None:
@@ -143,7 +143,7 @@ def retries_are_not_counted(scheduler: Scheduler) -> None:
         task.attempt += 1
         retries.put_back(task)
 
-    retries = scheduler._outcomes._retries
+    retries = scheduler._outcomes.retries
     retries.again = again  # type: ignore[method-assign]
 
 
@@ -198,7 +198,7 @@ def test_the_simulation_finds_a_planted_bug(bug: Spoil) -> None:
 
 def test_the_simulation_sees_a_scheduler_that_is_not_deterministic() -> None:
     def by_address(scheduler: Scheduler) -> None:
-        def first(candidates: dict[int, object]) -> list[object]:
+        def first(candidates: dict[int, object], order: object) -> list[object]:
             return sorted(candidates.values(), key=lambda thing: os.urandom(4))
 
         scheduler._turns._in_order = first  # type: ignore[method-assign, assignment]
