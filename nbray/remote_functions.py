@@ -169,8 +169,8 @@ def _with_default_returns(function: Function, options: call_options.Options) -> 
         return {**options, "num_returns": "streaming"} if yields(function) else options
     if options["num_returns"] == 1:
         raise UsageError(
-            f'{name_of(function)} is a generator, so num_returns=1 leaves open which item is meant: write num_returns="streaming" '
-            'for an iterator of refs, "dynamic" for one ref of them all, or return one value'
+            f"{name_of(function)} is a generator, so num_returns=1 leaves open which item is meant: write "
+            'num_returns="streaming" for an iterator of refs, "dynamic" for one ref of them all, or return one value'
         )
     return options
 

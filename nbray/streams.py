@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from nbray import session
+from nbray.awaiting import arrival
 from nbray.backends.backend import Backend
 from nbray.errors import WrongType
 from nbray.ids import ObjectId
-from nbray.awaiting import arrival
 from nbray.objects import ObjectRef, Stream, backend_of
 
 

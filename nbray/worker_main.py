@@ -41,7 +41,7 @@ def run_scheduler(inheritance: Inheritance) -> None:
 
 def run_worker(inheritance: Inheritance, slot: int) -> None:
     """What a worker does: connect, offer the API to tasks, run tasks."""
-    from nbray import session
+    from nbray import session, streams
     from nbray.backends.local import LocalBackend
 
     config = inheritance.config
@@ -61,6 +61,7 @@ def run_worker(inheritance: Inheritance, slot: int) -> None:
     exchange = ObjectExchange(link, ObjectStore(inheritance.arena, link.references.hold, link.release))
     process = worker.Worker(slot, inheritance.words, inheritance.unsent.of(slot), link, exchange, config.output_limit)
     session.adopt(LocalBackend(link, exchange, welcome))
+    process.streaming.bundle = streams.bundle
     process.take_streams()
     if "nbray.notebook.remote_shell" in sys.modules:  # preloaded where a notebook asked for it
         sys.modules["nbray.notebook.remote_shell"].take_displays()

@@ -6,12 +6,13 @@ Values, functions and failures go through nbray's own pickling, so that copies a
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import itertools
 import pickle
 import sys
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -26,13 +27,15 @@ from nbray.backends.backend import (
 )
 from nbray.engine import task_context
 from nbray.engine.failures import to_exception
+from nbray.engine.streaming import is_generator
 from nbray.engine.task_context import TaskContext
 from nbray.errors import ClusterDied, GetTimeoutError, InfeasibleRequest, NotShippable
 from nbray.functions import FunctionPickler, PickledFunction, load_function
 from nbray.ids import CellRunId, ObjectId, ProcessId, Reference, TaskId, object_id
-from nbray.scheduler.messages import Failure, FailureKind
+from nbray.scheduler.messages import STREAMING, Failure, FailureKind
 from nbray.serialization import Payload, dumps
 from nbray.snapshot import CellRunSnapshot, ClusterSnapshot, StoreSnapshot, WorkerSnapshot
+from nbray.streams import bundle
 
 _epochs = itertools.count(1)
 _WORKER = "worker 0 (in this process)"
@@ -45,6 +48,16 @@ class _Stored(NamedTuple):
 
 def _frozen(payload: Payload) -> _Stored:
     return _Stored(serialization.encode(payload), payload.nested)
+
+
+def all_of(generator: Any) -> Iterator[Any]:
+    """The items of a generator of either kind."""
+    if not hasattr(generator, "__aiter__"):
+        yield from generator
+        return
+    with asyncio.Runner() as runner, contextlib.suppress(StopAsyncIteration):
+        while True:
+            yield runner.run(anext(generator))
 
 
 def _nested(payloads: Sequence[Payload]) -> list[ObjectId]:
@@ -92,6 +105,8 @@ class FakeBackend(Backend):
         """Keys of the functions that were shipped."""
         self._objects: dict[ObjectId, _Stored | Failure] = {}
         self._queue: list[_Task] = []
+        self._items: dict[ObjectId, deque[ObjectId]] = {}
+        """Of streams that have not been given up: what was yielded and not taken."""
         self._ids = itertools.count(1)
         self._callbacks: defaultdict[ObjectId, list[Callable[[], None]]] = defaultdict(list)
         self._ended: defaultdict[CellRunId, Counter[str]] = defaultdict(Counter)
@@ -113,13 +128,16 @@ class FakeBackend(Backend):
         values = [_Dependency(each.id) if isinstance(each, Reference) else each for each in args]
         by_name = {name: _Dependency(each.id) if isinstance(each, Reference) else each for name, each in kwargs.items()}
         ids = [self._new_id() for _ in range(max(options.num_returns, 1))]
-        returns = ids[: options.num_returns]
+        returns = ids[: options.num_returns] if options.num_returns >= 0 else ids
         task = _Task(returns, ids[0], pickled, _frozen(serialization.dumps((values, by_name))), deps, options, cell_run)
         for each in (*task.needs, *returns):
             self.hold(each)
         self.blobs.add(pickled.key)
         self.submitted.append((options.name or pickled.name, options, cell_run))
         self._queue.append(task)
+        if options.num_returns == STREAMING:
+            self._items[ids[0]] = deque()
+            return [ids[0], ObjectId(-ids[0])]
         return returns
 
     def _run_next(self) -> bool:
@@ -172,6 +190,8 @@ class FakeBackend(Backend):
 
     def _returns(self, result: Any, task: _Task) -> list[Payload]:
         count = task.options.num_returns
+        if count < 0 or (count != 1 and is_generator(result)):
+            result, count = self._iterate(result, task), abs(count) if count > 0 else 1
         if count > 1 and (not isinstance(result, (tuple, list)) or len(result) != count):
             raise ValueError(f"{task.function.name} has num_returns={count} but returned {result!r}")
         parts = [result] if count == 1 else result if count else []
@@ -179,6 +199,33 @@ class FakeBackend(Backend):
         for each in _nested(payloads):  # until `_end`: the refs in the result itself go with this frame
             self.hold(each)
         return payloads
+
+    def _iterate(self, result: Any, task: _Task) -> Any:
+        """All items of a generator at once: into the stream, into one value of refs, or into a tuple."""
+        items = all_of(result)
+        if task.options.num_returns >= 0:
+            return tuple(items)
+        made: Any = self._items.get(task.task_id, []) if task.options.num_returns == STREAMING else []
+        try:
+            made.extend(self._store(serialization.dumps(item)) for item in items)
+        except Exception as error:
+            if task.options.num_returns == STREAMING:
+                raise
+            made.append(self._new_id())
+            self.hold(made[-1])
+            self._keep(made[-1], self._failure(error, task, 1))
+        return None if task.options.num_returns == STREAMING else bundle(made)
+
+    def take_item(self, stream: TaskId) -> ObjectId | None:
+        items = self._items.get(stream)
+        return items.popleft() if items else None
+
+    def close_stream(self, stream: TaskId, *, cancel: bool) -> None:
+        if cancel:
+            self.abandon([stream])
+        for each in (*self._items.pop(stream, ()), stream):
+            self.release(each)
+        self._objects.pop(ObjectId(-stream), None)
 
     def _failure(self, error: Exception, task: _Task, attempt: int) -> Failure:
         kinds = task.options.retry_exceptions
@@ -196,6 +243,10 @@ class FakeBackend(Backend):
             self._keep(each, outcome if isinstance(outcome, Failure) else outcome[index])
         for each in (*task.needs, *_nested([] if isinstance(outcome, Failure) else outcome)):
             self.release(each)
+        if task.task_id in self._items:  # whoever waits for the next item may look now
+            self._objects[ObjectId(-task.task_id)] = _Stored(b"", [])
+            for callback in self._callbacks.pop(ObjectId(-task.task_id), ()):
+                callback()
 
     # ---------------------------------------------------------------- objects
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from nbray.engine.actor_calls import ConcurrentCalls, Desk
 from nbray.engine.connection import Connection
 from nbray.engine.hosted_actor import HostedActor, report_here
+from nbray.engine.streaming import is_stream
 from nbray.ids import ObjectId, TaskId
 from nbray.scheduler.messages import RunSpec
 
@@ -94,7 +95,10 @@ class AsyncCalls(ConcurrentCalls):
             if inspect.isawaitable(result):
                 result = await result
             self._host.check()
-            values = attempts.pack(result, spec, template, carried)
+            if is_stream(result, template):
+                values = await attempts.pack_items(result, spec, template, carried)
+            else:
+                values = attempts.pack(result, spec, template, carried)
         except BaseException as error:  # noqa: BLE001 - the call's own failure, whatever it is, is its outcome
             stopped = isinstance(error, asyncio.CancelledError) and spec.task_id in self._cancelled
             values = [attempts.cancelled(spec, template) if stopped else attempts.failure(error, spec, template)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from nbray import exceptions_shipping, serialization
@@ -12,6 +13,7 @@ from nbray.engine.hosted_actor import ActorExit
 from nbray.engine.learned_code import LearnedCode
 from nbray.engine.object_exchange import ObjectExchange
 from nbray.engine.references import References
+from nbray.engine.streaming import Streaming, is_stream
 from nbray.errors import NotShippable, StoreFull
 from nbray.ids import ObjectId, TaskId
 from nbray.scheduler.messages import Failure, RunSpec, Template, Value
@@ -25,13 +27,14 @@ class Attempts:
 
     def __init__(
         self, code: LearnedCode, exchange: ObjectExchange, references: References, worker: str,
-        is_cancelled: Callable[[TaskId], bool],
+        is_cancelled: Callable[[TaskId], bool], streaming: Streaming,
     ) -> None:  # fmt: skip
         self._code = code
         self._exchange = exchange
         self._references = references
         self._worker = worker
         self._is_cancelled = is_cancelled
+        self._streaming = streaming
 
     def run(self, spec: RunSpec, template: Template, carried: list[ObjectId]) -> list[Value]:
         """The values of a task, or the one Failure that stands for them; raises nothing but a late KeyboardInterrupt."""
@@ -55,27 +58,50 @@ class Attempts:
         return function(*args, **kwargs)
 
     def pack(self, result: Any, spec: RunSpec, template: Template, carried: list[ObjectId]) -> list[Value]:
-        """What a function returned, as its task's values."""
+        """What a function returned, as its task's values; what it yields is sent to its consumer."""
         count = template.num_returns
         try:
             plain = serialization.dumps_plain(result) if count == 1 else None
             if plain is not None:
                 return [plain]
-            name = f"the result of {template.name}"
-            if count == 1:
-                return [self._carry(self._exchange.pack(result, name), carried)]
-            if count == 0:
-                return []
-            if not isinstance(result, (tuple, list)) or len(result) != count:
-                got = f"{len(result)} values" if isinstance(result, (tuple, list)) else f"one {type(result).__name__}"
-                raise ValueError(f"{template.name} has num_returns={count} but returned {got}")
-            return [self._carry(self._exchange.pack(part, name), carried) for part in result]
-        except NotShippable as error:
-            return [Failure("unpicklable_result", str(error), **self._origin(spec, template))]
-        except StoreFull as error:
-            return [Failure("store_full", str(error), **self._origin(spec, template))]
+            if is_stream(result, template):
+                fail = partial(self.failure, spec=spec, template=template)
+                result = self._streaming.resolve(result, spec.task_id, template, fail)
+            return self._values(result, template, carried)
         except BaseException as error:  # noqa: BLE001 - a __reduce__ of the user's may raise anything
-            return [self.failure(error, spec, template)]
+            return [self._unpacked(error, spec, template)]
+
+    async def pack_items(self, items: Any, spec: RunSpec, template: Template, carried: list[ObjectId]) -> list[Value]:
+        """The same on an event loop, for what is a stream; to cancel it raises CancelledError."""
+        import asyncio  # 50 ms, which who has a loop has paid
+
+        try:
+            fail = partial(self.failure, spec=spec, template=template)
+            result = await self._streaming.resolve_async(items, spec.task_id, template, fail)
+            return self._values(result, template, carried)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - as above
+            return [self._unpacked(error, spec, template)]
+
+    def _values(self, result: Any, template: Template, carried: list[ObjectId]) -> list[Value]:
+        count = template.num_returns
+        name = f"the result of {template.name}"
+        if count == 1 or count < 0:
+            return [self._carry(self._exchange.pack(result, name), carried)]
+        if count == 0:
+            return []
+        if not isinstance(result, (tuple, list)) or len(result) != count:
+            got = f"{len(result)} values" if isinstance(result, (tuple, list)) else f"one {type(result).__name__}"
+            raise ValueError(f"{template.name} has num_returns={count} but returned {got}")
+        return [self._carry(self._exchange.pack(part, name), carried) for part in result]
+
+    def _unpacked(self, error: BaseException, spec: RunSpec, template: Template) -> Failure:
+        if isinstance(error, NotShippable):
+            return Failure("unpicklable_result", str(error), **self._origin(spec, template))
+        if isinstance(error, StoreFull):
+            return Failure("store_full", str(error), **self._origin(spec, template))
+        return self.failure(error, spec, template)
 
     def _carry(self, value: Value, carried: list[ObjectId]) -> Value:
         nested = getattr(value, "nested", None)  # a small value without references is bare bytes

@@ -6,7 +6,6 @@ too far ahead of its consumer pauses, and its CPU is free meanwhile, as in `get`
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import threading
 import time
@@ -88,7 +87,7 @@ class OutgoingStream:
         value: Value | None = serialization.dumps_plain(item)
         if value is None:
             value = self._exchange.pack(item, f"item {self.made} of {self._name}")
-        size = len(value) if type(value) is bytes else value.size if isinstance(value, Stored) else len(getattr(value, "data", b""))
+        size = len(value) if type(value) is bytes else getattr(value, "size", 0) or len(getattr(value, "data", b""))
         now = time.monotonic()
         with self._lock:
             for object_id in getattr(value, "nested", ()):
@@ -168,14 +167,17 @@ class OutgoingStream:
 
     async def pause_async(self) -> None:
         """The same on an event loop."""
+        import asyncio  # 50 ms that most workers need not pay
+
         self.flush()
         loop, woken = asyncio.get_running_loop(), asyncio.Event()
         self._caught_up = lambda: loop.call_soon_threadsafe(woken.set)
         try:
-            while self.is_ahead:
-                woken.clear()
-                if self.is_ahead:
-                    await woken.wait()
+            with self._connection.on_wait():
+                while self.is_ahead:
+                    woken.clear()
+                    if self.is_ahead:
+                        await woken.wait()
         finally:
             self._caught_up = None
 
@@ -204,6 +206,8 @@ class Streaming:
         left. `fail` makes the failure that stands for an error in the place of an item.
         """
         if hasattr(result, "__aiter__"):
+            import asyncio
+
             return asyncio.run(self.resolve_async(result, task_id, template, fail))
         items = _checked(result, template)
         try:
@@ -284,6 +288,11 @@ class Streaming:
 def is_generator(result: Any) -> bool:
     """Whether a result must be iterated to get values."""
     return hasattr(result, "__next__") or hasattr(result, "__aiter__")
+
+
+def is_stream(result: Any, template: Template) -> bool:
+    """Whether what a task returned must be resolved before it is packed."""
+    return template.num_returns < 0 or (template.num_returns != 1 and is_generator(result))
 
 
 def _checked(result: Any, template: Template) -> Iterator[Any]:

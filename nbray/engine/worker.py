@@ -34,6 +34,7 @@ from nbray.engine.learned_code import LearnedCode
 from nbray.engine.object_exchange import ObjectExchange
 from nbray.engine.output import TaskOutput, TaskStream
 from nbray.engine.results import FLUSH_SECONDS, Results
+from nbray.engine.streaming import Streaming
 from nbray.engine.task_context import TaskContext
 from nbray.engine.unsent import UnsentOfWorker
 from nbray.engine.words import Words
@@ -41,6 +42,7 @@ from nbray.ids import NO_TASK, ObjectId, TaskId
 from nbray.scheduler.messages import (
     Blocked,
     CancelCalls,
+    Consumed,
     Exit,
     ExitActor,
     Forget,
@@ -83,8 +85,10 @@ class Worker:
         self._code = LearnedCode(connection, exchange)
         self._templates = self._code.templates
         self._results = Results(connection)
+        self.streaming = Streaming(connection, exchange)
         self._attempts = Attempts(
-            self._code, exchange, connection.references, self._name, lambda task_id: words.cancelled(slot) == task_id
+            self._code, exchange, connection.references, self._name, lambda task_id: words.cancelled(slot) == task_id,
+            self.streaming,
         )  # fmt: skip
         self._host: HostedActor | None = None
         self._calls: ConcurrentCalls | None = None
@@ -114,6 +118,8 @@ class Worker:
             self._give_back(set(message.task_ids))
         elif isinstance(message, Forget):
             self._code.forget(message)
+        elif isinstance(message, Consumed):
+            self.streaming.heard(message)
         elif isinstance(message, Host):
             self._prepare_to_host(HostedActor(message.actor_id, message.actor))
         elif isinstance(message, CancelCalls):

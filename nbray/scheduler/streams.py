@@ -57,6 +57,7 @@ class Streams:
         again = stream.delivered - message.first
         if again > 0:
             self._reject(maker, message.items[:again])
+        if again > 0 or (message.first == 0 and stream.unlimited):  # this attempt had not begun when it was said
             self._tell(task, stream)
         fresh = message.items[again:] if again > 0 else message.items
         create, run = self._objects.create, task.run

@@ -148,6 +148,16 @@ def test_without_its_limit_an_attempt_that_runs_again_has_none_either() -> None:
     assert flow.told == [0, NO_LIMIT]
 
 
+def test_what_is_said_before_the_attempt_begins_is_said_again() -> None:
+    flow = Flow()
+    flow.driver.say(Consumed(flow.task_id, NO_LIMIT))
+    before = len(flow.told)
+    flow.produce(0, [b"a"])
+    assert flow.told[before:] == [0, NO_LIMIT]
+    flow.produce(1, [b"b"])
+    assert flow.told[before:] == [0, NO_LIMIT]
+
+
 def test_a_stream_that_nobody_wants_is_stopped() -> None:
     flow = Flow()
     flow.produce(0, [b"a"])
