@@ -11,9 +11,11 @@ The package, from the top down; each layer imports only what stands below it:
 
     cli, worker_main                  the command `nbray`; a worker's entry point
     notebook/                         `%load_ext nbray`: magics, `%%remote`, cards, output, Stop
+    joblib, util                      joblib's backend; ActorPool, Queue, multiprocessing.Pool
     executor                          nbray.Executor
     parallel_map                      nbray.map
     remote_functions, introspection   @nbray.remote, calls by name; resources and nodes
+    streams                           ObjectRefGenerator, of functions that yield
     objects                           ObjectRef, get, put, wait, cancel, as_completed
     session                           init, shutdown, which backend, which cell run
     backends/                         the abstract Backend; local
@@ -28,6 +30,8 @@ Importing nbray imports none of this: a name is looked up when it is first used.
 from __future__ import annotations
 
 from importlib import import_module
+
+from nbray.import_hooks import when_imported
 
 TYPE_CHECKING = False  # as `typing` has it, without the milliseconds that importing it takes
 if TYPE_CHECKING:
@@ -63,6 +67,7 @@ if TYPE_CHECKING:
     from nbray.parallel_map import parallel_map as map
     from nbray.remote_functions import RemoteFunction, apply_async, register_remote_function, remote
     from nbray.session import init, is_initialized, shutdown
+    from nbray.streams import DynamicObjectRefGenerator, ObjectRefGenerator
 
 __version__ = "0.1.0"
 
@@ -70,6 +75,7 @@ __all__ = [
     "init", "shutdown", "is_initialized",
     "remote", "RemoteFunction", "register_remote_function", "apply_async", "map", "MapResult", "Executor",
     "ObjectRef", "get", "put", "wait", "cancel", "CancelReport", "as_completed",
+    "ObjectRefGenerator", "DynamicObjectRefGenerator",
     "cluster_resources", "available_resources", "nodes",
     "NbrayError", "UsageError", "WrongType", "NotShippable", "InfeasibleRequest", "WrongCluster", "NotSupportedHere",
     "TaskError", "RemoteError", "TaskCancelledError", "TaskTimeout", "ResultNotShippable", "WorkerDied",
@@ -83,6 +89,7 @@ _HOMES = {
     "objects": ("ObjectRef", "as_completed", "cancel", "get", "put", "wait"),
     "parallel_map": ("MapResult", "map"),
     "remote_functions": ("RemoteFunction", "apply_async", "register_remote_function", "remote"),
+    "streams": ("DynamicObjectRefGenerator", "ObjectRefGenerator"),
     "session": ("init", "is_initialized", "shutdown"),
 }
 _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -91,6 +98,8 @@ _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names
 def __getattr__(name: str) -> Any:
     """Import the name's module at first use; every error's home is `nbray.errors`."""
     if name in ("errors", "exceptions"):  # the same, the latter with Ray's names beside nbray's
+        return import_module(f"nbray.{name}")
+    if name in ("joblib", "util"):
         return import_module(f"nbray.{name}")
     if name not in __all__:
         raise AttributeError(f"module 'nbray' has no attribute {name!r}")
@@ -112,3 +121,11 @@ def load_ipython_extension(shell: Any) -> None:
 def unload_ipython_extension(shell: Any) -> None:
     """What `%unload_ext nbray` calls."""
     import_module("nbray.notebook.extension").unload_ipython_extension(shell)
+
+
+def _offer_to_joblib(module: Any) -> None:
+    """Let joblib know the backend "nbray"; what it is made of is imported when it is used."""
+    module.register_parallel_backend("nbray", lambda **options: import_module("nbray.joblib").NbrayBackend(**options))
+
+
+when_imported("joblib.parallel", _offer_to_joblib)
