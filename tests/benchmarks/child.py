@@ -18,9 +18,9 @@ def main() -> None:
     row = next(row for row in ROWS if row.name == row_name)
     try:
         measured = row.measure(installed()[system_name]())
-        outcome = {"values": measured.values, "note": measured.note}
+        outcome = {"values": measured.values, "note": measured.note, "beside": measured.beside}
     except Unsupported:
-        outcome = {"values": [], "note": "unsupported"}
+        outcome = {"values": [], "note": "unsupported", "beside": {}}
     Path(result_file).write_text(json.dumps(outcome))
 
 

@@ -6,7 +6,7 @@ import contextlib
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +20,8 @@ class Measured(NamedTuple):
 
     values: list[float]
     note: str = ""
+    beside: Mapping[str, float] = {}
+    """What was measured in the same breath, for a target to name."""
 
 
 def seconds(action: Callable[[], Any]) -> float:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from tests.benchmarks.systems import WORKERS, System
+import psutil
+
+from tests.benchmarks.systems import WORKERS, RaysNames
 
 
-class Nbray(System):
+class Nbray(RaysNames):
     """A local cluster with two workers."""
 
     module = "nbray"
@@ -17,34 +21,37 @@ class Nbray(System):
         import nbray
 
         nbray.init(num_workers=WORKERS)
-        self._nbray = nbray
-        self._remote: dict[Callable[..., Any], Any] = {}
+        self.use(nbray)
 
     def stop(self) -> None:
-        self._nbray.shutdown()
-
-    def submit(self, function: Callable[..., Any], *args: Any) -> Any:
-        remote = self._remote.get(function)
-        if remote is None:
-            remote = self._remote[function] = self._nbray.remote(function)
-        return remote.remote(*args)
-
-    def gather(self, handles: Sequence[Any]) -> list[Any]:
-        results: list[Any] = self._nbray.get(list(handles))
-        return results
+        self.api.shutdown()
 
     def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterable[Any]:
-        results: Iterable[Any] = self._nbray.map(function, items)
+        results: Iterable[Any] = self.api.map(function, items)
         return results
 
-    def put(self, value: Any) -> Any:
-        return self._nbray.put(value)
+    def cancel(self, handles: Sequence[Any]) -> None:
+        report = self.api.cancel(list(handles))
+        if report.cancelled + report.finished != len(handles):
+            raise AssertionError(f"{len(handles)} tasks were to be cancelled: {report}")
 
-    def get(self, stored: Any) -> Any:
-        return self._nbray.get(stored)
+    def joblib_backend(self) -> contextlib.AbstractContextManager[Any]:
+        import joblib
 
-    def takes_handles(self) -> None:
-        return
+        context: contextlib.AbstractContextManager[Any] = joblib.parallel_backend("nbray", n_jobs=WORKERS)
+        return context
+
+    def queueing_process(self) -> int:
+        """The scheduler process: the zygote's only child that is no worker."""
+        workers = {worker["pid"] for node in self.api.nodes() for worker in node["Workers"]}
+        zygotes = [child for child in psutil.Process(os.getpid()).children() if "nbray" in " ".join(child.cmdline())]
+        children: list[int] = [child.pid for zygote in zygotes for child in zygote.children() if child.pid not in workers]
+        return min(children)  # a worker that is only being forked is no worker yet; the scheduler was first
+
+    def stored_objects(self) -> int:
+        from nbray.session import current_backend
+
+        return current_backend().snapshot().store.objects
 
     def stored_bytes(self) -> int:
         from nbray.session import current_backend

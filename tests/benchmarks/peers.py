@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from tests.benchmarks.systems import WORKERS, System, Unsupported
+from tests.benchmarks.systems import WORKERS, RaysNames, System, Unsupported
 
 CHUNKS = 8
 """A map over n items goes in chunks of n/8: four for each worker."""
@@ -15,30 +16,20 @@ def _in_function(loop: str) -> str:
     return "def printing():\n" + "".join(f"    {line}\n" for line in loop.splitlines())
 
 
-class Ray(System):
+class Ray(RaysNames):
     """Ray without its dashboard."""
 
     module = "ray"
+    queued_items = 50_000
 
     def start(self) -> None:
         import ray
 
         ray.init(num_cpus=WORKERS, include_dashboard=False, logging_level="error", log_to_driver=False)
-        self._ray = ray
-        self._remote: dict[Callable[..., Any], Any] = {}
+        self.use(ray)
 
     def stop(self) -> None:
-        self._ray.shutdown()
-
-    def submit(self, function: Callable[..., Any], *args: Any) -> Any:
-        remote = self._remote.get(function)
-        if remote is None:
-            remote = self._remote[function] = self._ray.remote(function)
-        return remote.remote(*args)
-
-    def gather(self, handles: Sequence[Any]) -> list[Any]:
-        results: list[Any] = self._ray.get(list(handles))
-        return results
+        self.api.shutdown()
 
     def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterable[Any]:
         from ray.util.multiprocessing import Pool
@@ -48,14 +39,18 @@ class Ray(System):
         results: list[Any] = self._pool.map(function, items, chunksize=len(items) // CHUNKS)
         return results
 
-    def put(self, value: Any) -> Any:
-        return self._ray.put(value)
+    def cancel(self, handles: Sequence[Any]) -> None:
+        for handle in handles:
+            self.api.cancel(handle)
+        self.api.wait(list(handles), num_returns=len(handles))
 
-    def get(self, stored: Any) -> Any:
-        return self._ray.get(stored)
+    def joblib_backend(self) -> contextlib.AbstractContextManager[Any]:
+        import joblib
+        from ray.util.joblib import register_ray
 
-    def takes_handles(self) -> None:
-        return
+        register_ray()
+        context: contextlib.AbstractContextManager[Any] = joblib.parallel_backend("ray", n_jobs=WORKERS)
+        return context
 
     def printing_cells(self, loop: str) -> tuple[str, str]:
         first = f"import ray\nray.init(num_cpus={WORKERS}, include_dashboard=False, logging_level='error')"
@@ -68,6 +63,7 @@ class Dask(System):
     module = "distributed"
     one_by_one = 2_000
     map_items = 2_000
+    queued_items = 10_000
 
     def start(self) -> None:
         from distributed import Client, LocalCluster
@@ -97,6 +93,30 @@ class Dask(System):
 
     def takes_handles(self) -> None:
         return
+
+    def actor(self, cls: type, concurrency: int = 1) -> Any:
+        return self._client.submit(cls, actor=True, pure=False).result()
+
+    def call(self, actor: Any, method: str, *args: Any) -> Any:
+        return getattr(actor, method)(*args)
+
+    def answers(self, handles: Sequence[Any]) -> list[Any]:
+        return [handle.result() for handle in handles]
+
+    def one_at_a_time(self, handles: Sequence[Any]) -> None:
+        from distributed import as_completed
+
+        for _ in as_completed(handles):
+            pass
+
+    def cancel(self, handles: Sequence[Any]) -> None:
+        self._client.cancel(list(handles), force=True)
+
+    def joblib_backend(self) -> contextlib.AbstractContextManager[Any]:
+        import joblib
+
+        context: contextlib.AbstractContextManager[Any] = joblib.parallel_backend("dask")
+        return context
 
 
 class Ipyparallel(System):
@@ -134,6 +154,13 @@ class Ipyparallel(System):
     def get(self, stored: Any) -> Any:
         return self._client[0].pull(stored.name, block=True)
 
+    def joblib_backend(self) -> contextlib.AbstractContextManager[Any]:
+        import joblib
+
+        self._view.register_joblib_backend()
+        context: contextlib.AbstractContextManager[Any] = joblib.parallel_backend("ipyparallel", n_jobs=WORKERS)
+        return context
+
     def printing_cells(self, loop: str) -> tuple[str, str]:
         start = f"clients = ipyparallel.Cluster(n={WORKERS}, log_level=40).start_and_connect_sync()"
         return f"import ipyparallel\n{start}", f"%%px --targets 0\n{loop}"
@@ -168,6 +195,16 @@ class Executor(System):
         results: Iterable[Any] = self._executor.map(function, items, chunksize=len(items) // CHUNKS)
         return results
 
+    def one_at_a_time(self, handles: Sequence[Any]) -> None:
+        from concurrent.futures import as_completed
+
+        for _ in as_completed(handles):
+            pass
+
+    def cancel(self, handles: Sequence[Any]) -> None:
+        for handle in handles:
+            handle.cancel()  # refused for the one or two that a worker is about to take
+
 
 class Loky(Executor):
     """loky's reusable executor, which joblib uses."""
@@ -182,3 +219,9 @@ class Loky(Executor):
 
     def stop(self) -> None:
         self._executor.shutdown(wait=True, kill_workers=True)
+
+    def joblib_backend(self) -> contextlib.AbstractContextManager[Any]:
+        import joblib
+
+        context: contextlib.AbstractContextManager[Any] = joblib.parallel_backend("loky", n_jobs=WORKERS)
+        return context

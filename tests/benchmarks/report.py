@@ -24,6 +24,8 @@ class Cell:
     values: list[float]
     note: str = ""
     figure: float | None = None
+    beside: dict[str, float] = field(default_factory=dict)
+    """What was measured in the same breath and a target may name."""
 
 
 @dataclass
@@ -40,7 +42,8 @@ class Run:
 
 def _columns(run: Run, row: Row) -> dict[str, float]:
     figures = {name: cell.figure for name, cell in run.cells[row.name].items() if cell.figure is not None}
-    return figures | run.limits.get(row.name, {})
+    beside = run.cells[row.name]["nbray"].beside if "nbray" in run.cells[row.name] else {}
+    return figures | beside | run.limits.get(row.name, {})
 
 
 def verdict(run: Run, row: Row) -> bool | None:
@@ -111,12 +114,13 @@ def save(run: Run, directory: Path) -> None:
 
 def _markdown(run: Run) -> str:
     """The table as the README shows it."""
-    lines = [f"| | unit | promised | {' | '.join(run.systems)} |", f"|---|---|---|{'---:|' * len(run.systems)}"]
+    lines = [f"| | unit | promised | {' | '.join(run.systems)} | limit |", f"|---|---|---|{'---:|' * len(run.systems)}---:|"]
     for row in ROWS:
         if cells := run.cells.get(row.name):
             targets = ", ".join(str(target) for target in row.targets)
             figures = " | ".join(_number(cells[name].figure) for name in run.systems)
-            lines.append(f"| {row.title} | {row.unit} | {targets} | {figures} |")
+            limit = f"{_number(run.limits[row.name][row.limit])} ({row.limit})" if row.limit else ""
+            lines.append(f"| {row.title} | {row.unit} | {targets} | {figures} | {limit} |")
     return "\n".join(lines) + "\n"
 
 

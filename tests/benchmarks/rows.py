@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from tests.benchmarks import measurements
+from tests.benchmarks import actors, measurements, scale, small_objects, workloads
 from tests.benchmarks.measurements import Measured
 from tests.benchmarks.systems import System
 
@@ -52,7 +52,11 @@ def _second_round(values: list[float]) -> float:
     return statistics.median(values[1:])
 
 
-def _first_round(values: list[float]) -> float:
+def _last(values: list[float]) -> float:
+    return values[-1]
+
+
+def _first(values: list[float]) -> float:
     return values[0]
 
 
@@ -74,7 +78,7 @@ ROWS = (
     Row("broadcast", "one 100 MiB ref to 100 tasks", "ms", measurements.broadcast, (Target(AT_MOST, 20),)),
     Row(
         "results_first", "50 results of 10 MiB, first round", "GiB/s", measurements.results,
-        (Target(AT_LEAST, 1.5),), "memcpy", pick=_first_round,
+        (Target(AT_LEAST, 1.5),), "memcpy", pick=_first,
     ),
     Row(
         "results", "50 results of 10 MiB, later rounds", "GiB/s", measurements.results,
@@ -82,7 +86,7 @@ ROWS = (
     ),
     Row(
         "arguments_first", "50 arguments of 10 MiB, first round", "GiB/s", measurements.arguments,
-        (Target(AT_LEAST, 1.5),), "memcpy", pick=_first_round,
+        (Target(AT_LEAST, 1.5),), "memcpy", pick=_first,
     ),
     Row(
         "arguments", "50 arguments of 10 MiB, later rounds", "GiB/s", measurements.arguments,
@@ -94,5 +98,31 @@ ROWS = (
     Row("idle_memory", "idle, PSS of all processes", "MiB", measurements.idle_memory, (Target(AT_MOST, 100),)),
     Row("shutdown", "shutdown, nothing left", "s", measurements.shutdown, (Target(AT_MOST, 0.3),), processes=3),
     Row("printing", "2,000 lines printed: wire", "x payload", measurements.printing, (Target(AT_MOST, 3),)),
+    Row("actor_call", "actor call there and back, p50", "us", actors.call, (Target(AT_MOST, 1, "task"),), "socket"),
+    Row(
+        "actor_calls", "10,000 actor calls in flight", "calls/s", actors.calls_in_flight,
+        (Target(AT_LEAST, 20_000),), "batched",
+    ),
+    Row(
+        "async_calls", "async actor, 1,000 calls in flight", "calls/s", actors.async_calls,
+        (Target(AT_LEAST, 15_000),), "batched",
+    ),
+    Row("actors_created", "100 actors made and called", "s", actors.created, (Target(AT_MOST, 2),)),
+    Row("stream", "10,000 small items of a generator", "items/s", actors.streamed, (Target(AT_LEAST, 20_000),), "batched"),
+    Row("small_put", "put 8 bytes, p50", "us", small_objects.put, (Target(AT_MOST, 60),), "socket"),
+    Row("small_get", "get 8 bytes, p50", "us", small_objects.get, (Target(AT_MOST, 20),), "socket"),
+    Row("wait", "10,000 results taken one at a time", "us each", small_objects.one_at_a_time, (Target(AT_MOST, 200),)),
+    Row("cancel", "100,000 queued tasks cancelled", "us each", scale.cancelled, (Target(AT_MOST, 10),)),
+    Row("queued", "1,000,000 queued no-op tasks", "bytes each", scale.queued, (Target(AT_MOST, 1024),), pick=_first),
+    Row("lag", "longest answer time meanwhile", "ms", scale.queued, (Target(AT_MOST, 250),), pick=_last),
+    Row("live", "1,000,000 live 100-byte objects", "bytes each", scale.live, (Target(AT_MOST, 717),), pick=_first),
+    Row("freed", "... until they are freed", "s", scale.live, (Target(AT_MOST, 10),), pick=_last),
+    Row("cost_tasks", "scheduler: 10^6 tasks against 10^3", "x a task", scale.cost_of_many_tasks, (Target(AT_MOST, 1.5),)),
+    Row("cost_workers", "scheduler: 64 workers against 1", "x a task", scale.cost_of_many_workers, (Target(AT_MOST, 1.2),)),
+    Row("tree", "sum of 1,000 arrays of 1 MiB, by twos", "GiB/s", workloads.tree, (Target(AT_LEAST, 3, "ray"),), "memcpy"),
+    Row(
+        "grid_search", "GridSearchCV on digits by joblib", "fits/s", workloads.grid_search,
+        (Target(AT_LEAST, 1, "loky"),), "all cores",
+    ),
     Row("load_ext", "%load_ext nbray", "ms", measurements.load_ext, (Target(AT_MOST, 50),), processes=3),
 )  # fmt: skip

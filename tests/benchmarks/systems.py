@@ -6,7 +6,10 @@ Every measurement is written once, on `System`. A system that has no such thing 
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import importlib.util
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -27,6 +30,8 @@ class System(ABC):
     """How many tasks `throughput` submits: fewer where that many would take minutes."""
     map_items = 100_000
     """How many items `map` is measured with, likewise."""
+    queued_items = 1_000_000
+    """How many tasks are queued or objects are alive at once, likewise."""
 
     @abstractmethod
     def start(self) -> None:
@@ -60,6 +65,46 @@ class System(ABC):
         """Raise Unsupported unless a handle may be an argument of `submit`."""
         raise Unsupported
 
+    def actor(self, cls: type, concurrency: int = 1) -> Any:
+        """An object of the class that lives in a worker and takes this many calls at once; returns at once."""
+        raise Unsupported
+
+    def call(self, actor: Any, method: str, *args: Any) -> Any:
+        """One call of a method; a handle of its result."""
+        raise Unsupported
+
+    def answers(self, handles: Sequence[Any]) -> list[Any]:
+        """All results of calls, in order."""
+        return self.gather(handles)
+
+    def one_at_a_time(self, handles: Sequence[Any]) -> None:
+        """Take finished handles off the list, one by one, in the words that the system's manual has for it."""
+        raise Unsupported
+
+    def cancel(self, handles: Sequence[Any]) -> None:
+        """Cancel queued tasks; returns when that is done."""
+        raise Unsupported
+
+    def stream(self, function: Callable[..., Any], *args: Any) -> Iterable[Any]:
+        """The values that a generator yields on a worker, as they come."""
+        raise Unsupported
+
+    def many_values(self, function: Callable[[int], Any], count: int) -> Sequence[Any]:
+        """Handles of `count` values that one call returns."""
+        raise Unsupported
+
+    def queueing_process(self) -> int:
+        """The pid of the process that keeps queued tasks and small results: the driver where nothing else is said."""
+        return os.getpid()
+
+    def joblib_backend(self) -> contextlib.AbstractContextManager[Any]:
+        """While it is entered, joblib runs on the workers."""
+        raise Unsupported
+
+    def stored_objects(self) -> int:
+        """How many objects are alive, after what this process has released."""
+        raise Unsupported
+
     def stored_bytes(self) -> int:
         """Bytes of live objects in the store."""
         raise Unsupported
@@ -67,6 +112,58 @@ class System(ABC):
     def printing_cells(self, loop: str) -> tuple[str, str]:
         """A notebook's first cell, and one that runs `loop` on one worker with its prints shown under the cell."""
         raise Unsupported
+
+
+class RaysNames(System):
+    """A library whose module has Ray's names: Ray itself, and nbray."""
+
+    def use(self, module: Any) -> None:
+        """Called by `start`."""
+        self.api = module
+        self._remote: dict[Callable[..., Any], Any] = {}
+        self._several: dict[tuple[Callable[..., Any], int], Any] = {}
+
+    def submit(self, function: Callable[..., Any], *args: Any) -> Any:
+        remote = self._remote.get(function)
+        if remote is None:
+            remote = self._remote[function] = self.api.remote(function)
+        return remote.remote(*args)
+
+    def gather(self, handles: Sequence[Any]) -> list[Any]:
+        results: list[Any] = self.api.get(list(handles))
+        return results
+
+    def put(self, value: Any) -> Any:
+        return self.api.put(value)
+
+    def get(self, stored: Any) -> Any:
+        return self.api.get(stored)
+
+    def takes_handles(self) -> None:
+        return
+
+    def actor(self, cls: type, concurrency: int = 1) -> Any:
+        options = {"max_concurrency": concurrency} if concurrency > 1 else {}
+        return self.api.remote(num_cpus=0, **options)(cls).remote()
+
+    def call(self, actor: Any, method: str, *args: Any) -> Any:
+        return getattr(actor, method).remote(*args)
+
+    def one_at_a_time(self, handles: Sequence[Any]) -> None:
+        rest = list(handles)
+        while rest:
+            _, rest = self.api.wait(rest)
+
+    def stream(self, function: Callable[..., Any], *args: Any) -> Iterable[Any]:
+        for ref in self.api.remote(num_returns="streaming")(function).remote(*args):
+            yield self.api.get(ref)
+
+    def many_values(self, function: Callable[[int], Any], count: int) -> Sequence[Any]:
+        remote = self._several.get((function, count))
+        if remote is None:
+            remote = self._several[function, count] = self.api.remote(num_returns=count)(function)
+        handles: Sequence[Any] = remote.remote(count)
+        return handles
 
 
 def installed() -> dict[str, type[System]]:
