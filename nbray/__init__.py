@@ -14,7 +14,8 @@ The package, from the top down; each layer imports only what stands below it:
     joblib, util                      joblib's backend; ActorPool, Queue, multiprocessing.Pool
     executor                          nbray.Executor
     parallel_map                      nbray.map
-    remote_functions, introspection   @nbray.remote, calls by name; resources and nodes
+    timelines                         what ran when on which worker
+    remote_functions, introspection   @nbray.remote, calls by name; resources, nodes, lists, where code runs
     streams                           ObjectRefGenerator, of functions that yield
     objects                           ObjectRef, get, put, wait, cancel, as_completed
     session                           init, shutdown, which backend, which cell run
@@ -61,13 +62,15 @@ if TYPE_CHECKING:
         WrongType,
     )  # fmt: skip
     from nbray.executor import Executor
-    from nbray.introspection import available_resources, cluster_resources, nodes
+    from nbray.introspection import available_resources, cluster_resources, list_objects, list_tasks, list_workers, nodes
     from nbray.objects import ObjectRef, as_completed, cancel, get, put, wait
     from nbray.parallel_map import MapResult
     from nbray.parallel_map import parallel_map as map
     from nbray.remote_functions import RemoteFunction, apply_async, register_remote_function, remote
+    from nbray.runtime_context import get_gpu_ids, get_runtime_context
     from nbray.session import init, is_initialized, shutdown
     from nbray.streams import DynamicObjectRefGenerator, ObjectRefGenerator
+    from nbray.timelines import timeline
 
 __version__ = "0.1.0"
 
@@ -76,7 +79,8 @@ __all__ = [
     "remote", "RemoteFunction", "register_remote_function", "apply_async", "map", "MapResult", "Executor",
     "ObjectRef", "get", "put", "wait", "cancel", "CancelReport", "as_completed",
     "ObjectRefGenerator", "DynamicObjectRefGenerator",
-    "cluster_resources", "available_resources", "nodes",
+    "cluster_resources", "available_resources", "nodes", "list_tasks", "list_objects", "list_workers", "timeline",
+    "get_runtime_context", "get_gpu_ids",
     "NbrayError", "UsageError", "WrongType", "NotShippable", "InfeasibleRequest", "WrongCluster", "NotSupportedHere",
     "TaskError", "RemoteError", "TaskCancelledError", "TaskTimeout", "ResultNotShippable", "WorkerDied",
     "ClusterError", "ClusterDied", "StoreFull", "ObjectLost", "StartFailed", "GetTimeoutError", "InternalError",
@@ -85,12 +89,14 @@ __all__ = [
 _HOMES = {
     "backends.backend": ("CancelReport",),
     "executor": ("Executor",),
-    "introspection": ("available_resources", "cluster_resources", "nodes"),
+    "introspection": ("available_resources", "cluster_resources", "list_objects", "list_tasks", "list_workers", "nodes"),
     "objects": ("ObjectRef", "as_completed", "cancel", "get", "put", "wait"),
     "parallel_map": ("MapResult", "map"),
     "remote_functions": ("RemoteFunction", "apply_async", "register_remote_function", "remote"),
     "streams": ("DynamicObjectRefGenerator", "ObjectRefGenerator"),
+    "runtime_context": ("get_gpu_ids", "get_runtime_context"),
     "session": ("init", "is_initialized", "shutdown"),
+    "timelines": ("timeline",),
 }
 _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
 

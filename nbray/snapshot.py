@@ -70,6 +70,8 @@ class TaskSnapshot(msgspec.Struct, frozen=True):
     """This attempt has failed, and another one follows."""
     actor: ActorId = NO_TASK
     """The actor whose method it calls, or that it creates."""
+    kind: str = "NORMAL_TASK"
+    """Also ACTOR_TASK and ACTOR_CREATION_TASK, as Ray names them."""
 
 
 class ObjectSnapshot(msgspec.Struct, frozen=True):

@@ -167,7 +167,7 @@ class FakeBackend(Backend):
         name = task.options.name or task.function.name
         outer = task_context.current()
         printed = io.StringIO()
-        task_context.enter(TaskContext(task.task_id, name, task.cell_run, attempt, _WORKER, self._emit))
+        task_context.enter(TaskContext(task.task_id, name, task.cell_run, attempt, _WORKER, self._emit, task.options.resources))
         try:
             with contextlib.redirect_stdout(printed):
                 function = load_function(task.function.blob, self._value)

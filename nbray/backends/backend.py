@@ -192,6 +192,13 @@ class Backend(ABC):
     def snapshot(self) -> ClusterSnapshot:
         """The cluster now; asks the engine and waits for its answer."""
 
+    def rows(self, kind: str, limit: int, state: str = "") -> Any:
+        """Records of "tasks" (at most `limit` of each state, or of one) or "objects" (the largest): as in `nbray.snapshot`, plain.
+
+        Asks the engine and waits for its answer.
+        """
+        raise NotSupportedHere(f"the backend {self.name!r} keeps no list of {kind}")
+
     @abstractmethod
     def close(self, *, stop: bool = True) -> None:
         """Leave, and end what this backend started; without `stop` the engine may linger. Idempotent."""

@@ -318,6 +318,12 @@ class LocalBackend(Backend):
         assert isinstance(answer, Answer)
         return msgspec.msgpack.decode(answer.body, type=ClusterSnapshot)
 
+    def rows(self, kind: str, limit: int, state: str = "") -> Any:
+        """See `Backend.rows`."""
+        answer = self._link.request(lambda request: Ask(request, kind, limit, state))
+        assert isinstance(answer, Answer)
+        return msgspec.msgpack.decode(answer.body)
+
     def close(self, *, stop: bool = True) -> None:
         """Leave the cluster; with `stop` it ends now, else it lingers as it was told to."""
         if self._driver is not None:

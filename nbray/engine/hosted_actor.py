@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from nbray.engine import task_context
 from nbray.ids import ActorId
 from nbray.scheduler.messages import ActorSpec, Failure
 
@@ -26,6 +27,8 @@ class HostedActor:
         self.instance: Any = None
         self.leaving = False
         """A call has asked to leave: no other begins."""
+        self.restarted = False
+        """It was created before, in a worker that has died."""
         self.on_leave: Callable[[], None] = lambda: None
         self._methods: dict[str, Callable[..., Any]] = {
             "__ray_ready__": lambda: True,
@@ -37,6 +40,8 @@ class HostedActor:
         """What makes the instance."""
 
         def construct(*args: Any, **kwargs: Any) -> None:
+            context = task_context.current()
+            self.restarted = context is not None and context.attempt > 1
             self.instance = cls(*args, **kwargs)
             self.check()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import NamedTuple
 
@@ -22,6 +22,8 @@ class TaskContext(NamedTuple):
     worker: str
     """For example "worker 1 (pid 4711)"."""
     emit_output: Emit
+    resources: Mapping[str, int] = {}
+    """What it has reserved, in units of 1/10,000."""
 
     def emit(self, stream: str, data: bytes) -> None:
         """Send output of this task to the cell that submitted it."""

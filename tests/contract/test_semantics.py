@@ -58,7 +58,7 @@ def test_a_remote_error_travels_on() -> None:
     assert type(caught.value).__name__ == "RemoteError(Overdrawn)"
     assert "raise Overdrawn(account, 2.5)" in "".join(traceback.format_exception(caught.value))
     with pytest.raises(nbray.RemoteError) as plain:
-        nbray.get(nbray.remote(lambda: {}["absent"]).remote())
+        nbray.get(nbray.remote(lambda: os.environ["NBRAY_ABSENT"]).remote())
     again = pickle.loads(pickle.dumps(plain.value))
     assert isinstance(again, KeyError)
     assert isinstance(again, nbray.RemoteError)
