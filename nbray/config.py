@@ -13,11 +13,21 @@ class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True):
     run_directory: str
     """0700, holds the sockets, the connection file and the workers' logs; removed at the end."""
     num_workers: int
-    """Workers started at once; more are forked where tasks block in `get`."""
+    """Workers started at once, and kept; more are forked where tasks block in `get`."""
+    max_workers: int = 0
+    """Workers that there may be while tasks are queued; 0: as many as `num_workers`."""
+    idle_seconds: float = 30.0
+    """After how long an idle worker beyond `num_workers` ends."""
+    gpus: tuple[str, ...] = ()
+    """What CUDA_VISIBLE_DEVICES calls each GPU of the cluster, in the order of the scheduler's numbers."""
     resources: dict[str, int]
     """All that may be handed out, in units of 1/10,000 (`nbray.resources`)."""
     store_limit: int
     """Most bytes that live objects may take."""
+    spill_directory: str = ""
+    """This cluster's own, for objects that the store has no room for, made when it is needed; empty: they go nowhere."""
+    spill_problem: str = ""
+    """Why there is none, where that was not asked for."""
     linger: float = 0.0
     """How long the cluster outlives its last driver."""
     default_max_retries: int = 0

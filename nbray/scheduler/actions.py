@@ -9,6 +9,9 @@
     Signal           signalling the worker of a slot: SIGINT to the process, SIGKILL to its whole session
     SetCancelWord    writing a task's id into the shared word of a slot that the worker's SIGINT handler compares
     Punch            giving an idle extent's pages back to the system
+    Spill            copying an extent to disk; answered by SpillDone or SpillFailed
+    Restore          filling an extent with what was copied to disk; answered by RestoreDone or RestoreFailed
+    RemoveSpilled    removing an object's copy from the disk
     StopCluster      ending everything; nothing follows
 """
 
@@ -16,7 +19,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from nbray.ids import ProcessId, TaskId
+from nbray.ids import ObjectId, ProcessId, TaskId
 from nbray.scheduler.messages import Failure, FromScheduler
 
 
@@ -41,10 +44,11 @@ class Send(NamedTuple):
 
 
 class Fork(NamedTuple):
-    """Start a worker; with `gpus`, it sees only those devices, all its life."""
+    """Start a worker; with `gpus`, it sees only those devices, and with a `profile` it has that environment, all its life."""
 
     slot: int
     gpus: tuple[int, ...] = ()
+    profile: bytes = b""
 
 
 class Signal(NamedTuple):
@@ -68,10 +72,33 @@ class Punch(NamedTuple):
     size: int
 
 
+class Spill(NamedTuple):
+    """Copy an object's bytes to disk; its extent stays as it is until that is answered."""
+
+    object_id: ObjectId
+    offset: int
+    size: int
+
+
+class Restore(NamedTuple):
+    """Fill an extent with an object's bytes from disk, and compare their checksum."""
+
+    object_id: ObjectId
+    offset: int
+    size: int
+    checksum: int
+
+
+class RemoveSpilled(NamedTuple):
+    """The copy of an object on disk is not needed any more."""
+
+    object_id: ObjectId
+
+
 class StopCluster(NamedTuple):
     """End the cluster; the reason is for people."""
 
     reason: str
 
 
-Action = Admit | Drop | Send | Fork | Signal | SetCancelWord | Punch | StopCluster
+Action = Admit | Drop | Send | Fork | Signal | SetCancelWord | Punch | Spill | Restore | RemoveSpilled | StopCluster

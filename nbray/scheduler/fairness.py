@@ -6,14 +6,17 @@ Each job and each line has a clock of the service it has had: seconds of work ti
 The job with the least goes first, then its line with the least. One that had nothing to do comes back at the clock of
 the one served last: idling saves nothing up. So a map of 100,000 tasks does not hold up a cell of one task, and a
 choice costs a look at the jobs and lines that have work, however many tasks they have.
+
+Priorities count within a job: a line of a higher one goes before all its lines of lower ones. A cell run has a line for each
+priority, and nobody's priority takes anything from another notebook.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from operator import attrgetter
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from nbray.resources import CPU
 from nbray.scheduler.pool import Shape
@@ -26,22 +29,24 @@ _service = attrgetter("service")
 class Share:
     """The lines of one job."""
 
-    __slots__ = ("clock", "lines", "service")
+    __slots__ = ("clocks", "lines", "service")
 
     def __init__(self) -> None:
         self.service = 0.0
-        self.clock = 0.0
+        self.clocks: dict[int, float] = {}
+        """Of the line served last, for each priority."""
         self.lines: dict[int, Line] = {}
         """Those that have queued tasks, by identity."""
 
 
 class Line:
-    """The queued tasks of one cell run."""
+    """The queued tasks of one cell run that have one priority."""
 
-    __slots__ = ("queues", "service", "share", "size")
+    __slots__ = ("priority", "queues", "service", "share", "size")
 
-    def __init__(self, share: Share) -> None:
+    def __init__(self, share: Share, priority: int = 0) -> None:
         self.share = share
+        self.priority = priority
         self.service = 0.0
         self.size = 0
         self.queues: dict[Shape, deque[Task]] = {}
@@ -74,6 +79,10 @@ class Line:
         """Count work, times the part of the cluster that it takes, for this line and its job."""
         self.service += seconds
         self.share.service += seconds
+
+
+def _line_order(line: Line) -> tuple[int, float]:
+    return -line.priority, line.service
 
 
 _Served = TypeVar("_Served", Share, Line)
@@ -112,11 +121,11 @@ class Turns:
 
     def next(self, full: Collection[Shape]) -> tuple[Line, Shape] | None:
         """Whose turn it is, of those whose shape is not `full`."""
-        for share in self._in_order(self._shares):
-            for line in self._in_order(share.lines):
+        for share in self._in_order(self._shares, _service):
+            for line in self._in_order(share.lines, _line_order):
                 shape = line.first(full)
                 if shape is not None:
-                    share.clock, self._clock = line.service, share.service
+                    share.clocks[line.priority], self._clock = line.service, share.service
                     return line, shape
         return None
 
@@ -138,8 +147,8 @@ class Turns:
         return [shape.cpus.get(CPU, 0) for shape in shapes]
 
     @staticmethod
-    def _in_order(candidates: dict[int, _Served]) -> Iterable[_Served]:
-        return candidates.values() if len(candidates) == 1 else sorted(candidates.values(), key=_service)
+    def _in_order(candidates: dict[int, _Served], order: Callable[[_Served], Any]) -> Iterable[_Served]:
+        return candidates.values() if len(candidates) == 1 else sorted(candidates.values(), key=order)
 
     def _grow(self, line: Line, count: int) -> None:
         if not count:
@@ -150,5 +159,5 @@ class Turns:
             if id(share) not in self._shares:
                 share.service = max(share.service, self._clock)
                 self._shares[id(share)] = share
-            line.service = max(line.service, share.clock)
+            line.service = max(line.service, share.clocks.get(line.priority, 0.0))
             share.lines[id(line)] = line

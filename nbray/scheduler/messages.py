@@ -86,7 +86,7 @@ def rewrites_line(data: bytes) -> bool:
 
 FailureKind = Literal[
     "exception", "unpicklable_result", "cancelled", "timeout", "worker_died", "store_full", "lost", "infeasible", "refused",
-    "gang_removed", "actor_died",
+    "gang_removed", "out_of_memory", "actor_died",
 ]  # fmt: skip
 
 
@@ -103,6 +103,8 @@ class Stored(msgspec.Struct, array_like=True, tag=2, frozen=True, gc=False):
     offset: int
     size: int
     nested: list[ObjectId] = []
+    restored: int = 0
+    """How often it has come back from disk, so that its places are told apart."""
 
 
 class Failure(msgspec.Struct, array_like=True, tag=3, frozen=True, gc=False):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from nbray.resources import CPU, UNIT
 from nbray.scheduler.cell_runs import CellRun, Jobs
@@ -12,7 +12,7 @@ from nbray.scheduler.ownership import Objects
 from nbray.scheduler.pool import Pool, Shape
 from nbray.scheduler.states import WorkerState
 from nbray.scheduler.workers import Fleet, Worker
-from nbray.snapshot import CellRunSnapshot, ClusterSnapshot, StoreSnapshot, WorkerSnapshot
+from nbray.snapshot import ActorSnapshot, CellRunSnapshot, ClusterSnapshot, StoreSnapshot, WorkerSnapshot
 from nbray.snapshot import WorkerState as StateName
 
 RECENT_RUNS = 50
@@ -26,6 +26,7 @@ _NAMES: dict[WorkerState, StateName] = {
     WorkerState.BLOCKED: "blocked",
     WorkerState.STOPPING: "stopping",
     WorkerState.DEAD: "stopping",
+    WorkerState.HOSTING: "busy",
 }
 
 
@@ -33,8 +34,9 @@ class Pictures:
     """Reads every table and changes none."""
 
     def __init__(
-        self, epoch: str, limit: int, jobs: Jobs, fleet: Fleet, pool: Pool, objects: Objects, extents: Extents
-    ) -> None:
+        self, epoch: str, limit: int, jobs: Jobs, fleet: Fleet, pool: Pool, objects: Objects, extents: Extents,
+        actors: Callable[[], list[ActorSnapshot]],
+    ) -> None:  # fmt: skip
         self._epoch = epoch
         self._limit = limit
         self._jobs = jobs
@@ -42,6 +44,7 @@ class Pictures:
         self._pool = pool
         self._objects = objects
         self._extents = extents
+        self._actors = actors
         self._sequence = 0
 
     def cluster(self, now: float) -> ClusterSnapshot:
@@ -59,6 +62,7 @@ class Pictures:
             store=StoreSnapshot(self._limit, self._extents.used, len(self._objects.entries), self._extents.inline),
             workers=[self._worker(self._fleet.workers[slot], now) for slot in sorted(self._fleet.workers)],
             cell_runs=self._cell_runs([run for run in runs if run in shown], now),
+            actors=self._actors(),
             queued=sum(run.live for run in live) - sum(heads.values()),
             finished=sum(run.ended for run in runs),
         )
@@ -73,16 +77,19 @@ class Pictures:
 
     def _heads(self) -> Counter[CellRun]:
         """How many tasks of each cell run are running."""
-        return Counter(worker.head.run for worker in self._fleet.workers.values() if worker.head is not None)
+        return Counter(task.run for worker in self._fleet.workers.values() for task in worker.running())
 
     def _worker(self, worker: Worker, now: float) -> WorkerSnapshot:
-        head, state = worker.head, worker.state
+        running, state = list(worker.running()), worker.state
         assert isinstance(state, WorkerState)
-        if head is None:
-            return WorkerSnapshot(worker.slot, worker.pid, _NAMES[state])
+        name = _NAMES[state] if running or state is not WorkerState.HOSTING else "idle"
+        actor = worker.actor.label if worker.actor is not None else ""
+        if not running:
+            return WorkerSnapshot(worker.slot, worker.pid, name, actor=actor)
+        head = running[0]
         return WorkerSnapshot(
-            worker.slot, worker.pid, _NAMES[state], task=head.template.name, cell_run=head.run.cell_run,
-            running_for=max(0.0, now - worker.head_since), queued=len(worker.queue) - 1,
+            worker.slot, worker.pid, name, task=head.template.name, cell_run=head.run.cell_run, actor=actor,
+            running_for=max(0.0, now - worker.head_since), queued=worker.inside - len(running),
         )  # fmt: skip
 
     def _cell_run(self, run: CellRun, running: int, now: float) -> CellRunSnapshot:
@@ -98,7 +105,7 @@ class Pictures:
         """Why the next task of a cell run does not run; empty when some of its tasks run or none wait."""
         if running or not run.live:
             return ""
-        task = next(run.line.tasks(), None)
+        task = next(run.queued(), None)
         if task is None:
             return "its inputs, which other tasks have not made yet" if run.waiting else ""
         shape = task.template.shape
@@ -110,7 +117,7 @@ class Pictures:
     def _held(self, resource: str, shape: Shape, run: CellRun) -> str:
         """ "all CPUs held by cell [4]", or how much is free of what it needs."""
         holders = [worker for worker in self._fleet.workers.values() if _holds(worker, resource)]
-        names = dict.fromkeys(self._name(worker.head.run, run) for worker in holders if worker.head is not None)
+        names = dict.fromkeys(self._name(worker, run) for worker in holders)
         available = max(0, self._pool.available.get(resource, 0))
         what = f"{resource}s" if resource in (CPU, "GPU") else resource
         if available:
@@ -121,7 +128,10 @@ class Pictures:
         return f"{part}, held by {_join(names)}" if names and available else f"{part} held by {_join(names)}" if names else part
 
     @staticmethod
-    def _name(holder: CellRun, run: CellRun) -> str:
+    def _name(worker: Worker, run: CellRun) -> str:
+        if worker.actor is not None:
+            return f"the actor {worker.actor.label}"
+        holder = worker.head.run if worker.head is not None else run
         return "its own tasks" if holder is run else holder.name
 
 

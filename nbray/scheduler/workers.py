@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -125,6 +125,18 @@ class Worker:
         if self.queue:
             return self.queue[0]
         return self.actor.head if self.actor is not None else None
+
+    def running(self) -> Iterable[Task]:
+        """What it is taken to be running: its first task, or as many of its actor's calls as may run at a time."""
+        if self.queue:
+            return (self.queue[0],)
+        actor = self.actor
+        return list(actor.running.values())[: actor.spec.max_concurrency] if actor is not None else ()
+
+    @property
+    def inside(self) -> int:
+        """How many tasks, or calls of its actor, it has."""
+        return len(self.queue) + (len(self.actor.running) if self.actor is not None else 0)
 
     @property
     def serving(self) -> bool:
