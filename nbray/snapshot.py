@@ -9,6 +9,7 @@ import msgspec
 from nbray.ids import NO_TASK, ActorId, CellRunId, ObjectId, TaskId
 
 WorkerState = Literal["starting", "idle", "busy", "blocked", "stopping"]
+ActorState = Literal["PENDING", "ALIVE", "RESTARTING", "EXITING", "DEAD"]
 
 
 class WorkerSnapshot(msgspec.Struct, frozen=True):
@@ -23,6 +24,8 @@ class WorkerSnapshot(msgspec.Struct, frozen=True):
     queued: int = 0
     cpu: float = 0.0
     rss: int = 0
+    actor: str = ""
+    """The actor that it serves: "Counter" or "Counter 'totals'"."""
 
 
 class CellRunSnapshot(msgspec.Struct, frozen=True):
@@ -74,6 +77,32 @@ class TaskSnapshot(msgspec.Struct, frozen=True):
     """Also ACTOR_TASK and ACTOR_CREATION_TASK, as Ray names them."""
 
 
+class ActorSnapshot(msgspec.Struct, frozen=True):
+    """One actor."""
+
+    actor_id: ActorId
+    class_name: str
+    state: ActorState
+    name: str = ""
+    namespace: str = ""
+    job: str = ""
+    cell_run: CellRunId = CellRunId("")
+    pid: int = 0
+    slot: int = -1
+    """Its worker's; -1 while it has none."""
+    pending: int = 0
+    """Calls that are not in its worker."""
+    running: int = 0
+    """Calls in its worker, those included that wait there."""
+    restarts: int = 0
+    max_restarts: int = 0
+    detached: bool = False
+    resources: dict[str, int] = {}
+    """What it holds, in units of 1/10,000."""
+    death: str = ""
+    """Why it takes no more calls, in words."""
+
+
 class ObjectSnapshot(msgspec.Struct, frozen=True):
     """One object and who keeps it alive."""
 
@@ -108,6 +137,7 @@ class ClusterSnapshot(msgspec.Struct, frozen=True):
     store: StoreSnapshot
     workers: list[WorkerSnapshot] = []
     cell_runs: list[CellRunSnapshot] = []
+    actors: list[ActorSnapshot] = []
     queued: int = 0
     """Tasks that are submitted and not running."""
     finished: int = 0

@@ -10,6 +10,8 @@ handles inside arguments keep it. A detached one keeps itself.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from nbray.ids import ActorId, ObjectId, ProcessId, TaskId, object_id
@@ -55,6 +57,8 @@ class Actors:
         self._fleet = fleet
         self._outbox = outbox
         self._restarts = 0
+        self.on_forgotten: Callable[[Actor], None] = lambda actor: None
+        """Called with an actor that is dead and that nobody has a handle of any more."""
         objects.on_gone = self._orphaned
         outcomes.on_call, outcomes.retries.on_call = calls.arrived, calls.put_back
         outcomes.on_failed = self._failed
@@ -159,8 +163,8 @@ class Actors:
         state, creation = actor.state, actor.creation
         if state is ActorState.DEAD:
             self.calls.fail_queued(actor, self._why(actor))
-            if actor.orphaned:
-                self.table.pop(actor.actor_id, None)
+            if actor.orphaned and self.table.pop(actor.actor_id, None) is not None:
+                self.on_forgotten(actor)
             return
         if creation is not None and creation.state in (TaskState.FAILED, TaskState.CANCELLED):
             if state is ActorState.EXITING and actor.worker is not None:

@@ -21,6 +21,7 @@ from nbray.ids import ObjectId, ProcessId
 from nbray.resources import CPU, UNIT
 from nbray.scheduler import messages
 from nbray.scheduler.actions import Action
+from nbray.scheduler.actor_answers import ActorAnswers
 from nbray.scheduler.actor_calls import ActorCalls
 from nbray.scheduler.actors import Actors
 from nbray.scheduler.cancellation import Cancellation
@@ -103,6 +104,7 @@ class Scheduler:
         self._actors = Actors(
             self._objects, self._registry, self._submission, self._outcomes, self._calls, self._pool, self._fleet, outbox
         )
+        self._actor_answers = ActorAnswers(self._actors, self._objects)
         self._placement.on_host = self._actors.placed
         self._cancellation = Cancellation(
             self._objects, self._turns, self._fleet, self._worker_queues, self._outcomes, self._calls, outbox, deadlines,
@@ -122,8 +124,9 @@ class Scheduler:
             self._outcomes, self._actors, self._cancellation, self._gangs, self._streams, self._output, self._lifetime, outbox,
         )  # fmt: skip
         self._pictures = Pictures(
-            config.epoch, config.store_limit, self._jobs, self._fleet, self._pool, self._objects, self._extents
-        )
+            config.epoch, config.store_limit, self._jobs, self._fleet, self._pool, self._objects, self._extents,
+            self._actor_answers.table,
+        )  # fmt: skip
         self._listings = Listings(
             self._jobs, self._fleet, self._objects, self._registry, self._outcomes.records, self._processes
         )
@@ -348,8 +351,10 @@ class Scheduler:
         elif message.question == "renew":
             answer = {"workers": self._renew()}
         else:
-            known = "snapshot, cell_runs, tasks, objects, started, scale or renew"
-            answer = {"error": f"nobody here can answer {message.question!r}: ask for {known}"}
+            known = "snapshot, cell_runs, tasks, objects, actors, actor, actor_state, namespace, gangs, gang, started or renew"
+            answer = self._actor_answers.answer(process, self._job_of(process), message)
+            if answer is None:
+                answer = {"error": f"nobody here can answer {message.question!r}: ask for {known}"}
         self._outbox.send(process.process_id, messages.Answer(message.request_id, msgspec.msgpack.encode(answer)))
 
     def _renew(self) -> int:
