@@ -8,6 +8,7 @@ import pytest
 
 import nbray
 from nbray import call_options
+from nbray.scheduler.messages import DYNAMIC, STREAMING
 
 
 def test_options_arrive_in_units() -> None:
@@ -50,6 +51,8 @@ def test_retries() -> None:
         ({"resources": {"CPU": 1}}, r"'CPU' goes in num_cpus="),
         ({"num_returns": -1}, r"num_returns=-1: expected a whole number >= 0"),
         ({"num_returns": 1.5}, r"num_returns=1.5"),
+        ({"num_returns": "stream"}, r'num_returns=\'stream\': .* or "streaming" or "dynamic" for a function that yields'),
+        ({"_generator_backpressure_num_objects": 0}, r"_objects=0: expected how many items .* at least 1, or -1 for any number"),
         ({"max_retries": -2}, r"max_retries=-2"),
         ({"retry_exceptions": "OSError"}, r"retry_exceptions='OSError': expected True or a list of exception types"),
         ({"timeout": 0}, r"timeout=0: expected seconds > 0"),
@@ -62,7 +65,14 @@ def test_bad_options(options: dict[str, Any], message: str) -> None:
         call_options.build(options)
 
 
-@pytest.mark.parametrize("options", [{"runtime_env": {}}, {"max_calls": 1}, {"num_returns": "streaming"}])
+def test_options_of_streams() -> None:
+    options = call_options.build({"num_returns": "streaming", "_generator_backpressure_num_objects": 5})
+    assert (options.num_returns, options.window) == (STREAMING, 5)
+    options = call_options.build({"num_returns": "dynamic"})
+    assert (options.num_returns, options.window) == (DYNAMIC, 0)
+
+
+@pytest.mark.parametrize("options", [{"runtime_env": {}}, {"max_calls": 1}])
 def test_options_that_come_later(options: dict[str, Any]) -> None:
     with pytest.raises(nbray.NotSupportedHere, match="later release"):
         call_options.build(options)

@@ -202,13 +202,18 @@ class Counter:
     pass
 
 
+@pytest.mark.parametrize("function", [generator, async_generator])
+def test_one_return_of_a_generator_is_refused(function: Any) -> None:
+    with pytest.raises(nbray.UsageError, match=r'num_returns=1 leaves open which item is meant: write num_returns="streaming"'):
+        nbray.remote(function, num_returns=1)
+    assert nbray.remote(function).options(num_returns=2)._options.num_returns == 2
+
+
 @pytest.mark.parametrize(
     ("thing", "message"),
     [
         (Counter, r"class Counter: actors come with the next release"),
         (coroutine, r"async def coroutine: a task is a plain function"),
-        (generator, r"generator is a generator: streams come with a later release. Return a list"),
-        (async_generator, r"async_generator is a generator"),
         (add, r"RemoteFunction\(add\) is remote already: write add.options"),
         (3, r"nbray.remote\(3\): expected a function"),
     ],

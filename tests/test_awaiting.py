@@ -1,0 +1,94 @@
+import asyncio
+import gc
+import time
+from collections.abc import Iterator
+
+import pytest
+
+import nbray
+from nbray import awaiting
+from nbray.awaiting import arrival
+from nbray.ids import ObjectId
+from tests.fakes import FakeBackend, fake_session
+
+
+@pytest.fixture
+def backend() -> Iterator[FakeBackend]:
+    with fake_session() as backend:
+        yield backend
+
+
+def pending(backend: FakeBackend) -> ObjectId:
+    """An object that is not there yet."""
+    backend.frozen = True
+    return nbray.apply_async(pow, (2, 3)).id  # type: ignore[no-any-return]
+
+
+def test_the_loop_is_free_meanwhile(backend: FakeBackend) -> None:
+    object_id = pending(backend)
+    order: list[str] = []
+
+    async def wait() -> None:
+        await arrival(backend, object_id)
+        order.append("arrived")
+
+    async def main() -> None:
+        waits = asyncio.create_task(wait())
+        await asyncio.sleep(0)
+        order.append("other work")
+        backend.die()  # calls back, as the arrival would
+        await waits
+
+    asyncio.run(main())
+    assert order == ["other work", "arrived"]
+
+
+def test_one_that_is_there_needs_no_wait(backend: FakeBackend) -> None:
+    ref = nbray.put(1)
+    asyncio.run(asyncio.wait_for(arrival(backend, ref.id), 1))
+
+
+def test_giving_up_leaves_nothing_behind(backend: FakeBackend) -> None:
+    object_id = pending(backend)
+
+    async def main() -> float:
+        started = time.monotonic()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(arrival(backend, object_id), 0.01)
+        return time.monotonic() - started
+
+    assert asyncio.run(main()) < 1
+    backend.die()  # the loop is closed: nobody is woken
+
+
+def test_all_that_wait_in_a_loop_share_a_heartbeat(backend: FakeBackend) -> None:
+    object_id = pending(backend)
+    beats: list[float] = []
+
+    async def main() -> int:
+        loop = asyncio.get_running_loop()
+        call_later = loop.call_later
+
+        def count_later(delay: float, *args: object) -> asyncio.TimerHandle:
+            beats.append(delay)
+            return call_later(delay / 10, *args)  # type: ignore[arg-type]
+
+        loop.call_later = count_later  # type: ignore[method-assign, assignment]
+        waits = [asyncio.create_task(arrival(backend, object_id)) for _ in range(50)]
+        await asyncio.sleep(0)
+        first = len(beats)
+        while len(beats) < 3:
+            await asyncio.sleep(0)
+        backend.die()
+        await asyncio.gather(*waits)
+        return first
+
+    assert asyncio.run(main()) == 1
+    assert set(beats) == {awaiting.HEARTBEAT_SECONDS}
+
+
+def test_loops_that_are_gone_are_forgotten(backend: FakeBackend) -> None:
+    ref = nbray.put(1)
+    asyncio.run(arrival(backend, ref.id))
+    gc.collect()
+    assert not list(awaiting._heartbeats)
