@@ -253,7 +253,7 @@ def checked_options(options: Mapping[str, Any]) -> CallOptions:
     """The options of the calls of an executor, each of which has one result."""
     checked = call_options.build(options)
     if checked.num_returns != 1:
-        raise UsageError(f"num_returns={checked.num_returns!r}: a future has one result; return a tuple instead")
+        raise UsageError(f"num_returns={options['num_returns']!r}: a future has one result; return a tuple instead")
     return checked
 
 

@@ -44,7 +44,7 @@ def parallel_map(
     _check(plain, iterables, chunksize)
     checked = call_options.build({"name": name_of(plain), **options})
     if checked.num_returns != 1:
-        raise UsageError(f"num_returns={checked.num_returns}: nbray.map gives one result an item; return a tuple instead")
+        raise UsageError(f"num_returns={options['num_returns']!r}: nbray.map gives one result an item; return a tuple instead")
     by_item = bool(checked.retry_exceptions or checked.timeout)
     call = functools.partial(run_item if by_item else run_chunk, plain)
     backend = session.current_backend()

@@ -215,7 +215,8 @@ class Streaming:
                 return self._produce(items, task_id, template)
             if template.num_returns == DYNAMIC:
                 return self._collect(items, fail)
-            return _exactly(list(itertools.islice(items, template.num_returns + 1)), template)
+            most = template.num_returns + 1 if template.num_returns else None  # without returns it just runs to its end
+            return _exactly(list(itertools.islice(items, most)), template)
         finally:
             _close(items)
 
@@ -307,6 +308,8 @@ def _checked(result: Any, template: Template) -> Iterator[Any]:
 
 def _exactly(items: list[Any], template: Template) -> Any:
     count = template.num_returns
+    if count == 0:
+        return ()
     if len(items) != count:
         got = f"only {len(items)}" if len(items) < count else "more"
         raise ValueError(
