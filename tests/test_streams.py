@@ -102,7 +102,7 @@ def test_a_bundle_is_a_sequence(backend: FakeBackend) -> None:
     refs = streams.bundle(objects)
     assert repr(refs) == "DynamicObjectRefGenerator(3 refs)"
     assert nbray.get(list(refs)) == ["a", "b", "c"]
-    assert nbray.get([*reversed(refs)][0]) == "c"
+    assert nbray.get(next(reversed(refs))) == "c"
     copy = pickle.loads(pickle.dumps(refs))
     del refs
     assert nbray.get(copy[1]) == "b"

@@ -380,7 +380,8 @@ def test_cancel_of_a_running_stream(real_backend: Backend, end: Path) -> None:
     generator = tick.remote(end)
     first = next(generator)
     assert nbray.cancel(generator).finished == 0
-    *items, last = [first, *generator]
+    refs = [first, *generator]
+    items, last = refs[:-1], refs[-1]
     assert nbray.get(items) == list(range(len(items)))
     with pytest.raises(nbray.TaskCancelledError):
         nbray.get(last)

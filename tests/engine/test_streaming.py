@@ -114,11 +114,14 @@ def test_what_a_generator_raises_comes_out_behind_its_items(lab: Lab, is_async: 
         finally:
             closed.append(True)
 
-    with pytest.raises(LookupError):
+    def run() -> None:
         if is_async:
             asyncio.run(lab.streaming.resolve_async(items(), TASK, template(), fail))
         else:
             lab.resolve(items())
+
+    with pytest.raises(LookupError):
+        run()
     assert lab.heard(1) == [1]
     assert closed == [True]
 
