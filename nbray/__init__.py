@@ -17,6 +17,7 @@ The package, from the top down; each layer imports only what stands below it:
     timelines                         what ran when on which worker
     remote_functions, introspection   @nbray.remote, calls by name; resources, nodes, lists, where code runs
     streams                           ObjectRefGenerator, of functions that yield
+    actors, actor_handles             classes as actors, their handles
     objects                           ObjectRef, get, put, wait, cancel, as_completed
     session                           init, shutdown, which backend, which cell run
     backends/                         the abstract Backend; local
@@ -38,8 +39,10 @@ TYPE_CHECKING = False  # as `typing` has it, without the milliseconds that impor
 if TYPE_CHECKING:
     from typing import Any
 
+    from nbray.actors import ActorClass, ActorHandle, exit_actor, get_actor, kill, method
     from nbray.backends.backend import CancelReport
     from nbray.errors import (
+        ActorDied,
         ClusterDied,
         ClusterError,
         GetTimeoutError,
@@ -79,14 +82,17 @@ __all__ = [
     "remote", "RemoteFunction", "register_remote_function", "apply_async", "map", "MapResult", "Executor",
     "ObjectRef", "get", "put", "wait", "cancel", "CancelReport", "as_completed",
     "ObjectRefGenerator", "DynamicObjectRefGenerator",
+    "ActorClass", "ActorHandle", "method", "get_actor", "kill", "exit_actor",
     "cluster_resources", "available_resources", "nodes", "list_tasks", "list_objects", "list_workers", "timeline",
     "get_runtime_context", "get_gpu_ids",
     "NbrayError", "UsageError", "WrongType", "NotShippable", "InfeasibleRequest", "WrongCluster", "NotSupportedHere",
     "TaskError", "RemoteError", "TaskCancelledError", "TaskTimeout", "ResultNotShippable", "WorkerDied",
+    "ActorDied",
     "ClusterError", "ClusterDied", "StoreFull", "ObjectLost", "StartFailed", "GetTimeoutError", "InternalError",
 ]  # fmt: skip
 
 _HOMES = {
+    "actors": ("ActorClass", "ActorHandle", "exit_actor", "get_actor", "kill", "method"),
     "backends.backend": ("CancelReport",),
     "executor": ("Executor",),
     "introspection": ("available_resources", "cluster_resources", "list_objects", "list_tasks", "list_workers", "nodes"),
@@ -105,6 +111,8 @@ def __getattr__(name: str) -> Any:
     """Import the name's module at first use; every error's home is `nbray.errors`."""
     if name in ("errors", "exceptions"):  # the same, the latter with Ray's names beside nbray's
         return import_module(f"nbray.{name}")
+    if name == "actor":  # Ray's name of it: ray.actor.exit_actor
+        return import_module("nbray.actors")
     if name in ("joblib", "util"):
         return import_module(f"nbray.{name}")
     if name not in __all__:

@@ -9,9 +9,10 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, overload
 
-from nbray import call_options, session
+from nbray import actor_options, call_options, session
+from nbray.actors import ActorClass
 from nbray.engine import task_context
-from nbray.errors import NotSupportedHere, UsageError, WrongType
+from nbray.errors import UsageError, WrongType
 from nbray.functions import name_of
 from nbray.objects import ObjectRef
 from nbray.scheduler.messages import STREAMING
@@ -114,13 +115,15 @@ def _arity(function: Function) -> range:
 
 
 @overload
+def remote(function: type, /, **options: Any) -> ActorClass: ...
+@overload
 def remote(function: Function, /, **options: Any) -> RemoteFunction: ...
 @overload
-def remote(**options: Any) -> Callable[[Function], RemoteFunction]: ...
+def remote(**options: Any) -> Callable[[Any], Any]: ...
 def remote(function: Function | None = None, /, **options: Any) -> Any:
     """Make a function remote: as `@nbray.remote`, with options as `@nbray.remote(num_cpus=2)`, or `nbray.remote(f)`.
 
-    The options are those of `RemoteFunction.options`.
+    Of a class it makes actors. The options are those of `RemoteFunction.options`, and of `ActorClass.options`.
 
     >>> import nbray
     >>> @nbray.remote
@@ -129,20 +132,33 @@ def remote(function: Function | None = None, /, **options: Any) -> Any:
     >>> nbray.get(square.remote(7))
     49
     """
-    call_options.build(options)
     if function is None:
-        return lambda decorated: RemoteFunction(_checked(decorated), options)
-    return RemoteFunction(_checked(function), options)
+        _check_early(options)
+        return lambda decorated: _decorate(decorated, options)
+    return _decorate(function, options)
+
+
+def _decorate(decorated: Any, options: call_options.Options) -> RemoteFunction | ActorClass:
+    if isinstance(decorated, ActorClass):
+        raise WrongType(f"{decorated!r} is remote already: write {decorated.__name__}.options(...) for other options")
+    if isinstance(decorated, type):
+        return ActorClass(decorated, options)
+    return RemoteFunction(_checked(decorated), options)
+
+
+def _check_early(options: call_options.Options) -> None:
+    """Refuse wrong options where they stand, before it is known whether a function or a class follows."""
+    if set(options) <= set(call_options.NAMES) or not set(options) <= set(actor_options.NAMES):
+        call_options.build(options)
+    else:
+        actor_options.build(options)
 
 
 def _checked(function: Any) -> Function:
     if isinstance(function, RemoteFunction):
         raise WrongType(f"{function!r} is remote already: write {name_of(function.function)}.options(...) for other options")
     if isinstance(function, type):
-        raise NotSupportedHere(
-            f"class {function.__name__}: actors come with the next release; until then, keep state in the notebook and make "
-            "the functions remote"
-        )
+        raise WrongType(f"class {function.__name__}: expected a function here; nbray.remote makes actors of classes")
     if not callable(function):
         raise WrongType(f"nbray.remote({function!r}): expected a function, and options by name: @nbray.remote(num_cpus=2)")
     check_function(function)

@@ -14,12 +14,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from nbray.errors import NotSupportedHere
-from nbray.ids import CellRunId, ObjectId, TaskId
+from nbray.ids import ActorId, CellRunId, ObjectId, TaskId
 from nbray.snapshot import ClusterSnapshot
 
 
@@ -37,6 +37,33 @@ class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Re-runs after a worker died under the task; None means the cluster's default."""
     retry_exceptions: bool | tuple[type[BaseException], ...] = False
     timeout: float | None = None
+
+
+class ActorOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What an actor is, checked and filled in."""
+
+    class_name: str
+    name: str = ""
+    namespace: str = ""
+    """Empty for that of the notebook."""
+    detached: bool = False
+    get_if_exists: bool = False
+    max_restarts: int = 0
+    """-1: no limit."""
+    max_task_retries: int = 0
+    concurrency: Literal["sync", "threads", "async"] = "sync"
+    max_concurrency: int = 1
+    max_pending_calls: int = -1
+    """-1: no limit."""
+    description: bytes = b""
+    """What a handle needs to know; whoever finds the actor by name gets it back."""
+
+
+class FoundActor(NamedTuple):
+    """An actor, and the description that it was created with."""
+
+    actor_id: ActorId
+    description: bytes
 
 
 class CancelReport(NamedTuple):
@@ -57,7 +84,8 @@ class OutputEvent(NamedTuple):
     worker: str
     """For example "worker 1 (pid 4711)"."""
     stream: str
-    """"stdout", "stderr", or a display: "display_data", "update_display_data", "clear_output", "error"."""
+    """"stdout", "stderr", "progress" (`progress_board`), or a display: "display_data", "update_display_data", "clear_output",
+    "error"."""
     data: bytes
     """UTF-8 text for the two streams, JSON for the rest."""
 
@@ -112,6 +140,45 @@ class Backend(ABC):
 
         With `cancel` its task is stopped if it still runs.
         """
+
+    # ---------------------------------------------------------------- actors
+
+    def create_actor(
+        self, cls: type, args: tuple[Any, ...], kwargs: Mapping[str, Any], options: CallOptions, actor: ActorOptions,
+        cell_run: CellRunId,
+    ) -> FoundActor:  # fmt: skip
+        """Let an actor be created, and return at once; the caller holds one reference, and handles are references to it.
+
+        `options` are those of its creation, whose resources it holds as long as it lives. Where its name is taken, that
+        actor is returned with `get_if_exists`, for which this waits for the engine's answer; else UsageError is raised.
+        Raises NotShippable, InfeasibleRequest, StoreFull.
+        """
+        raise NotSupportedHere(f"the {self.name} backend has no actors: keep state in the notebook and make functions remote")
+
+    def call(
+        self, actor_id: ActorId, method: str, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any],
+        options: CallOptions, cell_run: CellRunId,
+    ) -> list[ObjectId]:  # fmt: skip
+        """Hand over one call of a method and return what `submit` returns; `name` is how it is shown.
+
+        The calls of one process to one actor start in the order in which they were made. A call of an actor that is dead
+        raises `ActorDied` in `get`. Raises NotShippable, StoreFull.
+        """
+        raise NotSupportedHere(f"the {self.name} backend has no actors")
+
+    def kill_actor(self, actor_id: ActorId, *, no_restart: bool = True, after_calls: bool = False) -> None:
+        """End an actor at once, or after the calls that were made until now; does not wait. One that is dead stays so."""
+        raise NotSupportedHere(f"the {self.name} backend has no actors")
+
+    def find_actor(self, name: str, namespace: str = "") -> FoundActor | None:
+        """The living actor of that name, if there is one; the caller holds one reference. Waits for the engine's answer."""
+        raise NotSupportedHere(f"the {self.name} backend has no actors")
+
+    def actor_state(self, actor_id: ActorId) -> str:
+        """ "pending", "alive", "restarting", "exiting" or "dead": asks the engine, so not from its I/O thread."""
+        raise NotSupportedHere(f"the {self.name} backend has no actors")
+
+    # ---------------------------------------------------------------- objects
 
     @abstractmethod
     def put(self, value: Any) -> ObjectId:

@@ -15,13 +15,16 @@ import msgspec
 from nbray import machine, serialization
 from nbray import resources as amounts
 from nbray.backends.backend import (
+    ActorOptions,
     Backend,
     CallOptions,
     CancelReport,
+    FoundActor,
     OutputEvent,
     OutputHandler,
     SnapshotHandler,
 )  # fmt: skip
+from nbray.backends.local_actors import LocalActors
 from nbray.backends.templates import Templates
 from nbray.config import ClusterConfig
 from nbray.engine import connection, run_directory, task_context
@@ -32,7 +35,7 @@ from nbray.engine.incoming_streams import next_of
 from nbray.engine.object_exchange import ObjectExchange
 from nbray.errors import InfeasibleRequest, WrongCluster
 from nbray.functions import FunctionPickler, name_of
-from nbray.ids import CellRunId, ObjectId, Reference, TaskId, TemplateId
+from nbray.ids import ActorId, CellRunId, ObjectId, Reference, TaskId, TemplateId
 from nbray.local_modules import LocalModules
 from nbray.scheduler.messages import (
     INLINE_LIMIT,
@@ -73,6 +76,7 @@ class LocalBackend(Backend):
         self._default_max_retries = welcome.default_max_retries
         self._functions = FunctionPickler(self._lift)
         self._templates = Templates(link, welcome.store_limit, lambda object_id: self.get((object_id,))[0])
+        self._actors = LocalActors(link, self._templates, self._with_arguments, self._check, self._returns)
         self._modules = LocalModules()
         self._modules_seen = self._modules.snapshot() if driver is not None else {}
         exchange.on_full = self._give_up_what_is_kept
@@ -182,6 +186,34 @@ class LocalBackend(Backend):
         payload = serialization.dumps(pickle.PickleBuffer(data))
         size = serialization.encoded_size(payload)
         return self._templates.lift(data, size, lambda: self._exchange.put_payload(payload))
+
+    # ---------------------------------------------------------------- actors
+
+    def create_actor(
+        self, cls: type, args: tuple[Any, ...], kwargs: Mapping[str, Any], options: CallOptions, actor: ActorOptions,
+        cell_run: CellRunId,
+    ) -> FoundActor:  # fmt: skip
+        """See `Backend.create_actor`."""
+        return self._actors.create(lambda: self._functions.pickle(cls), args, kwargs, options, actor, cell_run)
+
+    def call(
+        self, actor_id: ActorId, method: str, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any],
+        options: CallOptions, cell_run: CellRunId,
+    ) -> list[ObjectId]:  # fmt: skip
+        """See `Backend.call`."""
+        return self._actors.call(actor_id, method, name, args, kwargs, options, cell_run)
+
+    def kill_actor(self, actor_id: ActorId, *, no_restart: bool = True, after_calls: bool = False) -> None:
+        """See `Backend.kill_actor`."""
+        self._actors.kill(actor_id, no_restart=no_restart, after_calls=after_calls)
+
+    def find_actor(self, name: str, namespace: str = "") -> FoundActor | None:
+        """See `Backend.find_actor`."""
+        return self._actors.find(name, namespace)
+
+    def actor_state(self, actor_id: ActorId) -> str:
+        """See `Backend.actor_state`."""
+        return self._actors.state(actor_id)
 
     # ---------------------------------------------------------------- objects
 

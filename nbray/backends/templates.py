@@ -51,21 +51,44 @@ class Templates:
         """Lifted values whose function is being pickled."""
 
     def find(
-        self, function: PickledFunction, options: CallOptions, cell_run: CellRunId, check: Callable[[CallOptions], int]
-    ) -> TemplateId:
-        """The template of a call; registers it at first use, when `check` refuses bad options or returns the retries."""
+        self, function: PickledFunction, options: CallOptions, cell_run: CellRunId, check: Callable[[CallOptions], int],
+        method: str = "",
+    ) -> TemplateId:  # fmt: skip
+        """The template of a call; registers it at first use, when `check` refuses bad options or returns the retries.
+
+        `method` is "__init__" where the function is the class of an actor that is created.
+        """
         known = self._cell_runs.get(cell_run)
         if known is not None:
             entry = known.get((function.key, id(options)))
             if entry is not None:
                 return entry[0]
-        return self._register(function, options, cell_run, check(options))
+        return self._register(function, options, cell_run, check(options), method)
 
-    def _register(self, function: PickledFunction, options: CallOptions, cell_run: CellRunId, max_retries: int) -> TemplateId:
+    def find_method(self, method: str, name: str, options: CallOptions, cell_run: CellRunId) -> TemplateId:
+        """The template of calls of a method, which needs no function; `name` is how it is shown."""
+        key = name.encode()
+        known = self._cell_runs.get(cell_run)
+        if known is not None:
+            entry = known.get((key, id(options)))
+            if entry is not None:
+                return entry[0]
+        template = Template(
+            self._link.next_template(), b"", name, cell_run, {}, options.num_returns, options.max_retries or 0,
+            options=_worker_options(options), window=options.window, method=method,
+        )  # fmt: skip
+        with self.lock:
+            self._functions.setdefault(key, _Registered(frozenset())).users += 1
+            self._keep(template, key, options)
+        return template.template_id
+
+    def _register(
+        self, function: PickledFunction, options: CallOptions, cell_run: CellRunId, max_retries: int, method: str
+    ) -> TemplateId:
         template = Template(
             self._link.next_template(), function.key, options.name or function.name, cell_run, options.resources,
             options.num_returns, max_retries, options.timeout or 0.0, _worker_options(options), environment.capture(),
-            window=options.window,
+            window=options.window, method=method,
         )  # fmt: skip
         with self.lock:
             registered = self._functions.get(function.key)
@@ -74,13 +97,16 @@ class Templates:
                 self._link.post(RegisterFunction(function.key, function.name, function.blob, function.nested))
                 self._unregistered -= registered.nested
             registered.users += 1
-            self._link.post(RegisterTemplate(template))
-            # The options are kept beside the id: while they live, id(options) names no other object.
-            self._cell_runs.setdefault(cell_run, {})[function.key, id(options)] = (template.template_id, options)
-            self._cell_runs.move_to_end(cell_run)
-            while len(self._cell_runs) > KEPT_CELL_RUNS:
-                self._forget(next(iter(self._cell_runs)))
+            self._keep(template, function.key, options)
         return template.template_id
+
+    def _keep(self, template: Template, key: bytes, options: CallOptions) -> None:
+        self._link.post(RegisterTemplate(template))
+        # The options are kept beside the id: while they live, id(options) names no other object.
+        self._cell_runs.setdefault(template.cell_run, {})[key, id(options)] = (template.template_id, options)
+        self._cell_runs.move_to_end(template.cell_run)
+        while len(self._cell_runs) > KEPT_CELL_RUNS:
+            self._forget(next(iter(self._cell_runs)))
 
     def _forget(self, cell_run: CellRunId) -> None:
         templates = self._cell_runs.pop(cell_run)

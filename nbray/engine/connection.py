@@ -30,10 +30,12 @@ from nbray.engine.receiving import Receiver
 from nbray.engine.references import References
 from nbray.engine.values import Values, Waiter
 from nbray.errors import ClusterDied, GetTimeoutError
-from nbray.ids import OBJECT_BITS, ObjectId, ProcessId, TemplateId, object_id, template_id
+from nbray.ids import OBJECT_BITS, ActorId, ObjectId, ProcessId, TemplateId, object_id, template_id
 from nbray.scheduler.messages import (
     Allocate,
     Answer,
+    Call,
+    CreateActor,
     Failure,
     FromScheduler,
     GiveBack,
@@ -85,10 +87,12 @@ class Connection:
         self._lock = threading.Lock()
         self._values = Values()
         self._shield = InterruptShield()
-        self._outbox: list[bytearray | list[TaskSpec]] = []
-        """Encoded messages, and lists of tasks that become one message each."""
+        self._outbox: list[bytearray | list[TaskSpec] | Call] = []
+        """Encoded messages, and lists of tasks and calls that become one message each."""
         self._tasks: list[TaskSpec] | None = None
         """The last list in the outbox while nothing else was posted behind it: it still takes tasks."""
+        self._calls: dict[ActorId, Call] = {}
+        """The last list of calls of each actor in the outbox, while no message was posted behind it: it still takes calls."""
         self._unsent = bytearray()
         self._last_flush = 0.0
         self._batch_seconds = BATCH_SECONDS
@@ -207,6 +211,46 @@ class Connection:
         if len(self._unsent) > MOST_UNSENT:
             self.wait_for_room()
 
+    def call(self, actor_id: ActorId, task: TaskSpec, returns: Sequence[ObjectId]) -> None:
+        """Hand over one call of an actor; otherwise as `submit`."""
+        now = time.monotonic()
+        try:
+            with self._lock:
+                self.references.create(returns)
+                self._values.expect(returns)
+                call = self._calls.get(actor_id)
+                if call is None or ((task.deps or task.nested) and call is not self._outbox[-1]):
+                    # Behind what came last, since it may need that. What needs nothing may overtake other actors' calls.
+                    call = self._calls[actor_id] = Call(actor_id, [])
+                    self._outbox.append(call)
+                    self._tasks = None
+                call.tasks.append(task)
+                if self._quiet or now - self._last_flush >= self._batch_seconds:
+                    self._batch_seconds = BATCH_SECONDS if self._quiet else min(2 * self._batch_seconds, LONGEST_BATCH_SECONDS)
+                    self._quiet = False
+                    self._flush(now)
+                elif self._flush_due is None:
+                    self._flush_at(now + self._batch_seconds)
+        except BaseException:
+            for object_id in returns:
+                self.release(object_id)
+            raise
+        if self._lost:
+            self._check()
+        if len(self._unsent) > MOST_UNSENT:
+            self.wait_for_room()
+
+    def create_actor(self, message: CreateActor) -> None:
+        """Let an actor be created; the process then holds one reference of it."""
+        frame = wire.frame(message)
+        actor_id = message.task.task_id
+        with self._lock:
+            self.references.create((actor_id,))
+            self._values.expect((actor_id,))
+            self._enqueue(frame)
+            self._flush(time.monotonic())
+        self._check()
+
     def post(self, message: msgspec.Struct, *, now: bool = False, delay: float = BATCH_SECONDS) -> None:
         """Send a message after all that were posted before; at once with `now`, else within `delay` seconds.
 
@@ -247,6 +291,7 @@ class Connection:
 
     def _enqueue(self, frame: bytearray) -> None:
         self._tasks = None
+        self._calls.clear()
         self._outbox.append(frame)
 
     def _flush_at(self, when: float) -> None:
@@ -282,10 +327,13 @@ class Connection:
             for posted in self._outbox:
                 if isinstance(posted, list):
                     wire.append_frame(self._unsent, Submit(posted))
+                elif isinstance(posted, Call):
+                    wire.append_frame(self._unsent, posted)
                 else:
                     self._unsent += posted
             self._outbox.clear()
             self._tasks = None
+            self._calls.clear()
             if released:
                 self._values.forget(released)
                 wire.append_frame(self._unsent, Released(released))

@@ -49,7 +49,7 @@ class LearnedCode:
     def prepare(self, template: Template) -> Function:
         """Make everything ready for the tasks of a template, and its function at hand for the next of them."""
         self.prepared = None
-        if template.environment != self._environment:
+        if template.environment and template.environment != self._environment:  # methods have none: they run in their actor's
             environment.adopt(template.environment)
             self._environment = template.environment
         function = self._method(template) if template.method else self._function(template)

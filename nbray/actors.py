@@ -1,0 +1,156 @@
+"""Actors: classes whose instances live in a worker of their own, how they are created, found and ended."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, NoReturn
+
+from nbray import actor_description, actor_options, session
+from nbray.actor_description import method
+from nbray.actor_handles import ActorHandle, ActorMethod, from_found
+from nbray.call_options import Options
+from nbray.engine.hosted_actor import this_process
+from nbray.errors import UsageError, WrongType
+from nbray.objects import ObjectRef, backend_of
+
+__all__ = ["ActorClass", "ActorHandle", "ActorMethod", "exit_actor", "get_actor", "kill", "method"]
+
+
+class ActorClass:
+    """A class whose `.remote(...)` creates an actor: an instance in a worker process of its own; made by `nbray.remote`."""
+
+    __name__: str
+    __wrapped__: type
+
+    def __init__(self, cls: type, options: Options) -> None:
+        self._set_up(cls, options)
+
+    def _set_up(self, cls: type, options: Options) -> None:
+        for name in ("__module__", "__name__", "__qualname__", "__doc__"):
+            setattr(self, name, getattr(cls, name))
+        self.__wrapped__ = cls
+        self.given = options
+        self._creation, actor = actor_options.build(options)
+        description = actor_description.describe(cls, actor.max_task_retries)
+        self._actor = actor_options.of_kind(actor, cls.__name__, description.encode(), is_async=description.is_async)
+
+    def remote(self, *args: Any, **kwargs: Any) -> ActorHandle:
+        """Create an actor and return its handle at once; the arguments are those of the class.
+
+        Calls may be made right away: they run when the instance is there. Where `__init__` raises, they raise ActorDied with
+        that error as its cause. Raises TypeError for arguments that the class does not take, UsageError for a name that is
+        taken, NotShippable, InfeasibleRequest, StoreFull.
+        """
+        self._check(args, kwargs)
+        backend = session.current_backend()
+        found = backend.create_actor(
+            self.__wrapped__, args, kwargs, self._creation, self._actor, session.current_cell_run()
+        )  # fmt: skip
+        return from_found(found, backend.epoch, self._actor.name)
+
+    def options(self, **options: Any) -> ActorClass:
+        """The same class with other options for its actors.
+
+        `num_cpus` (0), `num_gpus`, `memory` and `resources` are held while the actor lives; `name` and `namespace` are how
+        `nbray.get_actor` finds it, and with `get_if_exists` also this class; `lifetime="detached"` lets it live until it is
+        killed; `max_restarts` is how often it is created anew when its worker dies, `max_task_retries` how often a call is
+        run again that was in it then; `max_concurrency` calls are under way at a time (1; 1000 where a method is `async
+        def`); more than `max_pending_calls` are refused.
+        """
+        return ActorClass(self.__wrapped__, {**self.given, **options})
+
+    def _check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        try:
+            signature = inspect.signature(self.__wrapped__)
+        except ValueError:  # some classes written in C do not tell
+            return
+        try:
+            signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{self.__name__}{signature} cannot be created like this: {error}") from None
+
+    # ---------------------------------------------------------------- misuse
+
+    def __call__(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        raise WrongType(
+            f"{self.__name__} is a class of actors: call {self.__name__}.remote(...) to create one on the cluster, or "
+            f"{self.__name__}.__wrapped__(...) to make a plain instance here"
+        )
+
+    def __mro_entries__(self, bases: tuple[Any, ...]) -> NoReturn:
+        name = self.__name__
+        raise WrongType(
+            f"{name} is a class of actors, and no class can be derived from that: derive from the plain class and decorate the "
+            f"derived one, or write class ...({name}.__wrapped__)"
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or "__wrapped__" not in self.__dict__:
+            raise AttributeError(name)
+        return getattr(self.__wrapped__, name)
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{name}={value!r}" for name, value in self.given.items())
+        return f"ActorClass({', '.join(filter(None, [self.__name__, options]))})"
+
+    # State, not arguments: a class that creates actors of itself meets this object again while it is being pickled.
+    def __getstate__(self) -> tuple[type, Options]:
+        return self.__wrapped__, self.given
+
+    def __setstate__(self, state: tuple[type, Options]) -> None:
+        self._set_up(*state)
+
+
+def get_actor(name: str, namespace: str | None = None) -> ActorHandle:
+    """The living actor that was created with this name, in this notebook's namespace or the one given.
+
+    Asks the cluster and waits for its answer. Raises UsageError, a ValueError, where there is none.
+
+    >>> import nbray
+    >>> @nbray.remote
+    ... class Counter:
+    ...     def __init__(self):
+    ...         self.count = 0
+    ...     def add(self, amount=1):
+    ...         self.count += amount
+    ...         return self.count
+    >>> counter = Counter.options(name="counter").remote()
+    >>> nbray.get(nbray.get_actor("counter").add.remote(5))
+    5
+    """
+    if not isinstance(name, str) or not name:
+        raise WrongType(f'get_actor({name!r}): expected the name of an actor, for example nbray.get_actor("cache")')
+    if namespace is not None and (not isinstance(namespace, str) or not namespace):
+        raise WrongType(f'namespace={namespace!r}: expected text, for example namespace="shared"')
+    backend = session.current_backend()
+    found = backend.find_actor(name, namespace or "")
+    if found is None:
+        where = f" in namespace {namespace!r}" if namespace else ""
+        raise UsageError(
+            f"there is no actor named {name!r}{where}: it has ended, or was not created yet. "
+            f"Create it by Class.options(name={name!r}, get_if_exists=True).remote(...)"
+        )
+    return from_found(found, backend.epoch, name)
+
+
+def kill(actor: ActorHandle, *, no_restart: bool = True) -> None:
+    """End an actor at once: the call that runs is cut off, queued ones raise ActorDied, its shutdown hook does not run.
+
+    With `no_restart=False` an actor that has restarts left begins anew. To let queued calls end first, use the actor in a
+    `with` block, let go of its handles, or call `actor.__ray_terminate__.remote()`.
+    """
+    if isinstance(actor, ObjectRef):
+        raise WrongType(f"nbray.kill({actor!r}): that is a call, not an actor; nbray.cancel(ref) stops it")
+    if not isinstance(actor, ActorHandle):
+        raise WrongType(f"nbray.kill() takes the handle of an actor, as Class.remote() returns it, not {actor!r}")
+    backend_of(actor._nbray_ref).kill_actor(actor._actor_id, no_restart=no_restart)
+
+
+def exit_actor() -> NoReturn:
+    """End the actor whose method this is called in; nothing that catches exceptions on the way keeps it alive.
+
+    The call that does it raises ActorDied in `nbray.get`, as do those that are queued. The shutdown hook runs.
+    """
+    if this_process.actor is None:
+        raise UsageError("exit_actor() was called outside an actor: call it in a method; from outside, use nbray.kill(actor)")
+    this_process.actor.leave()
