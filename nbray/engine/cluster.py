@@ -61,7 +61,7 @@ class ClusterProcess:
         self.last_words = _read_all(self._process.stdout.fileno())
         self._process.wait()
         self._process.stdout.close()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        run_directory.remove(self.directory)
 
     def leave(self) -> None:
         """The cluster outlives this driver: let go of its process without a warning."""
@@ -94,8 +94,9 @@ def start(config: ClusterConfig, job: str) -> ClusterProcess:
             process.stdin.close()
         started = run_directory.process_started(process.pid)
         content = ClusterFile(
-            config.epoch, job, process.pid, started, run_directory.machine(), PROTOCOL, config.num_workers, config.store_limit
-        )
+            config.epoch, job, process.pid, started, run_directory.machine(), PROTOCOL, config.num_workers, config.store_limit,
+            config.spill_directory, run_directory.host(),
+        )  # fmt: skip
         run_directory.write(directory, content)
         _wait_until_ready(process, directory)
     except BaseException:

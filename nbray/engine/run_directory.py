@@ -42,17 +42,20 @@ class ClusterFile(msgspec.Struct, frozen=True):
     protocol: int
     num_workers: int = 0
     store_limit: int = 0
+    spill_directory: str = ""
+    """Where the cluster moves objects that its store has no room for."""
+    host: str = ""
 
 
 def parent() -> Path:
     """The directory for run directories: ours alone, or an error that says what to do."""
     for candidate in _candidates():
-        if _is_private(candidate) and len(os.fsencode(candidate)) < LONGEST_SOCKET:
+        if is_private(candidate) and len(os.fsencode(candidate)) < LONGEST_SOCKET:
             return candidate
     fallback = Path(tempfile.gettempdir()) / f"nbray-{os.getuid()}"
     with contextlib.suppress(FileExistsError):
         fallback.mkdir(mode=0o700)
-    if not _is_private(fallback):
+    if not is_private(fallback):
         raise StartFailed(
             f"{str(fallback)!r} is not a directory that only you can enter: remove it, or set XDG_RUNTIME_DIR to one that is"
         )
@@ -72,7 +75,8 @@ def _candidates() -> Iterator[Path]:
         yield Path(os.environ.get("JUPYTER_DATA_DIR") or Path.home() / ".local" / "share" / "jupyter") / "runtime"
 
 
-def _is_private(directory: Path) -> bool:
+def is_private(directory: Path) -> bool:
+    """Whether it is a directory of ours that nobody else can enter."""
     try:
         status = directory.lstat()
     except OSError:
@@ -117,6 +121,11 @@ def machine() -> str:
         return platform.node()
 
 
+def host() -> str:
+    """The machine's own name, which outlives a boot."""
+    return platform.node()
+
+
 def process_started(pid: int) -> float:
     """When a process began, in seconds on a clock that nobody sets (Linux: since boot); 0 when there is none."""
     if sys.platform == "linux":
@@ -154,5 +163,18 @@ def sweep() -> None:
     """Remove the run directories of ours that are marked and whose cluster is dead."""
     for directory in parent().glob(f"{PREFIX}*"):
         content = read(directory)
-        if content is not None and content.machine == machine() and _is_private(directory) and not alive(content):
-            shutil.rmtree(directory, ignore_errors=True)
+        if content is not None and content.machine == machine() and is_private(directory) and not alive(content):
+            remove(directory)
+
+
+def remove(directory: Path) -> None:
+    """Remove the run directory of a cluster that has ended, and what it moved to disk, wherever that is.
+
+    A marker says there too whether it is this cluster's.
+    """
+    content = read(directory)
+    shutil.rmtree(directory, ignore_errors=True)
+    if content is not None and content.spill_directory:
+        spilled = Path(content.spill_directory)
+        if read(spilled) == content and is_private(spilled):
+            shutil.rmtree(spilled, ignore_errors=True)

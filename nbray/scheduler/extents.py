@@ -8,7 +8,7 @@ from typing import Protocol
 from nbray.ids import ProcessId
 from nbray.scheduler.actions import Punch
 from nbray.scheduler.deadlines import Deadlines
-from nbray.scheduler.messages import Failure, Granted, Refused
+from nbray.scheduler.messages import Failure, Granted
 from nbray.scheduler.processes import Outbox, Process
 
 PUNCH_SECONDS = 0.1
@@ -70,6 +70,8 @@ class Extents:
         self._granted: dict[ProcessId, dict[int, int]] = {}
         self._headroom: int | None = None
         self._punching = False
+        self.lacks_memory = False
+        """The last request failed because the machine has no memory, though the store had room."""
         self.inline = 0
         """Bytes of small values, which live in the scheduler and count too."""
         self.room = limit
@@ -84,25 +86,44 @@ class Extents:
         """So much memory can still be populated, as of now."""
         self._headroom = size
 
-    def allocate(self, process: Process, request_id: int, size: int) -> None:
-        """Answer a request for an extent: Granted or Refused."""
-        refusal = self._try(process, request_id, size)
-        if refusal is not None:
-            self._outbox.send(process.process_id, Refused(request_id, refusal))
+    @property
+    def most(self) -> int:
+        """Bytes that stored objects may take beside the small values."""
+        return self._limit - self.inline
 
-    def _try(self, process: Process, request_id: int, size: int) -> Failure | None:
-        if self.used + size > self._limit:
-            return self.full(size)
-        extent = self._allocator.allocate(size)
+    @property
+    def excess(self) -> int:
+        """Bytes above the limit; negative while there is room."""
+        return self.used - self._limit
+
+    @property
+    def granted(self) -> bool:
+        """Whether any process is writing a value just now."""
+        return any(self._granted.values())
+
+    def grant(self, process: Process, request_id: int, size: int) -> bool:
+        """Give the process an extent if there is room for one."""
+        extent = self._take(size)
         if extent is None:
-            return self.full(size)
-        if not extent.warm and not self._can_populate(extent.size):
-            self._give_back([self._allocator.abandon(extent.offset)])
-            return self._no_memory(size)
+            return False
         self._granted.setdefault(process.process_id, {})[extent.offset] = size
-        self._update_room()
         self._outbox.send(process.process_id, Granted(request_id, extent.offset, extent.size, extent.warm))
-        return None
+        return True
+
+    def take(self, size: int) -> int | None:
+        """The offset of an extent for an object that comes back from disk, if there is room."""
+        extent = self._take(size)
+        return None if extent is None else extent.offset
+
+    def _take(self, size: int) -> Extent | None:
+        self.lacks_memory = False
+        extent = self._allocator.allocate(size) if self.used + size <= self._limit else None
+        if extent is not None and not extent.warm and not self._can_populate(extent.size):
+            self.lacks_memory = True
+            self._give_back([self._allocator.abandon(extent.offset)])
+            return None
+        self._update_room()
+        return extent
 
     def _can_populate(self, size: int) -> bool:
         """Whether the machine has memory for fresh pages; idle ones go back first where they are in the way."""
@@ -124,11 +145,15 @@ class Extents:
     def give_back(self, process: Process, offset: int) -> None:
         """An extent that was granted is not needed after all."""
         if self.seal(process, offset):
-            self._give_back([self._allocator.abandon(offset)])
-            self._update_room()
+            self.abandon(offset)
+
+    def abandon(self, offset: int) -> None:
+        """An extent that was taken and perhaps not filled is not needed after all."""
+        self._give_back([self._allocator.abandon(offset)])
+        self._update_room()
 
     def free(self, offset: int) -> None:
-        """The extent of an object that is gone."""
+        """The extent of an object that is gone, or on disk now."""
         self._allocator.free(offset)
         self._update_room()
         if not self._punching:
@@ -139,20 +164,24 @@ class Extents:
         self._give_back([self._allocator.abandon(offset) for offset in self._granted.pop(process_id, {})])
         self._update_room()
 
-    def full(self, size: int) -> Failure:
-        """Why `size` more bytes have no room."""
+    def refusal(self, size: int, why: str = "") -> Failure:
+        """Why the last request for an extent was not granted."""
+        return self._no_memory(size, why) if self.lacks_memory else self.full(size, why)
+
+    def full(self, size: int, why: str = "") -> Failure:
+        """Why `size` more bytes have no room; `why` says what else was tried."""
         return Failure(
             "store_full",
-            f"The store has no room for {_bytes(size)}: {_bytes(self.used)} of {_bytes(self._limit)} are in use. "
+            f"The store has no room for {_bytes(size)}: {_bytes(self.used)} of {_bytes(self._limit)} are in use. {why}"
             "Delete references to objects that you need no more (del ref; arrays that came from nbray.get count while they "
             "live), or start the cluster with a larger store.",
         )
 
-    def _no_memory(self, size: int) -> Failure:
+    def _no_memory(self, size: int, why: str) -> Failure:
         return Failure(
             "store_full",
             f"The machine has no memory for {_bytes(size)} more in the store: {_bytes(self._headroom or 0)} are free, "
-            f"and {_bytes(self.used)} of the store's {_bytes(self._limit)} are in use. Free memory in this notebook or "
+            f"and {_bytes(self.used)} of the store's {_bytes(self._limit)} are in use. {why}Free memory in this notebook or "
             "in others, or delete references to objects that you need no more.",
         )
 

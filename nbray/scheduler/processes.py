@@ -54,9 +54,15 @@ class Outbox:
 
     def take(self) -> list[Action]:
         """The actions of this event; the outbox is empty afterwards."""
+        if self.readied:
+            self.send_ready()
+        actions, self.actions = self.actions, []
+        return actions
+
+    def send_ready(self) -> None:
+        """Send the values that were pushed so far: what is sent next comes after them."""
         for process in self.readied:
             ready, process.ready = process.ready, []
             for start in range(0, len(ready), READY_VALUES):
                 self.send(process.process_id, messages.Ready(ready[start : start + READY_VALUES]))
-        actions, self.actions, self.readied = self.actions, [], []
-        return actions
+        self.readied = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -18,8 +19,8 @@ class ObjectStore:
     def __init__(self, arena: Arena, hold: Callable[[ObjectId], None], release: Callable[[ObjectId], None]) -> None:
         self._arena = arena
         self._pins = Pins(hold, release)
-        self._read_at: dict[int, ObjectId] = {}
-        """The object that this process last read at each offset."""
+        self._read_at: dict[int, tuple[ObjectId, int]] = {}
+        """The object that this process last read at each offset, and how often that had come back from disk."""
 
     def __repr__(self) -> str:
         return f"ObjectStore({self._arena!r})"
@@ -33,11 +34,26 @@ class ObjectStore:
         else:
             serialization.write_to(payload, lambda piece, position: self._arena.pwrite(piece, offset + position))
 
-    def read(self, object_id: ObjectId, offset: int, size: int) -> Any:
-        """The value of an object; its arrays are read-only views into the arena, and pin it. Raises ObjectLost."""
-        if self._read_at.get(offset) != object_id:
+    def view(self, object_id: ObjectId, offset: int, size: int, restored: int = 0) -> memoryview:
+        """An object's bytes; the view, and every array over it, pins the object.
+
+        `restored` is how often the object has come back from disk.
+        """
+        if self._read_at.get(offset) != (object_id, restored):
             # What stray writes left in private pages here belongs to an object that is gone. Forgetting it now, not
             # when that one was released, keeps the pages mapped for whoever reads the same object again.
             self._arena.forget(offset, size)
-            self._read_at[offset] = object_id
-        return serialization.loads(self._pins.pin(object_id, self._arena.read_view(offset, size)))
+            self._read_at[offset] = object_id, restored
+        return self._pins.pin(object_id, self._arena.read_view(offset, size))
+
+    def read(self, object_id: ObjectId, offset: int, size: int) -> Any:
+        """The value of an object; its arrays are read-only views into the arena, and pin it. Raises ObjectLost."""
+        return serialization.loads(self.view(object_id, offset, size))
+
+    def reading(self) -> set[ObjectId]:
+        """The objects that are pinned."""
+        return self._pins.pinned()
+
+    def keep(self, object_id: ObjectId) -> contextlib.AbstractContextManager[None]:
+        """While it lasts, `reading` names the object, so that nobody moves it before it is read."""
+        return self._pins.announce(object_id)

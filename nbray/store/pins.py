@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from nbray.ids import ObjectId
 
@@ -21,13 +23,33 @@ class Pins:
         self._hold = hold
         self._release = release
         self._process = os.getpid()
+        self._numbers = itertools.count()
+        self._pinned: dict[int, ObjectId] = {}
+        """The object of each pin; changed by single operations on the dict only, which need no lock."""
 
     def pin(self, object_id: ObjectId, view: memoryview) -> memoryview:
         """The same view, pinned; its `obj` must be its own, as those of `Arena.read_view` are."""
         self._hold(object_id)
-        weakref.finalize(view.obj, self._unpin, object_id).atexit = False
+        number = next(self._numbers)
+        self._pinned[number] = object_id
+        weakref.finalize(view.obj, self._unpin, object_id, number).atexit = False
         return view
 
-    def _unpin(self, object_id: ObjectId) -> None:
+    def pinned(self) -> set[ObjectId]:
+        """The objects that are pinned now."""
+        return set(list(self._pinned.values()))  # a list of a dict's values is made in one go, whatever other threads do
+
+    @contextlib.contextmanager
+    def announce(self, object_id: ObjectId) -> Iterator[None]:
+        """Count the object as pinned while it is about to be."""
+        number = next(self._numbers)
+        self._pinned[number] = object_id
+        try:
+            yield
+        finally:
+            del self._pinned[number]
+
+    def _unpin(self, object_id: ObjectId, number: int) -> None:
+        self._pinned.pop(number, None)
         if os.getpid() == self._process:
             self._release(object_id)
