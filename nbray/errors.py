@@ -14,6 +14,8 @@
     │   └── ResultNotShippable           the function returned something that cannot be sent
     ├── WorkerDied                     a worker process ended under a running task
     ├── ActorDied                      the actor has ended, or could not be created
+    ├── PlacementGroupRemoved          the placement group in which a task was has been removed
+    ├── OutOfMemory                    a task was ended because the machine ran out of memory
     ├── ClusterError                   the cluster cannot do it
     │   ├── ClusterDied                  the scheduler process is gone
     │   ├── StoreFull                    no room in the store
@@ -117,8 +119,16 @@ class WorkerDied(NbrayError):
     """The worker process ended while it ran the task; the message has the signal or exit code and the last lines."""
 
 
+class PlacementGroupRemoved(NbrayError):
+    """The placement group in which the task was queued or ran has been removed."""
+
+
 class ActorDied(NbrayError):
     """The actor has ended; the message says of what, with its last lines. What its `__init__` raised is the cause."""
+
+
+class OutOfMemory(NbrayError):
+    """The task was ended because the machine ran out of memory and it had grown most; the message has the figures."""
 
 
 class ClusterError(NbrayError):

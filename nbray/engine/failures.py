@@ -11,6 +11,8 @@ _CLASSES: dict[FailureKind, type[errors.NbrayError]] = {
     "timeout": errors.TaskTimeout,
     "worker_died": errors.WorkerDied,
     "actor_died": errors.ActorDied,
+    "gang_removed": errors.PlacementGroupRemoved,
+    "out_of_memory": errors.OutOfMemory,
     "store_full": errors.StoreFull,
     "lost": errors.ObjectLost,
     "infeasible": errors.InfeasibleRequest,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from nbray.ids import ObjectId
-from nbray.scheduler.messages import Failure, Value
+from nbray.scheduler.messages import Failure, Spilled, Stored, Value
 
 Callback = Callable[[], None]
 
@@ -87,6 +87,31 @@ class Values:
             return False
         self._callbacks.setdefault(object_id, []).append(callback)
         return True
+
+    def let_go(self, object_ids: Iterable[ObjectId], reading: Callable[[], set[ObjectId]]) -> list[ObjectId]:
+        """Forget where these objects are, but for those that `reading` says are read just now; returns these.
+
+        It is asked when the others cannot be found any more. Who reads says so first and then looks whether the object is
+        still where it was: one of the two sees the other.
+        """
+        places = {object_id: value for object_id in object_ids if type(value := self.known.get(object_id)) is Stored}
+        for object_id, place in places.items():
+            self.known[object_id] = Spilled(place.size, place.nested)
+        read = reading()
+        in_use = [object_id for object_id in object_ids if object_id in read]
+        for object_id in in_use:
+            if object_id in places:
+                self.known[object_id] = places[object_id]
+        return in_use
+
+    def forget_callbacks(self, callbacks: Mapping[ObjectId, Callback]) -> None:
+        """These are not to be called any more."""
+        for object_id, callback in callbacks.items():
+            waiting = self._callbacks.get(object_id)
+            if waiting is not None and callback in waiting:
+                waiting.remove(callback)
+                if not waiting:
+                    del self._callbacks[object_id]
 
     def forget(self, object_ids: Iterable[ObjectId]) -> None:
         """This process has no reference left: the values go."""

@@ -9,6 +9,10 @@
     WorkerForked     the zygote forked the worker of a slot (before or after it joins)
     WorkerExited     the zygote reaped the worker of a slot; once for each Fork, also when the fork failed
     MemoryHeadroom   how many bytes the machine or cgroup can still populate
+    SpillDone        a Spill was carried out
+    SpillFailed      ... or could not be, and left nothing on the disk
+    RestoreDone      a Restore was carried out, and the bytes are what they were
+    RestoreFailed    ... or could not be
     Tick             `next_deadline()` has come (an early or needless Tick does no harm)
 
 Two orders matter. `Left` of a worker comes after all its messages, since results that it sent before it died count.
@@ -20,7 +24,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from nbray.ids import NO_TASK, ProcessId, TaskId
+from nbray.ids import NO_TASK, ObjectId, ProcessId, TaskId
 from nbray.scheduler.messages import Hello, ToScheduler
 
 
@@ -78,4 +82,35 @@ class MemoryHeadroom(NamedTuple):
     bytes: int
 
 
-Event = Started | Joined | Received | Left | WorkerForked | WorkerExited | Tick | MemoryHeadroom
+class SpillDone(NamedTuple):
+    """An object's bytes are on disk."""
+
+    object_id: ObjectId
+    checksum: int
+
+
+class SpillFailed(NamedTuple):
+    """The disk did not take an object, for example because it is full; the reason is for people."""
+
+    object_id: ObjectId
+    reason: str
+
+
+class RestoreDone(NamedTuple):
+    """An object's bytes are in the extent that it was given."""
+
+    object_id: ObjectId
+
+
+class RestoreFailed(NamedTuple):
+    """They are not; those that are `damaged` will never be."""
+
+    object_id: ObjectId
+    reason: str
+    damaged: bool
+
+
+Event = (
+    Started | Joined | Received | Left | WorkerForked | WorkerExited | Tick | MemoryHeadroom | SpillDone | SpillFailed
+    | RestoreDone | RestoreFailed
+)  # fmt: skip

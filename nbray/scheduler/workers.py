@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 FAILED_STARTS = 5
 """So many workers in a row that end before they join end the cluster, instead of forking for ever."""
+SPOILED_STARTS = 3
+"""So many with the same profile fail the tasks that need it."""
 START_SECONDS = 60.0
 """A worker that has not joined after so long is killed, which counts as a failed start."""
 EXIT_SECONDS = 5.0
@@ -144,6 +146,9 @@ class Worker:
         return self.actor is not None and bool(self.queue or self.actor.running)
 
 
+OnSpoiled = Callable[[bytes, WorkerExited], None]
+
+
 class Fleet:
     """All workers by slot."""
 
@@ -165,6 +170,10 @@ class Fleet:
         self._deadlines = deadlines
         self._retiring = False
         self._failed_starts = 0
+        self._spoiled: dict[bytes, int] = {}
+        """How many workers in a row ended before they could start, by their profile."""
+        self.on_spoiled: OnSpoiled = lambda profile, exited: None
+        """Workers with this profile cannot start."""
         self._last_pids: dict[int, int] = {}
 
     # ---------------------------------------------------------------- fork and join
@@ -209,6 +218,7 @@ class Fleet:
         worker.pid = hello.pid
         worker.process = Process(process_id, None, worker)
         self._failed_starts = 0
+        self._spoiled.pop(worker.profile, None)
         self.make_idle(worker)
         return worker
 
@@ -326,6 +336,9 @@ class Fleet:
         move_worker(worker, WorkerState.STOPPING)
 
     def _cannot_start(self, worker: Worker) -> bool:
+        if worker.profile:
+            self._profile_failed(worker)
+            return True
         self._failed_starts += 1
         if self._failed_starts < FAILED_STARTS:
             return False
@@ -337,6 +350,14 @@ class Fleet:
             )
         )
         return True
+
+    def _profile_failed(self, worker: Worker) -> None:
+        """Its variables may be what keeps Python from starting: that is the end of its tasks, not of the cluster."""
+        failures = self._spoiled[worker.profile] = self._spoiled.get(worker.profile, 0) + 1
+        if failures >= SPOILED_STARTS:
+            del self._spoiled[worker.profile]
+            assert worker.exited is not None
+            self.on_spoiled(worker.profile, worker.exited)
 
     # ---------------------------------------------------------------- counts
 
@@ -363,9 +384,10 @@ class Fleet:
 
     def stuck(self) -> bool:
         """Whether there are as many workers as there may be, and every one that runs something is blocked."""
-        if len(self.workers) < MOST_WORKERS or any(one.serving and not one.actor.blocked for one in self.hosts.values() if one.actor):
+        if len(self.workers) < MOST_WORKERS:
             return False
-        return all(worker.state is WorkerState.BLOCKED for worker in self._plain())
+        running = [*self._plain(), *(worker for worker in self.hosts.values() if worker.serving)]
+        return all(worker.state is WorkerState.BLOCKED for worker in running)
 
     def room(self) -> int:
         """How many more plain workers may be forked."""
