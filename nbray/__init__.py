@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         NotShippable,
         NotSupportedHere,
         ObjectLost,
+        PlacementGroupRemoved,
         RemoteError,
         ResultNotShippable,
         StartFailed,
@@ -66,20 +67,23 @@ if TYPE_CHECKING:
     )  # fmt: skip
     from nbray.executor import Executor
     from nbray.introspection import available_resources, cluster_resources, list_objects, list_tasks, list_workers, nodes
-    from nbray.objects import ObjectRef, as_completed, cancel, get, put, wait
+    from nbray.objects import ObjectRef, cancel, get, put
     from nbray.parallel_map import MapResult
     from nbray.parallel_map import parallel_map as map
+    from nbray.progress_bars import progress
     from nbray.remote_functions import RemoteFunction, apply_async, register_remote_function, remote
     from nbray.runtime_context import get_gpu_ids, get_runtime_context
+    from nbray.scaling import scale
     from nbray.session import init, is_initialized, shutdown
     from nbray.streams import DynamicObjectRefGenerator, ObjectRefGenerator
     from nbray.timelines import timeline
+    from nbray.waiting import as_completed, wait
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "init", "shutdown", "is_initialized",
-    "remote", "RemoteFunction", "register_remote_function", "apply_async", "map", "MapResult", "Executor",
+    "init", "shutdown", "is_initialized", "scale",
+    "remote", "RemoteFunction", "register_remote_function", "apply_async", "map", "MapResult", "Executor", "progress",
     "ObjectRef", "get", "put", "wait", "cancel", "CancelReport", "as_completed",
     "ObjectRefGenerator", "DynamicObjectRefGenerator",
     "ActorClass", "ActorHandle", "method", "get_actor", "kill", "exit_actor",
@@ -87,7 +91,7 @@ __all__ = [
     "get_runtime_context", "get_gpu_ids",
     "NbrayError", "UsageError", "WrongType", "NotShippable", "InfeasibleRequest", "WrongCluster", "NotSupportedHere",
     "TaskError", "RemoteError", "TaskCancelledError", "TaskTimeout", "ResultNotShippable", "WorkerDied",
-    "ActorDied",
+    "ActorDied", "PlacementGroupRemoved",
     "ClusterError", "ClusterDied", "StoreFull", "ObjectLost", "StartFailed", "GetTimeoutError", "InternalError",
 ]  # fmt: skip
 
@@ -96,11 +100,14 @@ _HOMES = {
     "backends.backend": ("CancelReport",),
     "executor": ("Executor",),
     "introspection": ("available_resources", "cluster_resources", "list_objects", "list_tasks", "list_workers", "nodes"),
-    "objects": ("ObjectRef", "as_completed", "cancel", "get", "put", "wait"),
+    "objects": ("ObjectRef", "cancel", "get", "put"),
     "parallel_map": ("MapResult", "map"),
+    "progress_bars": ("progress",),
     "remote_functions": ("RemoteFunction", "apply_async", "register_remote_function", "remote"),
+    "waiting": ("as_completed", "wait"),
     "streams": ("DynamicObjectRefGenerator", "ObjectRefGenerator"),
     "runtime_context": ("get_gpu_ids", "get_runtime_context"),
+    "scaling": ("scale",),
     "session": ("init", "is_initialized", "shutdown"),
     "timelines": ("timeline",),
 }
@@ -113,7 +120,7 @@ def __getattr__(name: str) -> Any:
         return import_module(f"nbray.{name}")
     if name == "actor":  # Ray's name of it: ray.actor.exit_actor
         return import_module("nbray.actors")
-    if name in ("joblib", "util"):
+    if name in ("joblib", "runtime_env", "util"):
         return import_module(f"nbray.{name}")
     if name not in __all__:
         raise AttributeError(f"module 'nbray' has no attribute {name!r}")

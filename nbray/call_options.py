@@ -10,13 +10,15 @@ from typing import Any, NoReturn
 from nbray import resources as amounts
 from nbray.backends.backend import CallOptions
 from nbray.errors import NotSupportedHere, UsageError, WrongType
+from nbray.ids import NO_TASK, ObjectId
+from nbray.runtime_env import Profile, profile_of
 from nbray.scheduler.messages import DYNAMIC, STREAMING
 
 NAMES = (
     "num_cpus", "num_gpus", "memory", "resources", "num_returns", "max_retries", "retry_exceptions", "timeout", "name",
-    "_generator_backpressure_num_objects",
+    "priority", "max_calls", "runtime_env", "scheduling_strategy", "_generator_backpressure_num_objects",
 )  # fmt: skip
-_LATER = ("runtime_env", "max_calls", "scheduling_strategy", "label_selector", "accelerator_type")
+_ONE_MACHINE = ("label_selector", "accelerator_type")
 
 RETRIES = 3
 """How often a task with `retry_exceptions` is tried again where `max_retries` does not say."""
@@ -46,6 +48,10 @@ def build(options: Mapping[str, Any]) -> CallOptions:
         _retry_exceptions(given.get("retry_exceptions", False)),
         _timeout(given.get("timeout")),
         _window(given.get("_generator_backpressure_num_objects")),
+        _priority(given.get("priority", 0)),
+        _max_calls(given.get("max_calls", 0)),
+        profile_of(given.get("runtime_env")),
+        *_gang(given.get("scheduling_strategy")),
     )
 
 
@@ -53,16 +59,18 @@ def build(options: Mapping[str, Any]) -> CallOptions:
 def _interned(
     name: str, num_returns: int, requested: tuple[tuple[str, int], ...], max_retries: int | None,
     retry_exceptions: bool | tuple[type[BaseException], ...], timeout: float | None, window: int,
+    priority: int, max_calls: int, profile: Profile, gang: ObjectId, gang_epoch: str, bundle: int,
 ) -> CallOptions:  # fmt: skip
     return CallOptions(
         name=name, num_returns=num_returns, resources=dict(requested), max_retries=max_retries,
-        retry_exceptions=retry_exceptions, timeout=timeout, window=window,
+        retry_exceptions=retry_exceptions, timeout=timeout, window=window, priority=priority, max_calls=max_calls,
+        profile=profile, gang=gang, gang_epoch=gang_epoch, bundle=bundle,
     )  # fmt: skip
 
 
 def _refuse_unknown(name: str) -> NoReturn:
-    if name in _LATER:
-        raise NotSupportedHere(f"{name}= comes with a later release; leave it out for now")
+    if name in _ONE_MACHINE:
+        raise NotSupportedHere(f"{name}= chooses among machines, and this cluster is one: leave it out")
     near = difflib.get_close_matches(name, NAMES, 1)
     hint = f"did you mean {near[0]}=?" if near else f"the options are {', '.join(NAMES)}"
     raise UsageError(f"there is no option {name}=: {hint}")
@@ -123,6 +131,31 @@ def _timeout(value: Any) -> float | None:
     if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value < float("inf"):
         raise UsageError(f"timeout={value!r}: expected seconds > 0 that the task may run, for example timeout=60")
     return float(value)
+
+
+def _priority(value: Any) -> int:
+    if not _is_whole(value):
+        raise UsageError(f"priority={value!r}: expected a whole number; tasks of a higher one go first, 0 is usual")
+    return int(value)
+
+
+def _max_calls(value: Any) -> int:
+    if not _is_whole(value) or value < 0:
+        raise UsageError(f"max_calls={value!r}: expected after how many calls a worker is replaced, for example max_calls=10")
+    return int(value)
+
+
+def _gang(value: Any) -> tuple[ObjectId, str, int]:
+    """The placement group of a scheduling strategy, its cluster, and the bundle."""
+    if value is None or value in ("DEFAULT", "SPREAD"):  # on one machine there is nothing to choose
+        return NO_TASK, "", -1
+    group = getattr(value, "placement_group", None)
+    if group is None:
+        raise UsageError(
+            f'scheduling_strategy={value!r}: expected "DEFAULT", "SPREAD" or PlacementGroupSchedulingStrategy(group) from '
+            "nbray.util.scheduling_strategies"
+        )
+    return group.id, group.epoch, value.placement_group_bundle_index
 
 
 def _is_whole(value: Any) -> bool:

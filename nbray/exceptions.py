@@ -11,6 +11,7 @@ WorkerCrashedError = errors.WorkerDied
 ObjectLostError = ObjectFreedError = OwnerDiedError = ReferenceCountingAssertionError = errors.ObjectLost
 ObjectReconstructionFailedError = ObjectFetchTimedOutError = errors.ObjectLost
 ObjectStoreFullError = OutOfDiskError = errors.StoreFull
+TaskPlacementGroupRemoved = ActorPlacementGroupRemoved = errors.PlacementGroupRemoved
 TaskUnschedulableError = ActorUnschedulableError = errors.InfeasibleRequest
 RaySystemError = errors.InternalError
 LocalRayletDiedError = NodeDiedError = errors.ClusterDied

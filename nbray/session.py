@@ -10,7 +10,8 @@ import difflib
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 from nbray import resources as amounts
 from nbray.backends import registry
@@ -19,6 +20,7 @@ from nbray.cluster_info import ClusterInfo
 from nbray.engine import task_context
 from nbray.errors import ClusterDied, UsageError
 from nbray.ids import BACKGROUND, CellRunId
+from nbray.runtime_env import profile_of
 
 Settings = dict[str, Any]
 
@@ -28,7 +30,6 @@ _HINTS = {
     "ignore_reinit_error": "leave it out: init may be called again with the same arguments",
     "include_dashboard": "leave it out: nbray shows its state in the notebook, without a server",
     "log_to_driver": "leave it out: output of tasks always goes to the cell that submitted them",
-    "runtime_env": "it comes with a later release",
     "namespace": "it comes with named actors, in a later release",
 }
 
@@ -99,6 +100,8 @@ def init(
     address: str | None = None,
     *,
     num_workers: int | None = None,
+    min_workers: int | None = None,
+    max_workers: int | None = None,
     memory: float | str | None = None,
     num_cpus: float | None = None,
     num_gpus: float | None = None,
@@ -106,14 +109,19 @@ def init(
     linger: float | None = None,
     default_max_retries: int | None = None,
     preload: Sequence[str] | None = None,
+    spill_directory: str | os.PathLike[str] | Literal[False] | None = None,
+    runtime_env: Mapping[str, Any] | None = None,
     **unknown: Any,
 ) -> ClusterInfo:
     """Start a cluster on this machine; calling it is optional, since the first use starts one by itself.
 
-    `num_workers` defaults to the number of CPUs that this process may use. `memory` is the size of the object store, in
-    bytes or as "2GB". `num_cpus`, `num_gpus` and `resources` are what tasks can ask for in all. The cluster outlives this
+    `num_workers` defaults to the number of CPUs that this process may use. With `min_workers` and `max_workers`, one of them or
+    both, there are as many between these as the queue needs. `memory` is the size of the object store, in
+    bytes or as "2GB". `num_cpus`, `num_gpus` (by default the GPUs that this process may use)
+    and `resources` are what tasks can ask for in all. `runtime_env` is what tasks have whose options do not say. The cluster outlives this
     process by `linger` seconds. `default_max_retries` is how often a task is run again when its worker died under it.
-    `preload` names modules that workers import before they start.
+    `preload` names modules that workers import before they start. Objects for which the store has no room go to
+    `spill_directory`, by default to your cache directory, and come back when they are used; `False` lets them go nowhere.
 
     Calling it again is fine; with arguments that differ from the running cluster's it raises UsageError, which says which.
     Raises StartFailed.
@@ -126,8 +134,9 @@ def init(
     if current.in_worker:
         raise UsageError("init() was called inside a task: it runs in a cluster already. Use nbray.get, f.remote(...) directly.")
     asked = _checked(
-        num_workers=num_workers, memory=memory, num_cpus=num_cpus, num_gpus=num_gpus, resources=resources, linger=linger,
+        num_workers=num_workers, min_workers=min_workers, max_workers=max_workers, runtime_env=runtime_env, memory=memory, num_cpus=num_cpus, num_gpus=num_gpus, resources=resources, linger=linger,
         default_max_retries=default_max_retries, preload=preload,
+        spill_directory=spill_directory,
     )  # fmt: skip
     where = registry.LOCAL if address is None else address
     registry.engine_of(where)
@@ -194,13 +203,16 @@ def on_start(handler: Callable[[Backend], None] | None) -> None:
 def _checked(**given: Any) -> Settings:
     """The settings that were given, each of the right kind."""
     asked = {name: value for name, value in given.items() if value is not None}
-    for name in ("num_workers", "default_max_retries"):
-        least = 1 if name == "num_workers" else -1
+    for name in ("num_workers", "min_workers", "max_workers", "default_max_retries"):
+        least = -1 if name == "default_max_retries" else 1
         if name in asked and (not isinstance(asked[name], int) or isinstance(asked[name], bool) or asked[name] < least):
             raise UsageError(f"{name}={asked[name]!r}: expected a whole number of at least {least}, for example {name}=2")
     for name in ("num_cpus", "num_gpus", "linger"):
         if name in asked:
             amounts.to_units(asked[name], name)
+    _check_bounds(asked)
+    if "runtime_env" in asked:
+        profile_of(asked["runtime_env"])
     if "memory" in asked:
         asked["memory"] = amounts.to_bytes(asked["memory"], "memory")
     if "resources" in asked:
@@ -208,7 +220,27 @@ def _checked(**given: Any) -> Settings:
         amounts.request(resources=asked["resources"])
     if "preload" in asked:
         asked["preload"] = _module_names(asked["preload"])
+    if "spill_directory" in asked:
+        asked["spill_directory"] = _spill_directory(asked["spill_directory"])
     return asked
+
+
+def _check_bounds(asked: Settings) -> None:
+    least, most = asked.get("min_workers"), asked.get("max_workers")
+    if "num_workers" in asked and (least or most):
+        raise UsageError(
+            f"num_workers={asked['num_workers']!r} is a fixed number, min_workers= and max_workers= are bounds: give one or the other"
+        )
+    if least and most and least > most:
+        raise UsageError(f"min_workers={least} is more than max_workers={most}: expected the smaller number first")
+
+
+def _spill_directory(asked: Any) -> str | Literal[False]:
+    if asked is False:
+        return False
+    if not isinstance(asked, (str, os.PathLike)) or not os.fspath(asked):
+        raise UsageError(f'spill_directory={asked!r}: expected a directory, such as "/scratch/me", or False for none')
+    return str(Path(asked).expanduser().absolute())
 
 
 def _module_names(preload: Sequence[str]) -> tuple[str, ...]:

@@ -11,12 +11,14 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from nbray.engine import handshake, transport, worker, zygote
+from nbray import runtime_env
+from nbray.engine import handshake, process_tree, rebirth, transport, worker, zygote
 from nbray.engine.connection import Connection
+from nbray.engine.inheritance import Inheritance
 from nbray.engine.io_thread import IoThread
 from nbray.engine.object_exchange import ObjectExchange
 from nbray.engine.output import inherit_task_in_threads
-from nbray.engine.zygote import SOCKET_NAME, Inheritance
+from nbray.engine.zygote import SOCKET_NAME
 from nbray.scheduler.messages import PROTOCOL, Hello
 from nbray.store.object_store import ObjectStore
 
@@ -27,7 +29,8 @@ def main() -> NoReturn:
     """Become the zygote; does not return."""
     import nbray.backends.local
     import nbray.functions
-    import nbray.parallel_map  # noqa: F401 - imported before the forks, so that every worker shares the pages
+    import nbray.parallel_map
+    import nbray.tqdm_routing  # noqa: F401 - imported before the forks, so that every worker shares the pages
 
     zygote.main(run_scheduler, run_worker)
 
@@ -41,7 +44,7 @@ def run_scheduler(inheritance: Inheritance) -> None:
 
 def run_worker(inheritance: Inheritance, slot: int) -> None:
     """What a worker does: connect, offer the API to tasks, run tasks."""
-    from nbray import session, streams
+    from nbray import session, streams, tqdm_routing
     from nbray.backends.local import LocalBackend
 
     config = inheritance.config
@@ -60,14 +63,24 @@ def run_worker(inheritance: Inheritance, slot: int) -> None:
     link = Connection(sock, decoder, welcome, io)
     exchange = ObjectExchange(link, ObjectStore(inheritance.arena, link.references.hold, link.release))
     process = worker.Worker(slot, inheritance.words, inheritance.unsent.of(slot), link, exchange, config.output_limit)
-    session.adopt(LocalBackend(link, exchange, welcome))
+    session.adopt(LocalBackend(link, exchange, welcome, profile=runtime_env.decode(inheritance.profile)))
     process.streaming.bundle = streams.bundle
     process.take_streams()
+    tqdm_routing.take_tqdm()
     if "nbray.notebook.remote_shell" in sys.modules:  # preloaded where a notebook asked for it
         sys.modules["nbray.notebook.remote_shell"].take_displays()
     link.start(early)
     io.start()
     process.run()
+
+
+def be_reborn(file: int) -> None:
+    """What a worker does that the zygote has exec'd: what others inherit with the zygote's memory, it imports itself."""
+    inheritance, slot = rebirth.unpack(file)
+    sys.path[:] = list(inheritance.config.sys_path) or sys.path
+    process_tree.mark_worker()
+    zygote.preload(inheritance.config.preload)
+    run_worker(inheritance, slot)
 
 
 if __name__ == "__main__":

@@ -12,14 +12,15 @@ KeyboardInterrupt that escapes a task ends Dask's worker: that is their backend'
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
 from nbray.errors import NotSupportedHere
-from nbray.ids import ActorId, CellRunId, ObjectId, TaskId
+from nbray.ids import NO_TASK, ActorId, CellRunId, ObjectId, TaskId
+from nbray.runtime_env import EMPTY, Profile
 from nbray.snapshot import ClusterSnapshot
 
 
@@ -37,6 +38,15 @@ class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Re-runs after a worker died under the task; None means the cluster's default."""
     retry_exceptions: bool | tuple[type[BaseException], ...] = False
     timeout: float | None = None
+    priority: int = 0
+    max_calls: int = 0
+    """Calls of the function after which its worker is replaced; 0: no limit."""
+    profile: Profile = EMPTY
+    gang: ObjectId = NO_TASK
+    """The placement group that the task draws its resources from, if any."""
+    gang_epoch: str = ""
+    """The cluster to which that belongs."""
+    bundle: int = -1
 
 
 class ActorOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,6 +100,23 @@ class OutputEvent(NamedTuple):
     """UTF-8 text for the two streams, JSON for the rest."""
 
 
+class Watch(Protocol):
+    """Which of many objects have come since the last look."""
+
+    @property
+    def signal(self) -> ObjectId:
+        """What `Backend.wait` takes for the arrival of any of them."""
+
+    def add(self, object_ids: Iterable[ObjectId]) -> None:
+        """Look out for these too, which the caller holds; each of them once."""
+
+    def take(self) -> list[ObjectId]:
+        """Those that have come since the last time, failed ones too."""
+
+    def close(self) -> None:
+        """Look out no more; idempotent."""
+
+
 OutputHandler = Callable[[OutputEvent], None]
 SnapshotHandler = Callable[[ClusterSnapshot], None]
 
@@ -130,16 +157,21 @@ class Backend(ABC):
         there when the task has ended (None, or the failure that ended it), and an id that `wait` and `on_ready` take for
         the arrival of the next item or of the end. Only the process that has submitted it can take its items.
         """
-        raise NotSupportedHere(f"the {self.name} backend has no streams: return a list instead of yielding")
+        raise self._no_streams()
 
     def run_freely(self, stream: TaskId) -> None:
         """From now on the stream does not wait for this process to take its items."""
+        raise self._no_streams()
 
     def close_stream(self, stream: TaskId, *, cancel: bool) -> None:
         """Give up the stream with its own reference and the items that were not taken; called from finalizers on any thread.
 
         With `cancel` its task is stopped if it still runs.
         """
+        raise self._no_streams()
+
+    def _no_streams(self) -> NotSupportedHere:
+        return NotSupportedHere(f"the {self.name} backend has no streams: return a list instead of yielding")
 
     # ---------------------------------------------------------------- actors
 
@@ -191,6 +223,14 @@ class Backend(ABC):
     @abstractmethod
     def wait(self, object_ids: Sequence[ObjectId], num_returns: int, timeout: float | None = None) -> set[ObjectId]:
         """Wait until `num_returns` of the objects exist (failures count) and return those that do, maybe fewer."""
+
+    def watch(self) -> Watch | None:
+        """A watch over many objects, for callers that wait for them again and again; None where `wait` must do."""
+        return None
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> None:
+        """Call back once, on the backend's I/O thread; needed where there are watches."""
+        raise NotSupportedHere(f"the {self.name} backend has no timers")
 
     def waiting(self) -> AbstractContextManager[object]:
         """Entered while the running task awaits objects in an event loop of its own: its CPUs are free meanwhile."""
@@ -265,6 +305,31 @@ class Backend(ABC):
         Asks the engine and waits for its answer.
         """
         raise NotSupportedHere(f"the backend {self.name!r} keeps no list of {kind}")
+
+    def create_gang(
+        self, bundles: Sequence[Mapping[str, int]], strategy: str, name: str, detached: bool, value: Callable[[ObjectId], bytes]
+    ) -> ObjectId:
+        """Set bundles of resources aside as soon as all are there; the object then has `value(its id)`, pickled.
+
+        Returns at once; the caller holds one reference. Raises InfeasibleRequest where the cluster can never do it.
+        """
+        raise NotSupportedHere(f"placement groups: the backend {self.name!r} has none; give the tasks num_cpus= and the like")
+
+    def remove_gang(self, gang: ObjectId) -> None:
+        """Give a gang's resources back and end what runs in it; returns at once."""
+        raise NotSupportedHere(f"placement groups: the backend {self.name!r} has none")
+
+    def find_gang(self, name: str) -> bytes:
+        """The value of the gang of this name, pickled; empty where there is none."""
+        raise NotSupportedHere(f"placement groups: the backend {self.name!r} has none")
+
+    def gangs(self) -> list[dict[str, Any]]:
+        """All gangs: `placement_group_id`, `name`, `strategy`, `state`, `bundles`, `available`."""
+        raise NotSupportedHere(f"placement groups: the backend {self.name!r} has none")
+
+    def scale(self, least: int, most: int) -> None:
+        """From now on at least and at most so many workers, with one CPU each. Raises UsageError."""
+        raise NotSupportedHere(f"scale(): the backend {self.name!r} cannot change its size; end it and start another")
 
     @abstractmethod
     def close(self, *, stop: bool = True) -> None:

@@ -6,13 +6,14 @@ import contextlib
 import pickle
 import secrets
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from nbray import machine, serialization
+from nbray import machine, progress_board, runtime_env, serialization, terminal_bars
 from nbray import resources as amounts
 from nbray.backends.backend import (
     ActorOptions,
@@ -24,19 +25,24 @@ from nbray.backends.backend import (
     OutputHandler,
     SnapshotHandler,
 )  # fmt: skip
+from nbray.backends.cluster_shape import ClusterShape
 from nbray.backends.local_actors import LocalActors
+from nbray.backends.local_gangs import LocalGangs
 from nbray.backends.templates import Templates
 from nbray.config import ClusterConfig
 from nbray.engine import connection, run_directory, task_context
+from nbray.engine import spill_directory as spill_directories
 from nbray.engine.arguments import Dependency
 from nbray.engine.connection import Connection
 from nbray.engine.driver import Driver
 from nbray.engine.incoming_streams import next_of
 from nbray.engine.object_exchange import ObjectExchange
-from nbray.errors import InfeasibleRequest, WrongCluster
+from nbray.engine.watches import Watch
+from nbray.errors import InfeasibleRequest, UsageError, WrongCluster
 from nbray.functions import FunctionPickler, name_of
 from nbray.ids import ActorId, CellRunId, ObjectId, Reference, TaskId, TemplateId
 from nbray.local_modules import LocalModules
+from nbray.runtime_env import profile_of
 from nbray.scheduler.messages import (
     INLINE_LIMIT,
     STREAMING,
@@ -47,6 +53,8 @@ from nbray.scheduler.messages import (
     Emitted,
     Failure,
     Inline,
+    Scale,
+    Spilled,
     Stored,
     TaskSpec,
     Value,
@@ -67,7 +75,10 @@ class LocalBackend(Backend):
     linger = 0.0
     """How long the cluster outlives its last driver, in seconds."""
 
-    def __init__(self, link: Connection, exchange: ObjectExchange, welcome: Welcome, driver: Driver | None = None) -> None:
+    def __init__(
+        self, link: Connection, exchange: ObjectExchange, welcome: Welcome, driver: Driver | None = None,
+        profile: runtime_env.Profile = runtime_env.EMPTY,
+    ) -> None:  # fmt: skip
         self.epoch = link.epoch
         self._link = link
         self._exchange = exchange
@@ -76,6 +87,8 @@ class LocalBackend(Backend):
         self._default_max_retries = welcome.default_max_retries
         self._functions = FunctionPickler(self._lift)
         self._templates = Templates(link, welcome.store_limit, lambda object_id: self.get((object_id,))[0])
+        self._templates.profile = profile
+        self._gangs = LocalGangs(link)
         self._actors = LocalActors(link, self._templates, self._with_arguments, self._check, self._returns)
         self._modules = LocalModules()
         self._modules_seen = self._modules.snapshot() if driver is not None else {}
@@ -143,8 +156,11 @@ class LocalBackend(Backend):
 
     def _check(self, options: CallOptions) -> int:
         """The retries of a call, once it is sure that the cluster can run it at all."""
-        missing = amounts.shortfall(options.resources, self._resources)
-        if missing:
+        if options.gang:
+            self._gangs.check(options)
+        elif (missing := amounts.shortfall(options.resources, self._resources)) and (
+            missing := amounts.shortfall(options.resources, self.snapshot().resources)  # others may have scaled it
+        ):
             raise InfeasibleRequest(
                 f"this task could never run: {missing}. Ask for less in .options(...), or start the cluster with more: "
                 "nbray.shutdown(), then nbray.init(...)."
@@ -248,6 +264,14 @@ class LocalBackend(Backend):
         self.settle()
         return {object_id for object_id in object_ids if self._link.value(object_id) is not None}
 
+    def watch(self) -> Watch:
+        """See `Backend.watch`."""
+        return self._link.watch()
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> None:
+        """See `Backend.call_later`."""
+        self._link.io.call_at(time.monotonic() + seconds, callback)
+
     def waiting(self) -> contextlib.AbstractContextManager[object]:
         """See `Backend.waiting`."""
         return self._link.on_wait()
@@ -272,7 +296,7 @@ class LocalBackend(Backend):
     def size(self, object_id: ObjectId) -> int | None:
         """See `Backend.size`."""
         value = self._link.value(object_id)
-        if isinstance(value, Stored):
+        if isinstance(value, (Stored, Spilled)):
             return value.size
         if isinstance(value, Inline):
             return len(value.data)
@@ -336,6 +360,8 @@ class LocalBackend(Backend):
         elif event.stream in ("stdout", "stderr"):
             # The user's stream may block, or call nbray: not on the thread that receives, which holds a lock.
             self._link.io.call_soon(lambda: _print(event))
+        elif event.stream == progress_board.STREAM:
+            self._link.io.call_soon(lambda: _draw(event))
 
     # ---------------------------------------------------------------- the cluster
 
@@ -356,6 +382,33 @@ class LocalBackend(Backend):
         assert isinstance(answer, Answer)
         return msgspec.msgpack.decode(answer.body)
 
+    def create_gang(
+        self, bundles: Sequence[Mapping[str, int]], strategy: str, name: str, detached: bool, value: Callable[[ObjectId], bytes]
+    ) -> ObjectId:
+        """See `Backend.create_gang`."""
+        return self._gangs.create(bundles, strategy, name, detached, value, self.snapshot().resources)
+
+    def remove_gang(self, gang: ObjectId) -> None:
+        """See `Backend.remove_gang`."""
+        self._gangs.remove(gang)
+
+    def find_gang(self, name: str) -> bytes:
+        """See `Backend.find_gang`."""
+        return self._gangs.find(name)
+
+    def gangs(self) -> list[dict[str, Any]]:
+        """See `Backend.gangs`."""
+        return self._gangs.table()
+
+    def scale(self, least: int, most: int) -> None:
+        """See `Backend.scale`."""
+        answer = self._link.request(lambda request: Scale(request, least, most))
+        assert isinstance(answer, Answer)
+        error = msgspec.msgpack.decode(answer.body, type=dict[str, str])["error"]
+        if error:
+            raise UsageError(f"scale(): {error}")
+        self._resources = self._resources | {amounts.CPU: most * amounts.UNIT}
+
     def close(self, *, stop: bool = True) -> None:
         """Leave the cluster; with `stop` it ends now, else it lingers as it was told to."""
         if self._driver is not None:
@@ -366,30 +419,40 @@ class LocalBackend(Backend):
         cls, *, num_workers: int | None = None, memory: int | None = None, num_cpus: float | None = None,
         num_gpus: float | None = None, resources: Mapping[str, float] | None = None, linger: float = 0.0,
         default_max_retries: int = 0, preload: Sequence[str] = ("numpy",), job: str = "",
+        spill_directory: str | Literal[False] | None = None, min_workers: int | None = None, max_workers: int | None = None,
+        runtime_env: Mapping[str, Any] | None = None,
     ) -> LocalBackend:  # fmt: skip
         """Start a cluster on this machine and connect to it; sizes in bytes. Raises StartFailed.
 
         A cluster of the same job that lingers after a kernel restart is joined instead, if it has all that is asked for
         explicitly.
         """
-        cpus = num_cpus if num_cpus is not None else (num_workers or machine.cpu_count())
+        has = ClusterShape.of(
+            num_workers=num_workers, min_workers=min_workers, max_workers=max_workers, num_cpus=num_cpus, num_gpus=num_gpus,
+            resources=resources,
+        )  # fmt: skip
         epoch = secrets.token_hex(4)
+        folder, problem = (None, "") if spill_directory is False else spill_directories.find(spill_directory)
         config = ClusterConfig(
             epoch=epoch,
             run_directory=str(run_directory.parent() / f"{run_directory.PREFIX}{epoch}"),
-            num_workers=num_workers or max(1, int(cpus)),
-            resources=amounts.request(cpus, num_gpus, machine.memory_limit(), resources),
+            num_workers=has.num_workers,
+            max_workers=has.max_workers,
+            resources=has.resources,
+            gpus=has.gpus,
             store_limit=memory or machine.default_store_limit(),
+            spill_directory=str(folder / f"{spill_directories.PREFIX}{epoch}") if folder else "",
+            spill_problem=problem,
             linger=linger,
             default_max_retries=default_max_retries,
             preload=tuple(preload),
             sys_path=tuple(sys.path),
             working_directory=str(Path.cwd()),
         )
-        shape = (num_workers, num_cpus, num_gpus, resources)
-        asked = _Asked(num_workers, memory, None if shape == (None,) * 4 else config.resources)
+        shape = (num_workers, num_cpus, num_gpus, resources, min_workers, max_workers)
+        asked = _Asked(num_workers, memory, None if shape == (None,) * 6 else config.resources)
         driver = (_rejoin(asked, job, linger) if job else None) or Driver.start(config, job)
-        backend = cls(driver.connection, driver.exchange, driver.welcome, driver)
+        backend = cls(driver.connection, driver.exchange, driver.welcome, driver, profile_of(runtime_env))
         backend.linger = linger
         backend.settings = _settings(driver) | {
             "linger": linger, "default_max_retries": default_max_retries, "preload": config.preload,
@@ -417,6 +480,7 @@ def _settings(driver: Driver) -> dict[str, Any]:
     totals.pop(amounts.MEMORY, None)
     return {
         "num_workers": content.num_workers if content else 0, "memory": content.store_limit if content else 0,
+        "spill_directory": str(Path(content.spill_directory).parent) if content and content.spill_directory else False,
         "num_cpus": totals.pop(amounts.CPU, 0), "num_gpus": totals.pop(amounts.GPU, 0), "resources": totals,
     }  # fmt: skip
 
@@ -433,6 +497,13 @@ def _rejoin(asked: _Asked, job: str, linger: float) -> Driver | None:
 
 
 def _print(event: OutputEvent) -> None:
+    terminal_bars.BARS.interrupt()
     stream = sys.stdout if event.stream == "stdout" else sys.stderr
     stream.write(event.data.decode("utf-8", "replace"))
     stream.flush()
+
+
+def _draw(event: OutputEvent) -> None:
+    state = progress_board.decode(event.data)
+    if state is not None:
+        terminal_bars.BARS.show(event.task_id, event.task, state)

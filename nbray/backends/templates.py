@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from nbray import serialization
+from nbray import runtime_env, serialization
 from nbray.backends.backend import CallOptions
 from nbray.backends.contents import Contents, Data, sample_of
 from nbray.engine import environment
@@ -47,6 +47,8 @@ class Templates:
         self._contents = Contents(read)
         self._lifted: OrderedDict[ObjectId, _Lifted] = OrderedDict()
         self._lifted_bytes = 0
+        self.profile = runtime_env.EMPTY
+        """What calls have where their options do not say: `init`'s, or in a worker its own."""
         self._unregistered: set[ObjectId] = set()
         """Lifted values whose function is being pickled."""
 
@@ -85,10 +87,12 @@ class Templates:
     def _register(
         self, function: PickledFunction, options: CallOptions, cell_run: CellRunId, max_retries: int, method: str
     ) -> TemplateId:
+        profile = options.profile.over(self.profile)
         template = Template(
             self._link.next_template(), function.key, options.name or function.name, cell_run, options.resources,
-            options.num_returns, max_retries, options.timeout or 0.0, _worker_options(options), environment.capture(),
-            window=options.window, method=method,
+            options.num_returns, max_retries, options.timeout or 0.0, _worker_options(options), environment.capture(profile),
+            window=options.window, method=method, priority=options.priority, max_calls=options.max_calls,
+            profile=profile.encode(), gang=options.gang, bundle=options.bundle,
         )  # fmt: skip
         with self.lock:
             registered = self._functions.get(function.key)

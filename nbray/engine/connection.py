@@ -29,6 +29,7 @@ from nbray.engine.io_thread import IoThread, call_reporting
 from nbray.engine.receiving import Receiver
 from nbray.engine.references import References
 from nbray.engine.values import Values, Waiter
+from nbray.engine.watches import Watch
 from nbray.errors import ClusterDied, GetTimeoutError
 from nbray.ids import OBJECT_BITS, ActorId, ObjectId, ProcessId, TemplateId, object_id, template_id
 from nbray.scheduler.messages import (
@@ -36,12 +37,17 @@ from nbray.scheduler.messages import (
     Answer,
     Call,
     CreateActor,
+    CreateGang,
     Failure,
+    Fetch,
+    Fetched,
     FromScheduler,
     GiveBack,
     Goodbye,
     Granted,
     Held,
+    LetGo,
+    LetGone,
     Ready,
     Refused,
     Released,
@@ -64,7 +70,7 @@ SLICE_SECONDS = 0.25
 MOST_UNSENT = 64 * 1024 * 1024
 """Bytes that may wait for the scheduler before submitters wait too."""
 
-Reply = Granted | Refused | Answer
+Reply = Granted | Refused | Answer | Fetched
 
 
 class Connection:
@@ -82,6 +88,8 @@ class Connection:
         """Entered around every wait that really blocks; a worker tells the scheduler there that its CPU is free."""
         self.before_making: Callable[[], None] | None = None
         """Called before this process submits, puts or registers anything; a worker first reports the tasks that have ended."""
+        self.reading: Callable[[], set[ObjectId]] = set
+        """The stored objects whose bytes this process reads just now."""
         self.on_lost: Callable[[], None] = lambda: None
         self._socket = sock
         self._lock = threading.Lock()
@@ -242,11 +250,17 @@ class Connection:
 
     def create_actor(self, message: CreateActor) -> None:
         """Let an actor be created; the process then holds one reference of it."""
+        self._create(message.task.task_id, message)
+
+    def create_gang(self, message: CreateGang) -> None:
+        """Let a gang be created; the process then holds one reference of it."""
+        self._create(message.gang_id, message)
+
+    def _create(self, object_id: ObjectId, message: msgspec.Struct) -> None:
         frame = wire.frame(message)
-        actor_id = message.task.task_id
         with self._lock:
-            self.references.create((actor_id,))
-            self._values.expect((actor_id,))
+            self.references.create((object_id,))
+            self._values.expect((object_id,))
             self._enqueue(frame)
             self._flush(time.monotonic())
         self._check()
@@ -364,7 +378,9 @@ class Connection:
     def _receive(self, message: FromScheduler) -> None:
         if type(message) is Ready:
             self._learn(message.values)
-        elif isinstance(message, (Granted, Refused, Answer)):
+        elif isinstance(message, (Granted, Refused, Answer, Fetched)):
+            if type(message) is Fetched:
+                self._learn(((message.object_id, message.value),))
             with self._lock:
                 waiter = self._reply_waiters.get(message.request_id)
                 if waiter is not None:
@@ -374,6 +390,10 @@ class Connection:
                 self._decline(message)
         elif type(message) is Streamed:
             self.streams.receive(message)
+        elif type(message) is LetGo:
+            with self._lock:
+                in_use = self._values.let_go(message.object_ids, self.reading)
+            self.post(LetGone(message.request_id, in_use), now=True)
         else:
             call_reporting(functools.partial(self.on_message, message))
 
@@ -426,6 +446,12 @@ class Connection:
         """Ask for an extent of `size` bytes."""
         reply = self.request(lambda request_id: Allocate(request_id, size))
         assert isinstance(reply, (Granted, Refused))
+        return reply
+
+    def fetch(self, object_id: ObjectId) -> Fetched | Refused:
+        """Have an object brought back from disk; the caller holds it, and sees to it that `reading` names it."""
+        reply = self.request(lambda request_id: Fetch(request_id, object_id))
+        assert isinstance(reply, (Fetched, Refused))
         return reply
 
     def learn_own(self, object_id: ObjectId, value: Value) -> None:
@@ -504,6 +530,10 @@ class Connection:
             waiter.sleep(remaining)
         self._check()
         return True
+
+    def watch(self) -> Watch:
+        """A watch over objects, none so far; `Watch.close` it in the end."""
+        return Watch(self._lock, self._values, self._ask_for)
 
     def call_when_ready(self, object_id: ObjectId, callback: Callable[[], None]) -> None:
         """Call back once the object exists or the connection is lost; here and now if it does already."""

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import msgspec
 
+from nbray.runtime_env import EMPTY, Profile
+
 
 class Environment(msgspec.Struct, array_like=True, frozen=True):
     """What a worker makes its own before it runs a task of another environment."""
@@ -17,13 +19,21 @@ class Environment(msgspec.Struct, array_like=True, frozen=True):
     directory: str
 
 
-def capture() -> bytes:
-    """This process's environment as bytes; equal bytes mean equal environments."""
+def capture(profile: Profile = EMPTY) -> bytes:
+    """This process's environment as bytes, with what the profile changes of it; equal bytes mean equal environments."""
+    if profile.working_dir:
+        return _encoded(profile, profile.working_dir)
     try:
         directory = str(Path.cwd())
     except FileNotFoundError:  # the directory was deleted under the notebook: tasks stay where they are
         directory = ""
-    return msgspec.msgpack.encode(Environment(list(sys.path), directory))
+    return _encoded(profile, directory)
+
+
+def _encoded(profile: Profile, directory: str) -> bytes:
+    first = profile.path()
+    rest = [entry for entry in sys.path if entry not in first]
+    return msgspec.msgpack.encode(Environment([*first, *rest], directory))
 
 
 def adopt(encoded: bytes) -> None:

@@ -12,7 +12,6 @@ import contextlib
 import gc
 import os
 import selectors
-import shutil
 import socket
 import sys
 import time
@@ -21,12 +20,26 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from nbray.engine import observer, process_tree, transport, wire
+from nbray.engine import observer, process_tree, run_directory, spill_directory, transport, wire
+from nbray.engine.disk import Disk
+from nbray.engine.inheritance import Inheritance
 from nbray.engine.supervision import Exited, Forked, ForkWorker, FromZygote, SignalWorker, StopAll
 from nbray.engine.worker_logs import WorkerLog
-from nbray.engine.zygote import Inheritance
 from nbray.ids import NO_TASK, ProcessId, TaskId
-from nbray.scheduler.actions import Action, Admit, Drop, Fork, Punch, Send, SetCancelWord, Signal, StopCluster
+from nbray.scheduler.actions import (
+    Action,
+    Admit,
+    Drop,
+    Fork,
+    Punch,
+    RemoveSpilled,
+    Restore,
+    Send,
+    SetCancelWord,
+    Signal,
+    Spill,
+    StopCluster,
+)
 from nbray.scheduler.events import Event, Joined, Left, MemoryHeadroom, Received, Started, Tick, WorkerExited, WorkerForked
 from nbray.scheduler.messages import (
     Allocate,
@@ -45,6 +58,7 @@ from nbray.scheduler.scheduler import Scheduler
 from nbray.snapshot import ClusterSnapshot
 from nbray.store.allocator import Allocator
 from nbray.store.headroom import available_memory
+from nbray.store.spill_files import SpillFiles
 
 PUBLISH_SECONDS = 0.25
 LOG_SECONDS = 0.1
@@ -76,6 +90,8 @@ class SchedulerProcess:
         self._words = inheritance.words
         self._unsent_output = inheritance.unsent
         self._arena = inheritance.arena
+        assert inheritance.listener is not None
+        assert inheritance.zygote is not None
         self._listener = inheritance.listener
         self._zygote = inheritance.zygote
         self._death_pipe = inheritance.death_pipe
@@ -93,6 +109,7 @@ class SchedulerProcess:
         self._measures: dict[int, tuple[float, int]] = {}
         """Cores and bytes of each worker, at the last look."""
         self._zygote_decoder: wire.FrameDecoder[FromZygote] = wire.FrameDecoder(FromZygote)
+        self._disk = Disk(SpillFiles(self._arena.fd, self._make_spill_directory))
         self._converses = False
         """A message has come that another one is likely to follow within the moment."""
         self._look_at = self._publish_at = self._logs_at = self._headroom_at = 0.0
@@ -102,8 +119,10 @@ class SchedulerProcess:
         """Serve until the cluster shall end, then let the zygote end everything."""
         gc.disable()  # nothing here makes cycles, and a collection of a million tasks would stall everybody
         self._zygote.setblocking(False)
-        for descriptor in (self._listener, self._zygote, self._death_pipe):
+        for descriptor in (self._listener, self._zygote, self._death_pipe, self._disk):
             self._selector.register(descriptor, selectors.EVENT_READ)
+        if self._config.spill_directory:
+            self._disk.write(spill_directory.sweep_default)
         self._do(Started())
         while self._stop_reason is None:
             self._step()
@@ -132,6 +151,9 @@ class SchedulerProcess:
                 self._hear_zygote()
             elif key.fileobj is self._death_pipe:
                 self._clean_up_alone()
+            elif key.fileobj is self._disk:
+                for event in self._disk.take():
+                    self._do(event)
             elif isinstance(key.data, Link):
                 if events & selectors.EVENT_WRITE:
                     self._unsent[key.data] = None
@@ -286,15 +308,22 @@ class SchedulerProcess:
         elif isinstance(action, Fork):
             self._words.clear(action.slot)
             self._log(action.slot).begin_worker()
-            self._tell_zygote(ForkWorker(action.slot, list(action.gpus)))
+            self._tell_zygote(ForkWorker(action.slot, list(action.gpus), action.profile))
         elif isinstance(action, Signal):
             self._tell_zygote(SignalWorker(action.slot, action.number))
         elif isinstance(action, SetCancelWord):
             self._words.set_cancelled(action.slot, action.task_id)
         elif isinstance(action, Punch):
             self._arena.give_back(action.offset, action.size)
+        elif isinstance(action, (Spill, Restore, RemoveSpilled)):
+            self._disk.carry_out(action)
         elif isinstance(action, StopCluster):
             self._stop_reason = action.reason
+
+    def _make_spill_directory(self) -> Path:
+        directory = Path(self._config.spill_directory)
+        self._spill_lock = spill_directory.create(directory, Path(self._config.run_directory))
+        return directory
 
     def _send(self, process: ProcessId, message: msgspec.Struct) -> None:
         link = self._links.get(process)
@@ -345,7 +374,7 @@ class SchedulerProcess:
         process_tree.end_descendants(set(self._pids.values()))
         for pid in self._pids.values():
             process_tree.end_group(pid)
-        shutil.rmtree(self._config.run_directory, ignore_errors=True)
+        run_directory.remove(Path(self._config.run_directory))
         os._exit(1)
 
     # ---------------------------------------------------------------- logs and measures

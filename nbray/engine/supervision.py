@@ -6,10 +6,11 @@ import msgspec
 
 
 class ForkWorker(msgspec.Struct, array_like=True, tag=1):
-    """Fork a worker for `slot`; it sees only the devices `gpus`, or all where the cluster counts none."""
+    """Start a worker for `slot`; it sees only the devices `gpus`, or all where the cluster counts none, and has `profile`."""
 
     slot: int
     gpus: list[int]
+    profile: bytes = b""
 
 
 class SignalWorker(msgspec.Struct, array_like=True, tag=2):

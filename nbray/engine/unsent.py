@@ -7,10 +7,12 @@ and read by the scheduler process when the worker has died.
 from __future__ import annotations
 
 import mmap
+import os
 import struct
 
 from nbray.engine.words import MAX_WORKERS
 from nbray.ids import TaskId
+from nbray.store.arena import open_anonymous_file
 
 AREA_BYTES = 64 * 1024
 _STREAMS = ("stdout", "stderr")
@@ -20,10 +22,14 @@ _HEADER = struct.Struct("<QBI")
 
 
 class Unsent:
-    """All areas; made by the zygote and inherited by every process that it forks. Pages never written to take no memory."""
+    """All areas; made by the zygote and inherited by every process that it starts. Pages never written to take no memory."""
 
-    def __init__(self) -> None:
-        self._map = mmap.mmap(-1, MAX_WORKERS * AREA_BYTES)
+    def __init__(self, fd: int = -1) -> None:
+        self.fd = open_anonymous_file("nbray-unsent", MAX_WORKERS * AREA_BYTES) if fd < 0 else fd
+        self._map = mmap.mmap(self.fd, MAX_WORKERS * AREA_BYTES)
+
+    def __del__(self) -> None:
+        os.close(self.fd)
 
     def of(self, slot: int) -> UnsentOfWorker:
         """The area of one worker."""

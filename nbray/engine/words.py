@@ -15,18 +15,24 @@ A store of an aligned word is atomic on the machines that Python runs on, so no 
 from __future__ import annotations
 
 import mmap
+import os
 
 from nbray.ids import NO_TASK, ObjectId, TaskId
+from nbray.store.arena import open_anonymous_file
 
 MAX_WORKERS = 1024
 
 
 class Words:
-    """The page, made by the zygote and inherited by every process that it forks."""
+    """The page, made by the zygote and inherited by every process that it starts; one that it execs has only the descriptor."""
 
-    def __init__(self) -> None:
-        self._map = mmap.mmap(-1, MAX_WORKERS * 24)
+    def __init__(self, fd: int = -1) -> None:
+        self.fd = open_anonymous_file("nbray-words", MAX_WORKERS * 24) if fd < 0 else fd
+        self._map = mmap.mmap(self.fd, MAX_WORKERS * 24)
         self._words = memoryview(self._map).cast("Q")
+
+    def __del__(self) -> None:
+        os.close(self.fd)
 
     def started(self, slot: int) -> TaskId:
         """The task that the worker of `slot` began last."""

@@ -15,22 +15,24 @@ import gc
 import importlib
 import os
 import select
-import shutil
 import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 import msgspec
 
+from nbray import gpus, runtime_env
 from nbray.config import ClusterConfig
-from nbray.engine import process_tree, transport, wire
+from nbray.engine import process_tree, rebirth, run_directory, transport, wire
+from nbray.engine.inheritance import Inheritance
 from nbray.engine.supervision import Exited, Forked, ForkWorker, SignalWorker, StopAll, ToZygote
 from nbray.engine.unsent import Unsent
 from nbray.engine.words import Words
+from nbray.resources import GPU
 from nbray.store.arena import Arena
 
 ARENA_FACTOR = 3
@@ -39,20 +41,6 @@ ARENA_FACTOR = 3
 SOCKET_NAME = "scheduler.sock"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 """BLAS and OpenMP start their threads at import, so these are set before the first heavy import."""
-
-
-class Inheritance(NamedTuple):
-    """What a forked process gets from the zygote."""
-
-    config: ClusterConfig
-    words: Words
-    unsent: Unsent
-    arena: Arena
-    death_pipe: int
-    """Read end: end of file means that the zygote is gone."""
-    listener: socket.socket
-    zygote: socket.socket
-    """The scheduler process's end of the socket pair; workers close it."""
 
 
 SchedulerEntry = Callable[[Inheritance], None]
@@ -80,13 +68,14 @@ class Zygote:
         self._wakeup = _signal_wakeup()
         death_read, self._death_write = os.pipe()
         self._control, scheduler_end = socket.socketpair()
+        listener = transport.listen(Path(self._config.run_directory) / SOCKET_NAME)
         self._inheritance = Inheritance(
             self._config, Words(), Unsent(), Arena.create(ARENA_FACTOR * self._config.store_limit), death_read,
-            transport.listen(Path(self._config.run_directory) / SOCKET_NAME), scheduler_end,
+            listener, scheduler_end,
         )  # fmt: skip
         self._scheduler_pid = self._fork("scheduler", lambda: self._scheduler_entry(self._inheritance))
         scheduler_end.close()
-        self._inheritance.listener.close()
+        listener.close()
         try:
             ready()
             self._preload()
@@ -100,11 +89,7 @@ class Zygote:
         """Import what workers need, without threads, and freeze it so that a collection does not copy its pages."""
         for variable in THREAD_VARIABLES:
             os.environ[variable] = "1"
-        for name in self._config.preload:
-            try:
-                importlib.import_module(name)
-            except Exception as error:  # noqa: BLE001 - a wish: a worker imports it again and reports the real error
-                _note(f"preload of {name!r} failed: {error!r}")
+        preload(self._config.preload)
         gc.collect()
         gc.freeze()
 
@@ -125,8 +110,8 @@ class Zygote:
 
     def _handle(self, request: ToZygote) -> None:
         match request:
-            case ForkWorker(slot=slot, gpus=gpus):
-                self._fork_worker(slot, gpus)
+            case ForkWorker():
+                self._fork_worker(request)
             case SignalWorker(slot=slot, signal=number):
                 self._signal(slot, number)
             case StopAll(reason=reason):
@@ -140,15 +125,22 @@ class Zygote:
         elif pid is not None:
             os.kill(pid, number)
 
-    def _fork_worker(self, slot: int, gpus: list[int]) -> None:
+    def _fork_worker(self, request: ForkWorker) -> None:
+        """A worker like most is forked; one with variables or devices of its own is a fresh Python that never knew others."""
+        slot, profile = request.slot, runtime_env.decode(request.profile)
         self._inheritance.words.clear(slot)
+        inheritance = self._inheritance._replace(listener=None, zygote=None, profile=request.profile)
 
         def run_worker() -> None:
             process_tree.mark_worker()
-            if any(name == "GPU" for name in self._config.resources):
-                os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, gpus))
             _prefer_as_victim()
-            self._worker_entry(self._inheritance, slot)
+            environ = profile.environ(os.environ)
+            if GPU in self._config.resources:
+                environ[gpus.VARIABLE] = ",".join(self._device(index) for index in request.gpus)
+            if profile.env_vars or request.gpus:
+                rebirth.replace_process(inheritance, slot, environ)
+            os.environ.update(environ)
+            self._worker_entry(inheritance, slot)
 
         try:
             self._workers[slot] = self._fork(f"worker-{slot}", run_worker)
@@ -157,6 +149,11 @@ class Zygote:
             self._tell(Exited(slot, 0, 1, -1))
         else:
             self._tell(Forked(slot, self._workers[slot]))
+
+    def _device(self, index: int) -> str:
+        """What CUDA_VISIBLE_DEVICES calls a GPU."""
+        names = self._config.gpus
+        return names[index] if index < len(names) else str(index)
 
     def _fork(self, name: str, entry: Callable[[], None]) -> int:
         pid = os.fork()
@@ -226,8 +223,17 @@ class Zygote:
         process_tree.end_strays((), ())
         with contextlib.suppress(OSError):  # last words, for a driver that is still there
             os.write(self._life_pipe, (reason + "\n" + _tail(self._logs / "scheduler.log")).encode()[-4096:])
-        shutil.rmtree(self._config.run_directory, ignore_errors=True)
+        run_directory.remove(Path(self._config.run_directory))
         _exit(0)
+
+
+def preload(names: Iterable[str]) -> None:
+    """Import modules for workers; one that cannot be imported is noted in the log."""
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except Exception as error:  # noqa: BLE001 - a wish: a worker imports it again and reports the real error
+            _note(f"preload of {name!r} failed: {error!r}")
 
 
 def redirect_output(log: Path) -> None:

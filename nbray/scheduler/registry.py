@@ -68,8 +68,7 @@ class Registry:
     def look_again(self) -> None:
         """The cluster has become larger or smaller, or a gang has ended: what can run now, and what not any more."""
         for template in self.templates.values():
-            template.infeasible = self._shape(template.template)[1]
-            template.plain = template.template.num_returns == 1 and not template.infeasible
+            template.judge(self._shape(template.template)[1])
 
     def forget(self, process_id: ProcessId, template_ids: list[TemplateId]) -> None:
         """No more calls of these will come; each goes when its last task has ended."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nbray.resources import GPU
 from nbray.scheduler.deadlines import Deadlines
+from nbray.scheduler.events import WorkerExited
 from nbray.scheduler.fairness import Turns
 from nbray.scheduler.gangs import Claim, Gangs
 from nbray.scheduler.messages import Failure
@@ -11,7 +12,7 @@ from nbray.scheduler.outcomes import Outcomes
 from nbray.scheduler.pool import Pool, Shape
 from nbray.scheduler.states import WorkerState
 from nbray.scheduler.tasks import Task
-from nbray.scheduler.workers import MOST_WORKERS, Fleet, Worker
+from nbray.scheduler.workers import MOST_WORKERS, Fleet, Worker, cause
 
 STARVED_SECONDS = 1.0
 """A task whose turn it is and for which resources are missing so long gets them before any other that needs them."""
@@ -29,6 +30,7 @@ class Room:
         self._gangs = gangs
         self._outcomes = outcomes
         self._deadlines = deadlines
+        fleet.on_spoiled = self._give_up
         self._short: dict[Shape, float] = {}
         """Shapes whose turn has come and for which resources are missing, and since when."""
 
@@ -95,6 +97,11 @@ class Room:
             self._clear(shape, devices)
             starting.append(self._fleet.fork(devices, profile=shape.profile, meant_for=shape))
 
+    def _give_up(self, profile: bytes, exited: WorkerExited) -> None:
+        """Workers with this profile end before they can start: so do the tasks that need one."""
+        for task in [task for line in self._turns.lines() for task in line.tasks() if task.template.shape.profile == profile]:
+            self._outcomes.fail_queued(task, _cannot_start(task, exited))
+
     def _clear(self, shape: Shape, devices: tuple[int, ...]) -> None:
         """Idle workers that see some of these devices, but cannot serve this shape, let go of them."""
         for worker in list(self._fleet.special.values()):
@@ -114,6 +121,15 @@ def idle_special(pool: Pool, fleet: Fleet, shape: Shape) -> Worker | None:
 
 def _nothing() -> None:
     """The Tick itself is what is needed: `dispatch` runs after every event."""
+
+
+def _cannot_start(task: Task, exited: WorkerExited) -> Failure:
+    return Failure(
+        "worker_died",
+        f"{task.template.name} cannot run: workers with its runtime_env ended before they could start, the last one by "
+        f"{cause(exited)}. Look at its env_vars. The worker's last lines:\n{exited.log_tail or '(none)'}",
+        task=task.template.name, log_tail=exited.log_tail,
+    )  # fmt: skip
 
 
 def _too_deep(task: Task) -> Failure:

@@ -93,6 +93,9 @@ class Submission:
         """Any task but the plainest; True when it can be queued with its batch."""
         self._add_returns(process, task)
         spec, entries = task.spec, self._objects.entries
+        gang = task.template.template.gang
+        if gang in entries:  # until it is reserved the task waits for it; the payload stays the last
+            spec.deps = [*spec.deps[: len(spec.deps) - bool(spec.payload)], gang, *([spec.payload] if spec.payload else [])]
         missing = next((object_id for object_id in spec.deps if object_id not in entries), None)
         spec.nested = self._objects.pin(spec.nested)
         failure = self._verdict(task, parent, missing)

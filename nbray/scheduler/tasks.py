@@ -66,7 +66,7 @@ class CallTemplate:
         self.function = function
         self.run = run
         self.shape = shape
-        self.infeasible = infeasible
+        self.infeasible = ""
         """Why its tasks can never run; empty when they can."""
         self.priority = template.priority
         self.watched = bool(template.timeout or template.max_calls)
@@ -77,8 +77,14 @@ class CallTemplate:
         """No more calls will come."""
         self.values = template.num_returns if template.num_returns >= 0 else 1
         """How many values a result has."""
-        self.plain = template.num_returns == 1 and not infeasible
+        self.plain = False
         """Its tasks can take the short way through a submission."""
+        self.judge(infeasible)
+
+    def judge(self, infeasible: str) -> None:
+        """Why its tasks can never run, as things stand now; empty when they can."""
+        self.infeasible = infeasible
+        self.plain = self.template.num_returns == 1 and not infeasible and not self.template.gang
 
 
 class Task(msgspec.Struct, gc=False, eq=False):

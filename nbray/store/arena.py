@@ -50,9 +50,7 @@ class Arena:
     @classmethod
     def create(cls, size: int) -> Self:
         """A new arena of `size` bytes that holds no memory yet; its descriptor is not inherited across exec."""
-        fd = _open_anonymous_file()
-        os.ftruncate(fd, size)
-        return cls(fd, size)
+        return cls(open_anonymous_file("nbray-arena", size), size)
 
     @classmethod
     def from_fd(cls, fd: int, size: int) -> Self:
@@ -138,11 +136,14 @@ class Arena:
         return self._private
 
 
-def _open_anonymous_file() -> int:
+def open_anonymous_file(name: str, size: int) -> int:
+    """A descriptor of so many zero bytes that hold no memory yet and have no name; it is not inherited across exec."""
     if HAS_MEMFD:
-        return os.memfd_create("nbray-arena", os.MFD_CLOEXEC)
-    fd, path = tempfile.mkstemp(prefix="nbray-arena-")
-    os.unlink(path)  # noqa: PTH108
+        fd = os.memfd_create(name, os.MFD_CLOEXEC)
+    else:
+        fd, path = tempfile.mkstemp(prefix=name)
+        os.unlink(path)  # noqa: PTH108
+    os.ftruncate(fd, size)
     return fd
 
 

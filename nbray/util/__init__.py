@@ -9,17 +9,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nbray.placement_groups import (
+        PlacementGroup,
+        get_placement_group,
+        placement_group,
+        placement_group_table,
+        remove_placement_group,
+    )
     from nbray.util.actor_pool import ActorPool
     from nbray.util.queue import Empty, Full, Queue
 
-__all__ = ["ActorPool", "Empty", "Full", "Queue"]
+_GROUPS = ("PlacementGroup", "get_placement_group", "placement_group", "placement_group_table", "remove_placement_group")
+
+__all__ = ["ActorPool", "Empty", "Full", "Queue", *_GROUPS]
 
 _HOMES = {
-    "actor_pool": ("ActorPool",),
-    "queue": ("Empty", "Full", "Queue"),
+    "util.actor_pool": ("ActorPool",),
+    "util.queue": ("Empty", "Full", "Queue"),
+    "placement_groups": _GROUPS,
 }
 _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
-_MODULES = ("actor_pool", "multiprocessing", "queue")
+_MODULES = ("actor_pool", "multiprocessing", "queue", "scheduling_strategies")
 
 
 def __getattr__(name: str) -> Any:
@@ -28,7 +38,7 @@ def __getattr__(name: str) -> Any:
         return import_module(f"nbray.util.{name}")
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'nbray.util' has no attribute {name!r}")
-    value = getattr(import_module(f"nbray.util.{_MODULE_OF[name]}"), name)
+    value = getattr(import_module(f"nbray.{_MODULE_OF[name]}"), name)
     globals()[name] = value
     return value
 
