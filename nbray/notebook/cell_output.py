@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 
 from nbray.backends.backend import OutputEvent
 from nbray.ids import CellRunId, TaskId
+from nbray.notebook.cell_progress import CellProgress
 from nbray.notebook.lines import LineAssembler
 from nbray.notebook.wording import one_line, size_text
+from nbray.progress_board import BarState
 
 INTERVAL = 0.1
 """Seconds from the first piece of output to the message that carries it."""
@@ -82,6 +84,11 @@ class CellOutput:
         self._shown = 0
         self._displayed = 0
         self._hidden = _Hidden()
+        self._progress = CellProgress(cell_run)
+
+    def handle_progress(self, event: OutputEvent, state: BarState, now: float) -> None:
+        """Take in the state of a progress bar."""
+        self._progress.handle(event.task_id, event.task, state, now)
 
     def handle_text(self, event: OutputEvent, now: float) -> None:
         """Take in a piece of stdout or stderr."""
@@ -121,7 +128,7 @@ class CellOutput:
     def deadline(self) -> float:
         """When `publish` has something to give, if nothing else comes; `NEVER` when there is nothing."""
         held = min((self._held_until(task, since) for (task, _), since in self._held.items()), default=NEVER)
-        return min(self._pending_since + INTERVAL, held, self._hidden.deadline())
+        return min(self._pending_since + INTERVAL, held, self._hidden.deadline(), self._progress.deadline())
 
     def publish(self, now: float, everything: bool = False) -> list[Shown]:
         """What is due, in order; with `everything` also the unfinished lines, because the tasks have ended."""
@@ -134,10 +141,13 @@ class CellOutput:
                 self._compose_text(composer, item)
                 continue
             composer.add_message(item)
+            if item.kind == "clear_output":
+                self._progress.clear()
             if item.kind != "update_display_data":
                 self._break_open_line()
         self._pending, self._pending_since = [], NEVER
-        return composer.finish() + self._hidden.publish(self.id, now, everything)
+        shown = composer.finish() + [Shown(self.id, *message) for message in self._progress.publish(now, everything)]
+        return shown + self._hidden.publish(self.id, now, everything)
 
     def _task(self, event: OutputEvent) -> _Task:
         task = self._tasks.get(event.task_id)

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from nbray import session
+from nbray import progress_bars, session
 from nbray.backends.backend import Backend
 from nbray.ids import BACKGROUND, CellRunId
 from nbray.notebook import stop, tracebacks
@@ -80,12 +80,14 @@ class CellHooks:
             from nbray.notebook.publisher import Publisher
 
             self._publisher = Publisher(self._display, RUNS)
+            progress_bars.show_with(self._publisher.show_progress if self._has_kernel else None)
             atexit.register(self._publisher.close)
         self._publisher.attach(backend)
 
     def close(self) -> None:
         """Publish what is left, and no more."""
         if self._publisher is not None:
+            progress_bars.show_with(None)
             atexit.unregister(self._publisher.close)
             self._publisher.close()
 

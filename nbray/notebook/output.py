@@ -7,6 +7,7 @@ Pure: events and times go in, what to publish comes out. The rules, as a reader 
 - A line belongs to one task. The unfinished line of a task is shown at once while no other task prints in the cell, and
   held back while others do, until its newline comes or it is `HELD` seconds old.
 - Of a line that is rewritten with carriage returns (a progress bar) only what would be seen is sent.
+- Progress bars (`nbray.progress`, and tqdm in tasks) are one display a cell, with one line for all bars of one description.
 - A task may fill `TASK_LIMIT` bytes of its cell and all tasks together `CELL_LIMIT`; then one line, which is updated,
   says how much more there was.
 """
@@ -18,6 +19,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+from nbray import progress_board
 from nbray.backends.backend import OutputEvent
 from nbray.ids import CellRunId, TaskId
 from nbray.notebook.cell_output import INTERVAL, NEVER, CellOutput, Shown
@@ -46,6 +48,9 @@ class OutputBuffer:
         cell = self._busy[event.cell_run] = self._cell(event.cell_run)
         if event.stream in STREAMS:
             cell.handle_text(event, now)
+            return
+        if event.stream == progress_board.STREAM and (state := progress_board.decode(event.data)) is not None:
+            cell.handle_progress(event, state, now)
             return
         content = display_content(event)
         if content is None:

@@ -17,10 +17,11 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from nbray import progress_board
 from nbray.backends.backend import Backend, CancelReport, OutputEvent
 from nbray.engine.io_thread import call_reporting
 from nbray.errors import ClusterDied
-from nbray.ids import BACKGROUND, CellRunId
+from nbray.ids import BACKGROUND, NO_TASK, CellRunId
 from nbray.notebook import stop
 from nbray.notebook.card import CardModel, Cleared, Drawing, Ended, Event, Lost, Stopping
 from nbray.notebook.card_html import card_html, card_text
@@ -28,6 +29,7 @@ from nbray.notebook.cell_output import NEVER, Shown
 from nbray.notebook.cell_runs import CellRun, CellRuns
 from nbray.notebook.display import Display
 from nbray.notebook.output import OutputBuffer
+from nbray.progress_board import BarState
 from nbray.snapshot import CellRunSnapshot, ClusterSnapshot
 
 POLL = 1.0
@@ -71,6 +73,10 @@ class Publisher:
         backend.settle = self._settle
         backend.on_output(self._receive)
         backend.on_snapshot(self._inbox.put)
+
+    def show_progress(self, cell_run: CellRunId, state: BarState) -> None:
+        """A progress bar of the notebook's own code has moved; any thread."""
+        self._receive(OutputEvent(cell_run, NO_TASK, "", "", progress_board.STREAM, state.encode()))
 
     def stop(self, run: CellRun) -> None:
         """Stop has been pressed while this cell runs: cancel its tasks now. Does not wait; signal handlers may call it."""
