@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from nbray import actor_description, session
 from nbray.actor_description import Known, KnownMethod, with_options
-from nbray.backends.backend import FoundActor
+from nbray.backends.backend import Backend, FoundActor
 from nbray.engine import task_context
-from nbray.errors import NbrayError, WrongType
+from nbray.errors import NbrayError, WrongCluster, WrongType
 from nbray.ids import ActorId
 from nbray.objects import ObjectRef, backend_of
 from nbray.scheduler.messages import STREAMING
@@ -64,7 +64,7 @@ class ActorHandle:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:  # fmt: skip
-        backend_of(self._nbray_ref).kill_actor(self._actor_id, after_calls=True)
+        home_of(self).kill_actor(self._actor_id, after_calls=True)
 
     def __hash__(self) -> int:
         return hash(self._nbray_ref)
@@ -88,6 +88,18 @@ def from_found(found: FoundActor, epoch: str, name: str) -> ActorHandle:
     """The handle of an actor whose reference the caller holds; it is the handle's from here on."""
     known = actor_description.decode(found.description)
     return ActorHandle(ObjectRef(found.actor_id, epoch, known.description.class_name), known, name)
+
+
+def home_of(handle: ActorHandle) -> Backend:
+    """The backend whose cluster the actor lives in. Raises WrongCluster where that is not the current one."""
+    try:
+        return backend_of(handle._nbray_ref)
+    except WrongCluster:
+        name = handle._nbray_known.description.class_name
+        raise WrongCluster(
+            f"the actor {name} belongs to cluster {handle._nbray_ref.epoch}, which has died or was shut down, and the actor with "
+            f"it: create it again by {name}.remote(...)"
+        ) from None
 
 
 def state_of(handle: ActorHandle) -> str:
@@ -125,7 +137,7 @@ class ActorMethod:
         current = session.current
         backend = current.backend
         if backend is None or backend.epoch != ref.epoch or backend.lost:
-            backend = backend_of(ref)  # raises
+            backend = home_of(self._handle)  # raises
         context = task_context.current()
         cell_run = current.cell_run if context is None else context.cell_run
         ids = backend.call(ref.id, name, shown, args, kwargs, options, cell_run)
@@ -157,5 +169,5 @@ class _Termination(ActorMethod):
 
     def remote(self, *args: Any, **kwargs: Any) -> Any:
         ready = self._handle.__getattr__("__ray_ready__").remote(*args, **kwargs)
-        backend_of(self._handle._nbray_ref).kill_actor(self._handle._actor_id, after_calls=True)
+        home_of(self._handle).kill_actor(self._handle._actor_id, after_calls=True)
         return ready

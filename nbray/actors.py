@@ -7,11 +7,12 @@ from typing import Any, NoReturn
 
 from nbray import actor_description, actor_options, session
 from nbray.actor_description import method
-from nbray.actor_handles import ActorHandle, ActorMethod, from_found
+from nbray.actor_handles import ActorHandle, ActorMethod, from_found, home_of
+from nbray.backends.backend import ActorOptions, CallOptions
 from nbray.call_options import Options
 from nbray.engine.hosted_actor import this_process
 from nbray.errors import UsageError, WrongType
-from nbray.objects import ObjectRef, backend_of
+from nbray.objects import ObjectRef
 
 __all__ = ["ActorClass", "ActorHandle", "ActorMethod", "exit_actor", "get_actor", "kill", "method"]
 
@@ -24,15 +25,22 @@ class ActorClass:
 
     def __init__(self, cls: type, options: Options) -> None:
         self._set_up(cls, options)
+        self._look()
 
     def _set_up(self, cls: type, options: Options) -> None:
         for name in ("__module__", "__name__", "__qualname__", "__doc__"):
             setattr(self, name, getattr(cls, name))
         self.__wrapped__ = cls
         self.given = options
-        self._creation, actor = actor_options.build(options)
-        description = actor_description.describe(cls, actor.max_task_retries)
-        self._actor = actor_options.of_kind(actor, cls.__name__, description.encode(), is_async=description.is_async)
+        self._looked: tuple[CallOptions, ActorOptions] | None = None
+
+    def _look(self) -> tuple[CallOptions, ActorOptions]:
+        """What creates the actors, and what they are; not before the class is complete, which it is not while unpickled."""
+        if self._looked is None:
+            creation, actor = actor_options.build(self.given)
+            seen = actor_description.describe(self.__wrapped__, actor.max_task_retries)
+            self._looked = creation, actor_options.of_kind(actor, self.__name__, seen.encode(), is_async=seen.is_async)
+        return self._looked
 
     def remote(self, *args: Any, **kwargs: Any) -> ActorHandle:
         """Create an actor and return its handle at once; the arguments are those of the class.
@@ -42,11 +50,10 @@ class ActorClass:
         taken, NotShippable, InfeasibleRequest, StoreFull.
         """
         self._check(args, kwargs)
+        creation, actor = self._looked or self._look()
         backend = session.current_backend()
-        found = backend.create_actor(
-            self.__wrapped__, args, kwargs, self._creation, self._actor, session.current_cell_run()
-        )  # fmt: skip
-        return from_found(found, backend.epoch, self._actor.name)
+        found = backend.create_actor(self.__wrapped__, args, kwargs, creation, actor, session.current_cell_run())
+        return from_found(found, backend.epoch, actor.name)
 
     def options(self, **options: Any) -> ActorClass:
         """The same class with other options for its actors.
@@ -143,7 +150,7 @@ def kill(actor: ActorHandle, *, no_restart: bool = True) -> None:
         raise WrongType(f"nbray.kill({actor!r}): that is a call, not an actor; nbray.cancel(ref) stops it")
     if not isinstance(actor, ActorHandle):
         raise WrongType(f"nbray.kill() takes the handle of an actor, as Class.remote() returns it, not {actor!r}")
-    backend_of(actor._nbray_ref).kill_actor(actor._actor_id, no_restart=no_restart)
+    home_of(actor).kill_actor(actor._actor_id, no_restart=no_restart)
 
 
 def exit_actor() -> NoReturn:

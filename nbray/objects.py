@@ -7,15 +7,15 @@ import copy as copying
 import html
 import reprlib
 import threading
-import time
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from nbray import session
 from nbray.awaiting import arrival
 from nbray.backends.backend import Backend, CancelReport
 from nbray.cluster_info import format_bytes
+from nbray.engine.hosted_actor import this_process
 from nbray.errors import GetTimeoutError, UsageError, WrongCluster, WrongType
 from nbray.ids import ObjectId, Reference
 from nbray.serialization import note_reference
@@ -211,6 +211,8 @@ def get(refs: Any, timeout: float | None = None, *, copy: bool = False) -> Any:
     [1, 2]
     """
     check_timeout(timeout)
+    if this_process.runs_loop:
+        this_process.refuse_to_block("get", timeout)
     if isinstance(refs, ObjectRef):
         value = _fetch([refs], timeout)[0]
     else:
@@ -230,10 +232,10 @@ def _fetch(refs: Sequence[ObjectRef], timeout: float | None) -> list[Any]:
         missing = [ref for ref in refs if backend.state(ref.id) == "pending"]
         if not missing:  # it has come meanwhile, or the error is one that the task itself raised
             raise
-    raise GetTimeoutError(_too_late("get", missing, len(refs), timeout))
+    raise GetTimeoutError(too_late("get", missing, len(refs), timeout))
 
 
-def _too_late(verb: str, missing: Sequence[ObjectRef], total: int, timeout: float | None) -> str:
+def too_late(verb: str, missing: Sequence[ObjectRef], total: int, timeout: float | None) -> str:
     counted = Counter(ref.task or "object" for ref in missing).most_common(5)
     names = ", ".join(f"{count} x {name}" if count > 1 else name for name, count in counted)
     return (
@@ -255,7 +257,7 @@ def _collect(tree: Any, found: list[ObjectRef]) -> None:
     elif isinstance(tree, dict):
         _collect(list(tree.values()), found)
     else:
-        _refuse_value("get", tree)
+        refuse_value("get", tree)
 
 
 def _fill(tree: Any, values: Iterator[Any]) -> Any:
@@ -267,7 +269,7 @@ def _fill(tree: Any, values: Iterator[Any]) -> Any:
     return filled if isinstance(tree, list) else tuple(filled)
 
 
-def _refuse_value(verb: str, value: Any) -> NoReturn:
+def refuse_value(verb: str, value: Any) -> NoReturn:
     if isinstance(value, Stream):
         hint = f"it gives refs one by one: [nbray.{verb}(ref) for ref in generator], or nbray.{verb}(list(generator))"
     elif hasattr(value, "remote"):
@@ -295,74 +297,6 @@ def put(value: Any) -> ObjectRef:
     return ObjectRef(backend.put(value), backend.epoch)
 
 
-def wait(
-    refs: Sequence[ObjectRef], num_returns: int = 1, timeout: float | None = None, *, fetch_local: bool = True
-) -> tuple[list[ObjectRef], list[ObjectRef]]:
-    """Wait until `num_returns` of the values exist, or `timeout` seconds; returns (ready, not ready).
-
-    A failed task counts as ready. Both lists keep the order of `refs`, and `ready` has at most `num_returns`.
-    `fetch_local` is there for Ray's sake: on one machine every value is local.
-    """
-    check_timeout(timeout)
-    if isinstance(refs, ObjectRef) or not isinstance(refs, (list, tuple)):
-        _refuse_sequence("wait", refs)
-    for ref in refs:
-        if not isinstance(ref, (ObjectRef, Stream)):
-            _refuse_value("wait", ref)
-    if not refs:
-        return [], []
-    ids = [ref.id for ref in refs]
-    _check_count(refs, ids, num_returns)
-    ready_ids = backend_of(*refs).wait(ids, num_returns, timeout)
-    ready: list[ObjectRef] = []
-    rest: list[ObjectRef] = []
-    for ref in refs:
-        (ready if len(ready) < num_returns and ref.id in ready_ids else rest).append(ref)
-    return ready, rest
-
-
-def _check_count(refs: Sequence[ObjectRef], ids: Sequence[ObjectId], num_returns: int) -> None:
-    if len(set(ids)) < len(ids):
-        ref, count = Counter(refs).most_common(1)[0]
-        raise UsageError(f"nbray.wait() takes each ref once, and {ref!r} is there {count} times: write list(set(refs))")
-    if not isinstance(num_returns, int) or isinstance(num_returns, bool) or not 1 <= num_returns <= len(refs):
-        raise UsageError(f"num_returns={num_returns!r}: expected a whole number from 1 to {len(refs)}, the number of refs")
-
-
-def _refuse_sequence(verb: str, refs: Any) -> NoReturn:
-    if isinstance(refs, ObjectRef):
-        raise WrongType(f"nbray.{verb}() takes a list of refs, not a single one: write nbray.{verb}([ref])")
-    _refuse_value(verb, refs)
-
-
-def as_completed(refs: Iterable[ObjectRef], timeout: float | None = None) -> Iterator[ObjectRef]:
-    """The refs, each as soon as its value exists or its task has failed.
-
-    Raises GetTimeoutError where some are missing `timeout` seconds after the first was asked for.
-    """
-    check_timeout(timeout)
-    if isinstance(refs, ObjectRef) or not isinstance(refs, Iterable):
-        _refuse_sequence("as_completed", refs)
-    pending = list(refs)
-    for ref in pending:
-        if not isinstance(ref, ObjectRef):
-            _refuse_value("as_completed", ref)
-    return _completions(pending, timeout)
-
-
-def _completions(pending: list[ObjectRef], timeout: float | None) -> Iterator[ObjectRef]:
-    deadline = None if timeout is None else time.monotonic() + timeout
-    total = len(pending)
-    while pending:
-        left = None if deadline is None else max(0.0, deadline - time.monotonic())
-        ready_ids = backend_of(*pending).wait([ref.id for ref in pending], 1, left)
-        if not ready_ids:
-            raise GetTimeoutError(_too_late("as_completed", pending, total, timeout))
-        ready = [ref for ref in pending if ref.id in ready_ids]
-        pending = [ref for ref in pending if ref.id not in ready_ids]
-        yield from ready
-
-
 def cancel(
     refs: ObjectRef | Stream | Sequence[ObjectRef | Stream], *, force: bool = False, recursive: bool = True
 ) -> CancelReport:
@@ -380,7 +314,7 @@ def cancel(
         elif isinstance(ref, Stream):
             task_ids.append(ref.stream)
         else:
-            _refuse_value("cancel", ref)
+            refuse_value("cancel", ref)
     if not found:
         return CancelReport(0, 0)
     return backend_of(*found).cancel(task_ids, force=force, recursive=recursive)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from nbray.engine.actor_calls import ConcurrentCalls, Desk
 from nbray.engine.connection import Connection
-from nbray.engine.hosted_actor import HostedActor, report_here
+from nbray.engine.hosted_actor import HostedActor, report_here, this_process
 from nbray.engine.streaming import is_stream
 from nbray.ids import ObjectId, TaskId
 from nbray.scheduler.messages import RunSpec
@@ -73,6 +73,7 @@ class AsyncCalls(ConcurrentCalls):
             create, self._create = self._create, None
             create(self._waiting.popleft())
             self._desk.flush()
+            this_process.runs_loop = True
             if self._host.leaving:
                 self.stop()
         self._start()
@@ -92,7 +93,7 @@ class AsyncCalls(ConcurrentCalls):
         started = time.perf_counter()
         try:
             result = attempts.begin(spec, template)
-            if inspect.isawaitable(result):
+            if inspect.iscoroutine(result):  # an ObjectRef could be awaited too, but it is a value
                 result = await result
             self._host.check()
             if is_stream(result, template):
@@ -121,7 +122,8 @@ class AsyncCalls(ConcurrentCalls):
     def _cancel(self, task_ids: set[TaskId]) -> None:
         for task_id in task_ids & self._running.keys():
             self._cancelled.add(task_id)
-            self._running[task_id].cancel()
+            # Behind the first step of one that is new: a coroutine that is cancelled before it has begun says nothing.
+            self._loop.call_soon(self._running[task_id].cancel)
         for spec in [spec for spec in self._waiting if spec.task_id in task_ids]:
             self._waiting.remove(spec)
             template = self._desk.templates[spec.template_id]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 from nbray.engine import task_context
+from nbray.errors import UsageError
 from nbray.ids import ActorId
 from nbray.scheduler.messages import ActorSpec, Failure
 
@@ -94,6 +96,19 @@ class Host:
     """Which actor this process hosts, if any."""
 
     actor: HostedActor | None = None
+    runs_loop = False
+    """Its calls share one event loop on the main thread, which nothing may block."""
+
+    def refuse_to_block(self, verb: str, timeout: float | None) -> None:
+        """Raise UsageError where the caller is on the event loop and would wait there."""
+        if timeout == 0 or threading.current_thread() is not threading.main_thread():
+            return
+        name = self.actor.actor.class_name if self.actor is not None else "this actor"
+        instead = "await ref" if verb == "get" else "await asyncio.wait(refs)"
+        raise UsageError(
+            f"nbray.{verb}() would block the event loop of actor {name}, and with it all its other calls: write `{instead}` in "
+            "an `async def` method (for several, `await asyncio.gather(*refs)`)"
+        )
 
 
 this_process = Host()

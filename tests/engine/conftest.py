@@ -41,5 +41,5 @@ def lab(ends: Ends) -> Iterator[Lab]:
     task_context.enter(None)
     sys.path[:] = path
     os.chdir(directory)
-    this_process.actor = None
+    this_process.actor, this_process.runs_loop = None, False
     os.close(lab.worker._log)
