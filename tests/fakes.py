@@ -220,6 +220,9 @@ class FakeBackend(Backend):
         items = self._items.get(stream)
         return items.popleft() if items else None
 
+    def run_freely(self, stream: TaskId) -> None:
+        """They always do."""
+
     def close_stream(self, stream: TaskId, *, cancel: bool) -> None:
         if cancel:
             self.abandon([stream])

@@ -15,7 +15,6 @@ import pytest
 
 import nbray
 from nbray import session
-from nbray.objects import ObjectRef
 from tests.fakes import FakeBackend, fake_session, fresh_session
 
 
@@ -253,64 +252,7 @@ def test_putting_a_ref_is_an_error() -> None:
         nbray.put(nbray.put(1))
 
 
-# -------------------------------------------------------------------- wait, as_completed, cancel
-
-
-def test_wait_keeps_order_and_returns_no_more_than_asked() -> None:
-    refs = [double.remote(n) for n in range(4)]
-    nbray.get(refs)
-    assert nbray.wait(refs, num_returns=2) == (refs[:2], refs[2:])
-    assert nbray.wait(refs, num_returns=4) == (refs, [])
-    assert nbray.wait([]) == ([], [])
-
-
-def test_wait_counts_a_failure_as_ready(backend: FakeBackend) -> None:
-    failed, ready = fail.remote("x"), nbray.put(1)
-    assert nbray.wait([failed], timeout=1) == ([failed], [])
-    backend.frozen = True
-    pending = double.remote(1)
-    assert nbray.wait([pending, ready, failed], num_returns=3, timeout=0) == ([ready, failed], [pending])
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (lambda ref: (ref,), r"nbray.wait\(\) takes a list of refs, not a single one: write nbray.wait\(\[ref\]\)"),
-        (lambda ref: ([ref, ref],), r"takes each ref once, and ObjectRef\(.*\) is there 2 times"),
-        (lambda ref: ([ref], 2), r"num_returns=2: expected a whole number from 1 to 1"),
-        (lambda ref: ([ref], 0), r"num_returns=0: expected"),
-        (lambda ref: ([ref], 1.0), r"num_returns=1.0: expected"),
-        (lambda ref: ([ref, 3],), r"not 3 \(int\)"),
-        (lambda ref: ({ref},), r"make it a list: nbray.wait\(list\(refs\)\)"),
-    ],
-)
-def test_bad_waits(arguments: Callable[[ObjectRef], tuple[Any, ...]], message: str) -> None:
-    with pytest.raises(nbray.UsageError, match=message):
-        nbray.wait(*arguments(nbray.put(1)))
-
-
-def test_as_completed_gives_every_ref_once(backend: FakeBackend) -> None:
-    refs = [double.remote(n) for n in range(3)]
-    completed = nbray.as_completed(iter(refs))
-    assert next(completed) == refs[0]
-    assert backend.state(refs[2].id) == "pending"
-    assert list(completed) == refs[1:]
-
-
-def test_as_completed_with_a_timeout(backend: FakeBackend) -> None:
-    ready = nbray.put(1)
-    backend.frozen = True
-    completed = nbray.as_completed([double.remote(1), ready], timeout=0)
-    assert next(completed) == ready
-    with pytest.raises(nbray.GetTimeoutError, match="as_completed: after 0 s, 1 of 2 values are not there: double"):
-        next(completed)
-
-
-def test_bad_as_completed() -> None:
-    with pytest.raises(TypeError, match=r"write nbray.as_completed\(\[ref\]\)"):
-        nbray.as_completed(nbray.put(1))
-    with pytest.raises(TypeError, match="not 7"):
-        nbray.as_completed([7])  # type: ignore[list-item]
+# -------------------------------------------------------------------- cancel
 
 
 def test_cancel_reports_and_get_then_raises() -> None:
