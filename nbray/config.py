@@ -36,6 +36,10 @@ class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Modules that the zygote imports, so that a forked worker has them at once."""
     sys_path: tuple[str, ...] = ()
     working_directory: str = ""
+    memory_threshold: float = 0.95
+    """The part of the memory that may be used before a task is ended for it."""
+    memory_limit: int = 0
+    """Bytes that the workers may take together; 0: what the machine or the cgroup has."""
     cancel_grace: float = 0.7
     """From SIGINT to SIGKILL."""
     prefetch_seconds: float = 0.01

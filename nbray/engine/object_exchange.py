@@ -12,7 +12,18 @@ from nbray.engine.connection import Connection
 from nbray.engine.failures import to_exception
 from nbray.errors import StoreFull
 from nbray.ids import ObjectId
-from nbray.scheduler.messages import INLINE_LIMIT, Failure, GiveBack, Granted, Inline, Put, Refused, Stored, Value
+from nbray.scheduler.messages import (
+    INLINE_LIMIT,
+    Failure,
+    GiveBack,
+    Granted,
+    Inline,
+    Put,
+    Refused,
+    Spilled,
+    Stored,
+    Value,
+)  # fmt: skip
 from nbray.serialization import Payload
 from nbray.store.object_store import ObjectStore
 
@@ -25,6 +36,7 @@ class ObjectExchange:
     def __init__(self, connection: Connection, store: ObjectStore) -> None:
         self._connection = connection
         self._store = store
+        connection.reading = store.reading
         self.on_full: Callable[[], bool] = lambda: False
         """Called when the store is full, to let go of what is only kept for speed; says whether that was anything."""
 
@@ -61,11 +73,39 @@ class ObjectExchange:
         if type(value) is bytes:
             return serialization.loads(value)
         if isinstance(value, Stored):
-            return self._store.read(object_id, value.offset, value.size)
+            view = self._store.view(object_id, value.offset, value.size, value.restored)
+            place = self._connection.value(object_id)
+            if place is value or place is None or place == value:
+                return serialization.loads(view)
+            del view  # it has just been asked to let go of it, and did before the view could say that it reads
+            return self._fetch(object_id)
         if isinstance(value, Inline):
             return serialization.loads(value.data)
+        if isinstance(value, Spilled):
+            return self._fetch(object_id)
         assert isinstance(value, Failure)
         raise to_exception(value)
+
+    def _fetch(self, object_id: ObjectId) -> Any:
+        """Read an object that was on disk when this process heard of it last. Raises StoreFull, ObjectLost."""
+        self._connection.references.hold(object_id)
+        try:
+            with self._store.keep(object_id):
+                reply = self._connection.fetch(object_id)
+                if isinstance(reply, Refused):
+                    gc.collect()
+                    reply = self._connection.fetch(object_id)
+                if isinstance(reply, Refused):
+                    raise to_exception(reply.failure)
+                return self._read(object_id, reply.value)
+        finally:
+            self._connection.release(object_id)
+
+    def _read(self, object_id: ObjectId, value: Value) -> Any:
+        """Read an object that stays where it is meanwhile."""
+        if not isinstance(value, Stored):
+            return self.unpack(object_id, value)
+        return serialization.loads(self._store.view(object_id, value.offset, value.size, value.restored))
 
     def _write(self, payload: Payload, size: int) -> Stored:
         extent = self._allocate(size)

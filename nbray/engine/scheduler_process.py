@@ -20,6 +20,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
+from nbray import machine
 from nbray.engine import observer, process_tree, run_directory, spill_directory, transport, wire
 from nbray.engine.disk import Disk
 from nbray.engine.inheritance import Inheritance
@@ -40,7 +41,18 @@ from nbray.scheduler.actions import (
     Spill,
     StopCluster,
 )
-from nbray.scheduler.events import Event, Joined, Left, MemoryHeadroom, Received, Started, Tick, WorkerExited, WorkerForked
+from nbray.scheduler.events import (
+    Event,
+    Joined,
+    Left,
+    MemoryHeadroom,
+    MemoryUsed,
+    Received,
+    Started,
+    Tick,
+    WorkerExited,
+    WorkerForked,
+)
 from nbray.scheduler.messages import (
     Allocate,
     Answer,
@@ -63,6 +75,9 @@ from nbray.store.spill_files import SpillFiles
 PUBLISH_SECONDS = 0.25
 LOG_SECONDS = 0.1
 HEADROOM_SECONDS = 0.5
+MEMORY_SECONDS = 0.05
+"""How often to look at the workers' memory when less than a fifth is left: a task can fill a GiB in so much time."""
+CALM_MEMORY_SECONDS = 0.25
 STAY_AWAKE_SECONDS = 0.0002
 _CONVERSATION = (Submit, Finished, Allocate)
 
@@ -106,13 +121,14 @@ class SchedulerProcess:
         self._logs: dict[int, WorkerLog] = {}
         self._pids: dict[int, int] = {}
         self._measured: dict[int, psutil.Process] = {}
+        self._total_memory = machine.memory_limit()
         self._measures: dict[int, tuple[float, int]] = {}
         """Cores and bytes of each worker, at the last look."""
         self._zygote_decoder: wire.FrameDecoder[FromZygote] = wire.FrameDecoder(FromZygote)
         self._disk = Disk(SpillFiles(self._arena.fd, self._make_spill_directory))
         self._converses = False
         """A message has come that another one is likely to follow within the moment."""
-        self._look_at = self._publish_at = self._logs_at = self._headroom_at = 0.0
+        self._look_at = self._publish_at = self._logs_at = self._headroom_at = self._memory_at = 0.0
         self._stop_reason: str | None = None
 
     def run(self) -> None:
@@ -197,11 +213,13 @@ class SchedulerProcess:
         if now >= self._headroom_at:
             self._headroom_at = now + HEADROOM_SECONDS
             self._do(MemoryHeadroom(available_memory()))
+        if now >= self._memory_at:
+            self._memory_at = now + self._look_at_memory()
         if now >= self._publish_at:
             self._publish_at = now + PUBLISH_SECONDS
             self._measure()
             self._publisher.publish(self._with_measures(self._scheduler.snapshot(now)))
-        self._look_at = min(self._publish_at, self._logs_at, self._headroom_at)
+        self._look_at = min(self._publish_at, self._logs_at, self._headroom_at, self._memory_at)
         return True
 
     # ---------------------------------------------------------------- events
@@ -414,6 +432,19 @@ class SchedulerProcess:
         """The one question whose answer needs more than the scheduler knows."""
         picture = self._with_measures(self._scheduler.snapshot(time.monotonic()))
         self._send(link.process, Answer(message.request_id, msgspec.msgpack.encode(picture)))
+
+    def _look_at_memory(self) -> float:
+        """Report what the workers have taken, and what is left; returns after how many seconds to look again."""
+        workers: dict[int, int] = {}
+        for slot, process in self._measured.items():
+            with contextlib.suppress(psutil.Error):
+                memory = process.memory_info()
+                workers[slot] = memory.rss - getattr(memory, "shared", 0)
+        limit = self._config.memory_limit
+        total = limit or self._total_memory
+        available = limit - sum(workers.values()) if limit else available_memory()
+        self._do(MemoryUsed(available, total, workers))
+        return MEMORY_SECONDS if available < total // 5 else CALM_MEMORY_SECONDS
 
     def _measure(self) -> None:
         """Note each worker's CPU since the last look, and the memory that is its own: not the store's pages that it maps."""

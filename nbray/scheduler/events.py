@@ -9,6 +9,7 @@
     WorkerForked     the zygote forked the worker of a slot (before or after it joins)
     WorkerExited     the zygote reaped the worker of a slot; once for each Fork, also when the fork failed
     MemoryHeadroom   how many bytes the machine or cgroup can still populate
+    MemoryUsed       how much memory is free, and how much of it each worker has taken
     SpillDone        a Spill was carried out
     SpillFailed      ... or could not be, and left nothing on the disk
     RestoreDone      a Restore was carried out, and the bytes are what they were
@@ -82,6 +83,14 @@ class MemoryHeadroom(NamedTuple):
     bytes: int
 
 
+class MemoryUsed(NamedTuple):
+    """Bytes that are free of all that may be used, and those that each worker has for itself, by slot."""
+
+    available: int
+    total: int
+    workers: dict[int, int]
+
+
 class SpillDone(NamedTuple):
     """An object's bytes are on disk."""
 
@@ -111,6 +120,6 @@ class RestoreFailed(NamedTuple):
 
 
 Event = (
-    Started | Joined | Received | Left | WorkerForked | WorkerExited | Tick | MemoryHeadroom | SpillDone | SpillFailed
-    | RestoreDone | RestoreFailed
+    Started | Joined | Received | Left | WorkerForked | WorkerExited | Tick | MemoryHeadroom | MemoryUsed | SpillDone
+    | SpillFailed | RestoreDone | RestoreFailed
 )  # fmt: skip

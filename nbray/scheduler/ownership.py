@@ -59,6 +59,11 @@ class Objects:
         self._processes = processes
         self._outbox = outbox
 
+    @property
+    def crowded(self) -> bool:
+        """Whether somebody waits for room in the store: what waits inside a worker would keep its arguments there."""
+        return self._spilling.waiting
+
     # ---------------------------------------------------------------- keepers
 
     def hold(self, process: Process, object_ids: Iterable[ObjectId]) -> None:

@@ -95,7 +95,7 @@ class Placement:
             worker = self._idle_worker(shape)
             if worker is not None:
                 return worker
-        if not shape.workers:
+        if not shape.workers or self._objects.crowded:
             return None
         head = line.head(shape)
         assert head is not None
@@ -123,7 +123,7 @@ class Placement:
             worker.due = worker.head_since = now
         queue, specs = worker.queue, self._runs.setdefault(worker, [])
         waiting = line.queues[shape]
-        most = min(QUEUE_CAP - len(queue), self._even_part(len(waiting), shape))
+        most = 1 if self._objects.crowded else min(QUEUE_CAP - len(queue), self._even_part(len(waiting), shape))
         backlog, before, count = worker.backlog, worker.backlog, 0
         known, unknown = worker.templates, dict[CallTemplate, None]()
         queued, assigned = TaskState.QUEUED, TaskState.ASSIGNED  # an enum's member costs 0.1 us on Python 3.11

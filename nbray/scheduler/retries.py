@@ -36,20 +36,23 @@ class Retries:
         self._deadlines = deadlines
         self.on_call: Callable[[Call], None] = lambda call: None
         """What to do with a call of an actor that runs again."""
+        self.on_again: Callable[[Task], bool] = lambda task: False
+        """Whether somebody else says when the wait of a task is over, by `end_wait`."""
 
     def again(self, task: Task) -> None:
         """One attempt more, which the task has left: now, or after its wait, in which it can be cancelled."""
         task.attempt += 1
         if task.retries > 0:
             task.retries -= 1
-        wait = seconds_before(task.attempt)
-        if not wait:
+        held, wait = self.on_again(task), seconds_before(task.attempt)
+        if not wait and not held:
             self.put_back(task)
             return
         move_task(task, TaskState.WAITING)
         task.worker = None
         task.run.waiting[task.task_id] = task
-        self._deadlines.after(wait, partial(self._wait_is_over, task, task.attempt))
+        if not held:
+            self._deadlines.after(wait, partial(self.end_wait, task, task.attempt))
 
     def put_back(self, task: Task) -> None:
         """To the front of its line."""
@@ -60,7 +63,8 @@ class Retries:
             return
         self._turns.put_back(task.line, task.template.shape, task)
 
-    def _wait_is_over(self, task: Task, attempt: int) -> None:
+    def end_wait(self, task: Task, attempt: int) -> None:
+        """The wait before this attempt is over, if the task still waits for it."""
         if task.state is TaskState.WAITING and task.attempt == attempt:
             del task.run.waiting[task.task_id]
             self.put_back(task)

@@ -32,6 +32,7 @@ from nbray.scheduler.events import (
     Joined,
     Left,
     MemoryHeadroom,
+    MemoryUsed,
     Received,
     RestoreDone,
     RestoreFailed,
@@ -48,6 +49,7 @@ from nbray.scheduler.gangs import Gang, Gangs, removed
 from nbray.scheduler.lifetime import Lifetime
 from nbray.scheduler.listings import Listings
 from nbray.scheduler.membership import Membership
+from nbray.scheduler.memory_guard import MemoryGuard
 from nbray.scheduler.outcomes import Outcomes
 from nbray.scheduler.output import OutputDesk
 from nbray.scheduler.ownership import Objects, lost
@@ -114,6 +116,7 @@ class Scheduler:
         self._gangs.on_removed = self._end_gang
         self._gangs.is_used = self._is_gang_used
         self._worker_queues.on_timeout = self._cancellation.time_out
+        self._memory_guard = MemoryGuard(config.memory_threshold, self._fleet, self._outcomes.retries)
         self._spilling.in_use = self._fleet.needed
         self._spilling.on_pressed = self._worker_queues.empty
         self._streams = Streams(self._objects, self._processes, outbox)
@@ -143,6 +146,7 @@ class Scheduler:
             WorkerExited: lambda event: self._membership.worker_exited(event),
             Tick: lambda event: self._deadlines.run_due(),
             MemoryHeadroom: lambda event: self._extents.set_headroom(event.bytes),
+            MemoryUsed: lambda event: self._memory_guard.look(event.available, event.total, event.workers),
             SpillDone: lambda event: self._spilling.spill_done(event.object_id, event.checksum),
             SpillFailed: lambda event: self._spilling.spill_failed(event.object_id, event.reason),
             RestoreDone: lambda event: self._spilling.restore_done(event.object_id),

@@ -160,7 +160,7 @@ class Spilling:
     def make_way(self) -> bool:
         """Small values have outgrown the room beside the stored ones, which make way if they can; False if they cannot."""
         over = self._extents.excess
-        if not self._enabled or not self._resident and not self._leaving:
+        if not self._enabled or not (self._resident or self._leaving):
             return False
         self.waiting = True
         return over <= max(OVERSHOOT, self._extents.most // 4) and over <= self._extents.used - self._extents.inline

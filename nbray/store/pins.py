@@ -37,7 +37,8 @@ class Pins:
 
     def pinned(self) -> set[ObjectId]:
         """The objects that are pinned now."""
-        return set(list(self._pinned.values()))  # a list of a dict's values is made in one go, whatever other threads do
+        now = list(self._pinned.values())  # made in one go, whatever other threads and finalizers do
+        return set(now)
 
     @contextlib.contextmanager
     def announce(self, object_id: ObjectId) -> Iterator[None]:
