@@ -87,8 +87,7 @@ class Room:
     def _start_special(self, shape: Shape) -> None:
         """Workers with exactly the profile and the devices that are needed; idle ones that sit on these devices end."""
         starting = [one for one in self._fleet.special.values() if one.state is WorkerState.STARTING]
-        meant = sum(1 for one in starting if one.profile == shape.profile and bool(one.gpus) == bool(shape.gpus))
-        wanted = self._pool.how_many(shape, self._turns.count(shape)) - meant
+        wanted = self._pool.how_many(shape, self._turns.count(shape)) - sum(_competes(one, shape) for one in starting)
         for _ in range(min(wanted, self._fleet.special_room())):
             devices = self._pool.free_devices(shape, starting)
             if devices is None:
@@ -109,6 +108,14 @@ class Room:
                 continue
             if worker.gpus != devices or worker.profile != shape.profile:
                 self._fleet.exit(worker, "its GPUs are needed by a worker that sees others")
+
+
+def _competes(starting: Worker, shape: Shape) -> bool:
+    """Whether a worker that starts will serve this shape, or take what it would draw from."""
+    meant = starting.meant_for
+    if meant is None or set(meant.reservoirs).isdisjoint(shape.reservoirs):
+        return False
+    return starting.profile == shape.profile and bool(starting.gpus) == bool(shape.gpus)
 
 
 def idle_special(pool: Pool, fleet: Fleet, shape: Shape) -> Worker | None:

@@ -286,7 +286,9 @@ class Fleet:
 
     def _retire_later(self) -> None:
         """Look again as long as there are idle workers that may end."""
-        if not self._retiring and (self.special or (self.idle and self.active() > self.least)):
+        if self._retiring:
+            return
+        if any(one.state is WorkerState.IDLE for one in self.special.values()) or (self.idle and self.active() > self.least):
             self._retiring = True
             self._deadlines.after(EXTRA_SECONDS, self._retire_now)
 

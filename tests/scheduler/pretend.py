@@ -231,6 +231,7 @@ class Worker(Process):
         super().__init__(cluster)
         self.slot = fork.slot
         self.gpus = fork.gpus
+        self.profile = fork.profile
         self.process_id = cluster.new_process()
         self.pid = 1000 + self.process_id
         self._reported = 0

@@ -81,3 +81,39 @@ def test_a_cell_whose_tasks_do_not_fit_lets_others_pass() -> None:
     driver.submit(driver.template("modest", BACKGROUND), 5)
     running = sorted(names(worker)[0] for worker in cluster.workers.values())
     assert running == ["greedy", "modest"]
+
+
+def order(cluster: Cluster) -> list[str]:
+    """The names of tasks in the order in which the one worker gets them, one at a time."""
+    names = []
+    while cluster.workers[0].finish_all(micros=50_000):
+        head = cluster.scheduler._fleet.workers[0].head
+        names.append(head.template.name if head is not None else "")
+    return names
+
+
+def test_a_higher_priority_goes_first_within_a_job() -> None:
+    cluster = Cluster(workers=1)
+    driver = cluster.driver()
+    driver.submit(driver.template("first"))
+    for name, priority in (("usual", 0), ("low", -1), ("high", 5)):
+        driver.submit(driver.template(name, priority=priority), 2)
+    assert order(cluster) == ["high", "high", "usual", "usual", "low", "low", ""]
+
+
+def test_a_priority_takes_nothing_from_another_notebook() -> None:
+    cluster = Cluster(workers=1)
+    greedy, modest = cluster.driver("a"), cluster.driver("b")
+    greedy.submit(greedy.template("first"))
+    greedy.submit(greedy.template("high", priority=9), 6)
+    modest.submit(modest.template("modest"), 3)
+    assert order(cluster)[:7].count("modest") == 3
+
+
+def test_cells_of_one_priority_share_fairly() -> None:
+    cluster = Cluster(workers=1)
+    driver = cluster.driver()
+    driver.submit(driver.template("first"))
+    driver.submit(driver.template("large", "cell 1", priority=2), 6)
+    driver.submit(driver.template("small", "cell 2", priority=2), 2)
+    assert order(cluster)[:5].count("small") == 2

@@ -1,10 +1,11 @@
 import msgspec
 
+from nbray.resources import CPU, UNIT
 from nbray.scheduler import messages
 from nbray.scheduler.actions import Drop, Fork, Signal, StopCluster
 from nbray.scheduler.events import Joined, WorkerExited, WorkerForked
 from nbray.scheduler.workers import EXTRA_SECONDS, FAILED_STARTS, cause
-from tests.scheduler.pretend import EPOCH, Cluster
+from tests.scheduler.pretend import EPOCH, Cluster, Driver, Worker
 
 
 def states(cluster: Cluster) -> list[str]:
@@ -85,26 +86,119 @@ def test_extra_workers_end_when_they_have_been_idle() -> None:
 def test_scaling_up_and_down() -> None:
     cluster = Cluster(workers=1)
     driver = cluster.driver()
-    driver.say(messages.Ask(1, "scale", 3))
+    driver.say(messages.Scale(1, 3, 3))
     cluster.start_workers()
-    assert msgspec.msgpack.decode(driver.heard(messages.Answer)[-1].body) == {"workers": 3}
+    assert msgspec.msgpack.decode(driver.heard(messages.Answer)[-1].body) == {"error": ""}
     driver.submit(driver.template(cpus=3))
     assert sorted(states(cluster)) == ["busy", "idle", "idle"]
     for worker in cluster.workers.values():
         worker.finish_all()
-    driver.say(messages.Ask(2, "scale", 1))
+    driver.say(messages.Scale(2, 1, 1))
     assert states(cluster).count("stopping") == 2
     assert cluster.scheduler.snapshot(cluster.now).available == {"CPU": 10_000}
+
+
+def scaled(driver: Driver, least: int, most: int) -> str:
+    """Why the cluster cannot have so many workers."""
+    driver.say(messages.Scale(1, least, most))
+    return str(msgspec.msgpack.decode(driver.heard(messages.Answer)[-1].body)["error"])
 
 
 def test_scaling_to_nothing_or_below_a_queued_task_is_refused() -> None:
     cluster = Cluster(workers=2)
     driver = cluster.driver()
-    driver.say(messages.Ask(1, "scale", 0))
-    assert "0 workers" in msgspec.msgpack.decode(driver.heard(messages.Answer)[-1].body)["error"]
+    assert "at least 0" in scaled(driver, 0, 0)
+    assert "at most 1" in scaled(driver, 2, 1)
+    assert "at most 512" in scaled(driver, 1, 1000)
     driver.submit(driver.template(cpus=2), 2)
-    driver.say(messages.Ask(2, "scale", 1))
-    assert "needs 2 CPUs" in msgspec.msgpack.decode(driver.heard(messages.Answer)[-1].body)["error"]
+    assert "needs 2 CPUs" in scaled(driver, 1, 1)
+
+
+def test_scaling_below_what_a_gang_holds_is_refused() -> None:
+    cluster = Cluster(workers=2)
+    driver = cluster.driver()
+    driver.say(messages.CreateGang(driver.new_object(), [{CPU: 2 * UNIT}], b""))
+    assert "placement groups hold 2 CPUs" in scaled(driver, 1, 1)
+
+
+def test_a_larger_cluster_can_run_what_a_smaller_one_could_not() -> None:
+    cluster = Cluster(workers=1)
+    driver = cluster.driver()
+    template = driver.template(cpus=2)
+    (before,) = driver.submit(template)
+    assert driver.failure(before).kind == "infeasible"
+    scaled(driver, 2, 2)
+    cluster.start_workers()
+    (after,) = driver.submit(template)
+    assert any(after in worker.task_ids for worker in cluster.workers.values())
+
+
+def test_between_bounds_workers_come_with_the_queue_and_go_when_idle() -> None:
+    cluster = Cluster(workers=1, max_workers=3, resources={CPU: 3 * UNIT}, idle_seconds=30.0)
+    driver = cluster.driver()
+    driver.submit(driver.template(), 5)
+    cluster.start_workers()
+    assert states(cluster) == ["busy"] * 3
+    for _ in range(2):
+        for worker in cluster.workers.values():
+            worker.finish_all(micros=500_000)
+    cluster.wait(20)
+    assert states(cluster) == ["idle"] * 3
+    cluster.wait(20)
+    assert states(cluster).count("stopping") == 2
+
+
+def special(cluster: Cluster, profile: bytes) -> list[Worker]:
+    """The workers that have this profile, started if they were forked."""
+    cluster.start_workers()
+    return [worker for worker in cluster.workers.values() if worker.profile == profile]
+
+
+def test_a_profile_has_workers_of_its_own_that_are_kept_for_a_while() -> None:
+    cluster = Cluster(workers=2)
+    driver = cluster.driver()
+    (first,) = driver.submit(driver.template("f", profile=b"A"))
+    (worker,) = special(cluster, b"A")
+    assert worker.task_ids == [first]
+    worker.finish_all()
+    (second,) = driver.submit(driver.template("g", profile=b"A"))
+    assert worker.task_ids == [first, second]
+    (other,) = driver.submit(driver.template("f", profile=b"B"))
+    assert [each.task_ids for each in special(cluster, b"B")] == [[other]]
+    worker.finish_all()
+    cluster.wait(50)
+    assert not worker.heard(messages.Exit)
+    cluster.wait(20)
+    assert worker.heard(messages.Exit)
+
+
+def test_a_profile_with_which_no_worker_starts_fails_its_tasks_only() -> None:
+    cluster = Cluster(workers=1)
+    driver = cluster.driver()
+    (task,) = driver.submit(driver.template("f", profile=b"bad"))
+    for _ in range(3):
+        slot = cluster.taken(Fork)[-1].slot
+        cluster.do(WorkerForked(slot, 77))
+        cluster.do(WorkerExited(slot, 1, log_tail="no such home"))
+    assert "workers with its runtime_env ended before they could start" in driver.failure(task).message
+    assert "no such home" in driver.failure(task).message
+    assert not cluster.taken(StopCluster)
+
+
+def test_a_worker_is_replaced_after_max_calls() -> None:
+    cluster = Cluster(workers=1)
+    driver = cluster.driver()
+    template = driver.template("leaky", max_calls=2)
+    driver.submit(template)
+    worker = cluster.workers[0]
+    worker.finish_all(micros=10)
+    tasks = driver.submit(template, 3)
+    assert worker.task_ids[1:] == tasks[:1]
+    worker.finish_all(micros=10)
+    assert "max_calls" in worker.heard(messages.Exit)[0].reason
+    worker.die(exit_code=0)
+    (successor,) = cluster.start_workers()
+    assert successor.task_ids == tasks[1:]
 
 
 def test_renewed_workers_finish_what_they_run_and_get_no_more() -> None:
