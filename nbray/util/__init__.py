@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 _GROUPS = ("PlacementGroup", "get_placement_group", "placement_group", "placement_group_table", "remove_placement_group")
 
-__all__ = ["ActorPool", "Empty", "Full", "Queue", *_GROUPS]
+__all__ = [
+    "ActorPool", "Empty", "Full", "Queue",
+    "PlacementGroup", "get_placement_group", "placement_group", "placement_group_table", "remove_placement_group",
+]  # fmt: skip
 
 _HOMES = {
     "util.actor_pool": ("ActorPool",),
