@@ -446,3 +446,103 @@ def test_an_exception_that_is_tried_again(real_backend: Backend, tmp_path: Path)
         yield 3
 
     assert nbray.get(list(flaky.remote(tmp_path))) == [1, 2, 3]
+
+
+# -------------------------------------------------------------------- methods that yield
+
+
+class Counter:
+    """Counts, and remembers how far."""
+
+    def __init__(self) -> None:
+        self.made = 0
+
+    def count(self, n: int, fail_at: int = -1) -> Iterator[int]:
+        for number in range(n):
+            if number == fail_at:
+                raise LookupError(f"no {number}")
+            self.made += 1
+            yield number
+
+    def total(self) -> int:
+        return self.made
+
+
+class AsyncCounter(Counter):
+    async def count_async(self, n: int) -> AsyncIterator[int]:
+        for number in range(n):
+            await asyncio.sleep(0.001)
+            yield number
+
+    async def hello(self) -> str:
+        return "hello"
+
+
+@pytest.fixture(params=["sync", "threads", "async"])
+def counter(request: pytest.FixtureRequest, real_backend: Backend) -> Any:
+    """An actor of each kind."""
+    if request.param == "async":
+        return nbray.remote(AsyncCounter).remote()
+    return nbray.remote(Counter).options(max_concurrency=3 if request.param == "threads" else 1).remote()
+
+
+@pytest.mark.local
+def test_a_method_that_yields_streams(counter: Any) -> None:
+    refs = list(counter.count.remote(100))
+    assert nbray.get(refs) == list(range(100))
+    assert nbray.get(counter.total.remote()) == 100
+
+
+@pytest.mark.local
+def test_a_method_that_raises_midway(counter: Any) -> None:
+    good, bad = list(counter.count.remote(5, 1))
+    assert nbray.get(good) == 0
+    with pytest.raises(LookupError):
+        nbray.get(bad)
+    assert nbray.get(counter.total.remote()) == 1
+
+
+@pytest.mark.local
+def test_a_method_with_dynamic_returns(counter: Any) -> None:
+    refs = nbray.get(counter.count.options(num_returns="dynamic").remote(3))
+    assert nbray.get(list(refs)) == [0, 1, 2]
+    assert nbray.get(counter.count.options(num_returns=2).remote(2)) == [0, 1]
+
+
+@pytest.mark.local
+def test_a_method_waits_for_its_consumer(counter: Any) -> None:
+    generator = counter.count.options(_generator_backpressure_num_objects=3).remote(50)
+    nbray.wait([generator])
+    assert nbray.get(list(generator)) == list(range(50))
+
+
+@pytest.mark.local
+def test_streams_of_an_async_actor_run_side_by_side(real_backend: Backend) -> None:
+    counter = nbray.remote(AsyncCounter).remote()
+    generators = [counter.count_async.remote(20) for _ in range(5)]
+    assert nbray.get(counter.hello.remote()) == "hello"
+    assert [nbray.get(list(generator)) for generator in generators] == [list(range(20))] * 5
+
+
+@pytest.mark.local
+@pytest.mark.parametrize("kind", [Counter, AsyncCounter])
+def test_cancel_of_a_methods_stream(real_backend: Backend, kind: Any) -> None:
+    counter = nbray.remote(kind).remote()
+    call = counter.count_async if kind is AsyncCounter else counter.count.options(_generator_backpressure_num_objects=5)
+    generator = call.remote(1_000_000)
+    next(generator)
+    nbray.cancel(generator)
+    refs = list(generator)
+    with pytest.raises(nbray.TaskCancelledError):
+        nbray.get(refs[-1])
+    assert nbray.get(counter.total.remote()) >= 0
+
+
+@pytest.mark.local
+def test_the_death_of_an_actor_ends_its_streams(counter: Any) -> None:
+    generator = counter.count.options(_generator_backpressure_num_objects=5).remote(1_000_000)
+    next(generator)
+    nbray.kill(counter)
+    refs = list(generator)
+    with pytest.raises(nbray.ActorDied):
+        nbray.get(refs[-1])
