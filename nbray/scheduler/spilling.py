@@ -38,6 +38,7 @@ PRESSED_SECONDS = 1.0
 """For how long after a demand had to wait room is made ahead of the next one."""
 AHEAD_SHARE = 8
 """At most one part in so many of the store is kept free ahead."""
+MOST_DOUBT = 64
 STUCK_SECONDS = 0.5
 """A process that does not answer for so long, since C code holds it, is taken to read what it was asked about."""
 OVERSHOOT = 64 << 20
@@ -76,10 +77,16 @@ class Spilling:
         self._resident: dict[ObjectId, Place] = {}
         self._demands: deque[Demand] = deque()
         self._leaving = 0
+        self._writing = 0
+        """Objects that are WRITING."""
+        self._progress_at = 0.0
+        """When room was made last."""
         self._asked: dict[int, tuple[ProcessId, list[Place]]] = {}
         """The LetGo messages that are not answered, by number."""
         self._last_asked = 0
         self._polling = False
+        self._doubt = 1
+        """How many times as much to ask for, since much of what was asked for was in use."""
         self._pressed_until = 0.0
         self._useless_until = 0.0
         """Until then nothing new can be found that could go."""
@@ -189,7 +196,7 @@ class Spilling:
             helped = self._make_room(sum(sizes) + self._ahead(max(sizes)))
             if helped:
                 self._meet()
-            if self._leaving or not (helped or self._lose_hope()):
+            if self._writing or (self._leaving and self._is_patient()) or not (helped or self._lose_hope()):
                 break
         if not self._demands and self._extents.excess > 0:
             self._make_room(0)
@@ -202,6 +209,11 @@ class Spilling:
         """Meet demands in order, up to the first for which there is no room."""
         while self._demands and self._try(self._demands[0]):
             self._demands.popleft()
+            self._progress_at = self._deadlines.now
+
+    def _is_patient(self) -> bool:
+        """Whether something was freed, or asked for, not long ago."""
+        return not self._demands or self._deadlines.now - max(self._demands[0].since, self._progress_at) < PATIENCE_SECONDS
 
     def _try(self, demand: Demand) -> bool:
         """Whether the demand is met, or has lost its reason."""
@@ -229,7 +241,7 @@ class Spilling:
         if missing <= 0 or now < self._useless_until:
             return False
         self._pressed_until = now + PRESSED_SECONDS
-        victims = self._victims(missing)
+        victims = self._victims(missing * self._doubt)
         if victims:
             self._let_go(victims)
         else:
@@ -256,8 +268,7 @@ class Spilling:
         Whether it was refused.
         """
         first = self._demands[0]
-        may_change = self._resident or self._extents.granted
-        if may_change and self._deadlines.now - first.since < PATIENCE_SECONDS:
+        if (self._resident or self._leaving or self._extents.granted) and self._is_patient():
             self._demands = deque([first, *(demand for demand in list(self._demands)[1:] if not self._try(demand))])
             self.on_pressed()
             self._poll()
@@ -334,6 +345,7 @@ class Spilling:
                 continue
             place.asked.remove(request_id)
             if place.object_id in reads:
+                self._doubt = min(2 * self._doubt, MOST_DOUBT)
                 place.not_before = self._deadlines.now + POLL_SECONDS
                 self._stay(place)
             elif not place.asked:
@@ -347,14 +359,17 @@ class Spilling:
 
     def _left(self, place: Place) -> None:
         """Nobody knows where it is."""
+        self._doubt = 1
         if place.copied:
             self._vacate(place)
         else:
             place.move(PlaceState.WRITING)
+            self._writing += 1
             self._outbox.actions.append(Spill(place.object_id, place.offset, place.size))
 
     def _vacate(self, place: Place) -> None:
         place.move(PlaceState.ON_DISK)
+        self._progress_at = self._deadlines.now
         self._leaving -= place.size
         self.spilled += place.size
         self._extents.free(place.offset)
@@ -381,6 +396,7 @@ class Spilling:
     def spill_done(self, object_id: ObjectId, checksum: int) -> None:
         """The object's bytes are on disk."""
         place = self.places[object_id]
+        self._writing -= 1
         place.copied, place.checksum = True, checksum
         if place.state is PlaceState.ENDING:
             self._extents.free(place.offset)
@@ -393,6 +409,7 @@ class Spilling:
     def spill_failed(self, object_id: ObjectId, reason: str) -> None:
         """The disk did not take it, and nothing of it is left there: it stays in memory."""
         place = self.places[object_id]
+        self._writing -= 1
         self._trouble, self._trouble_until = reason, self._deadlines.now + DISK_SECONDS
         if place.state is PlaceState.ENDING:
             self._extents.free(place.offset)

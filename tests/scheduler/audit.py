@@ -8,7 +8,8 @@ from nbray.ids import ObjectId
 from nbray.resources import GPU, UNIT, take
 from nbray.scheduler.actor_records import Actor
 from nbray.scheduler.cell_runs import CellRun
-from nbray.scheduler.messages import Inline, Stored
+from nbray.scheduler.messages import Inline, Spilled, Stored
+from nbray.scheduler.places import PlaceState
 from nbray.scheduler.scheduler import Scheduler
 from nbray.scheduler.states import ActorState, GangState, TaskState, WorkerState
 from nbray.scheduler.tasks import CallTemplate, Task
@@ -115,11 +116,36 @@ def _audit_store(scheduler: Scheduler) -> None:
     inline = sum(len(value) for value in values if isinstance(value, bytes))
     inline += sum(len(value.data) for value in values if isinstance(value, Inline))
     assert extents.inline == inline, (extents.inline, inline)
-    sealed = {value.offset for value in values if isinstance(value, Stored)}
+    sealed = {value.offset for value in values if isinstance(value, Stored)} | _audit_places(scheduler)
     granted = {offset for grants in extents._granted.values() for offset in grants}
     assert not sealed & granted
     live = getattr(extents._allocator, "_extents")  # noqa: B009
     assert set(live) == sealed | granted, (live, sealed, granted)
+
+
+def _audit_places(scheduler: Scheduler) -> set[int]:
+    """The extents of objects that cannot be read just now."""
+    spilling, entries = scheduler._spilling, scheduler._objects.entries
+    in_memory = {object_id for object_id, place in spilling.places.items() if place.state is PlaceState.IN_MEMORY}
+    assert set(spilling._resident) == in_memory
+    for object_id, place in spilling.places.items():
+        assert (entries.get(object_id) is place.entry) != (place.state is PlaceState.ENDING), place
+        kind = Stored if place.state is PlaceState.IN_MEMORY else Spilled
+        assert type(place.entry.value) is kind, place
+        assert place.state is not PlaceState.LEAVING or place.asked, f"{place} waits for nobody"
+        assert not place.wanted or place.state in _COMING or any(one.place is place for one in spilling._demands), place
+    stored = {object_id for object_id, entry in entries.items() if isinstance(entry.value, (Stored, Spilled))}
+    assert stored <= set(spilling.places)
+    sizes = Counter[PlaceState]()
+    for place in spilling.places.values():
+        sizes[place.state] += place.size
+    assert spilling._leaving == sizes[PlaceState.LEAVING] + sizes[PlaceState.WRITING]
+    assert spilling.spilled == sizes[PlaceState.ON_DISK]
+    hidden = (PlaceState.LEAVING, PlaceState.WRITING, PlaceState.RESTORING, PlaceState.ENDING)
+    return {place.offset for place in spilling.places.values() if place.state in hidden}
+
+
+_COMING = (PlaceState.WRITING, PlaceState.RESTORING)
 
 
 def _audit_actors(scheduler: Scheduler) -> None:
