@@ -347,15 +347,15 @@ class ActorCalls:
         self._outbox.actions.append(Signal(worker.slot, signal.SIGINT))
 
     def _kill_overdue(self, actor: Actor, call: Call) -> None:
-        if call.state is TaskState.CANCELLING and call.task_id in actor.running and call.worker is not None:
-            if call.worker.state is not WorkerState.STOPPING:
-                self._fleet.kill(call.worker)
+        worker, still_there = call.worker, call.task_id in actor.running and call.state is TaskState.CANCELLING
+        if still_there and worker is not None and worker.state is not WorkerState.STOPPING:
+            self._fleet.kill(worker)
 
 
 def _too_many(call: Call, limit: int) -> Failure:
     return Failure(
         "refused",
-        f"{call.template.name} was not accepted: {limit} calls of the actor {call.actor.label if call.actor else ''} have not ended, "
-        f"and max_pending_calls={limit} allows no more. Wait for some results first, or allow more.",
+        f"{call.template.name} was not accepted: {limit} calls of its actor have not ended, and max_pending_calls={limit} allows "
+        "no more. Wait for some results first, or allow more.",
         task=call.template.name,
     )

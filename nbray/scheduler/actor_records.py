@@ -46,9 +46,9 @@ class Actor:
     """One actor, from its creation until it is dead and nobody has a handle any more."""
 
     __slots__ = (
-        "actor_id", "asked", "blocked", "callers", "cancelling", "creation", "death", "draining", "namespace", "orphaned", "pinned",
-        "restarts", "restarts_left", "run", "running", "spec", "state", "task", "template", "trail", "unended", "waiting", "window",
-        "worker",
+        "actor_id", "asked", "blocked", "callers", "cancelling", "creation", "death", "draining", "namespace", "orphaned",
+        "pinned", "restarts", "restarts_left", "run", "running", "spec", "state", "task", "template", "trail", "unended",
+        "waiting", "window", "worker",
     )  # fmt: skip
 
     def __init__(

@@ -49,8 +49,8 @@ def call_died(call: Call, actor: Actor, worker: Worker, exited: WorkerExited, la
     lines = last_lines or exited.log_tail
     return Failure(
         "actor_died",
-        f"{worker.name} ended by {cause(exited)} while it ran {call.template.name} of the actor {actor.label}, which starts again. "
-        f"{_advice(exited)} To run such calls again by themselves: .options(max_task_retries=2).{_tail(lines)}",
+        f"{worker.name} ended by {cause(exited)} while it ran {call.template.name} of the actor {actor.label}, which starts "
+        f"again. {_advice(exited)} To run such calls again by themselves: .options(max_task_retries=2).{_tail(lines)}",
         task=call.template.name, worker=worker.name, attempt=call.attempt, log_tail=lines,
     )  # fmt: skip
 
@@ -91,7 +91,7 @@ def exited_on_purpose(actor: Actor) -> Failure:
 
 def told_to_end(actor: Actor) -> Failure:
     """Why an actor takes no more calls that is to end after those it has."""
-    return Failure("actor_died", f"The actor {actor.label} takes no more calls: it was told to end after those it had by then.")
+    return Failure("actor_died", f"The actor {actor.label} takes no more calls: it was told to end after those it had.")
 
 
 def without_handles(actor: Actor) -> Failure:

@@ -146,7 +146,10 @@ class Gangs:
         if gang.state is GangState.PENDING:
             waited = self._deadlines.now - gang.since
             next_turn = FIRST_CLAIM_SECONDS * 2.0 ** (_turn(waited) + 1)
-            self._deadlines.at(gang.since + next_turn, lambda: self._look_again(gang))
+            when = gang.since + next_turn
+            if when <= self._deadlines.now:  # by a rounding error: what comes at the same time comes for ever
+                when += next_turn
+            self._deadlines.at(when, lambda: self._look_again(gang))
 
     # ---------------------------------------------------------------- draw
 

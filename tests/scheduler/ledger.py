@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from nbray.ids import ObjectId, ProcessId, TaskId
-from nbray.scheduler.messages import Failure, RunSpec, Stored, Template, Value
+from nbray.ids import ActorId, ObjectId, ProcessId, TaskId
+from nbray.scheduler.messages import ActorSpec, Failure, RunSpec, Stored, Template, Value
 
 
 class Ledger:
@@ -15,6 +15,11 @@ class Ledger:
         self.tasks: dict[TaskId, Template] = {}
         self.values: dict[ObjectId, Value] = {}
         self.outcomes: Counter[str] = Counter()
+        self.actors: dict[ActorId, ActorSpec] = {}
+        self._calls: dict[TaskId, tuple[ProcessId, ActorId]] = {}
+        self._last: dict[tuple[ProcessId, ActorId], TaskId] = {}
+        """The last call that each process made of each actor without concurrency and that has begun."""
+        self._creations: Counter[ActorId] = Counter()
         self._produced: dict[ObjectId, list[Value]] = {}
         self._attempts: set[tuple[TaskId, int]] = set()
         self._pushes: Counter[tuple[ProcessId, ObjectId]] = Counter()
@@ -27,6 +32,33 @@ class Ledger:
     def expect(self, process: ProcessId, object_ids: list[ObjectId]) -> None:
         """One push more of each may come."""
         self._pushes.update((process, object_id) for object_id in object_ids)
+
+    def gang(self, process: ProcessId, gang: ObjectId, value: Value) -> None:
+        """A gang is on its way to the scheduler; its value will be pushed once it is reserved."""
+        self._produced[gang] = [value]
+        self.expect(process, [gang])
+
+    def called(self, process: ProcessId, actor_id: ActorId, task_id: TaskId) -> None:
+        """A call is on its way; a process numbers its calls upward."""
+        self._calls[task_id] = process, actor_id
+
+    def create(self, actor_id: ActorId, spec: RunSpec) -> None:
+        """A creation begins: once, and again as often as the actor may start again."""
+        self._creations[actor_id] += 1
+        allowed = self.actors[actor_id].max_restarts
+        assert allowed < 0 or self._creations[actor_id] <= 1 + allowed, f"{actor_id:#x} was created too often"
+        assert (spec.task_id, spec.attempt) not in self._attempts
+        self._attempts.add((spec.task_id, spec.attempt))
+
+    def start_call(self, actor_id: ActorId, spec: RunSpec) -> None:
+        """A call begins: in the actor that it was meant for, and after those that its process made before."""
+        process, meant = self._calls[spec.task_id]
+        assert meant == actor_id, "a call came to another actor"
+        if spec.attempt == 1 and self.actors[actor_id].concurrency == "sync":
+            last = self._last.get((process, actor_id), 0)
+            assert last < spec.task_id, f"{spec.task_id:#x} was called before {last:#x} and begins after it"
+            self._last[process, actor_id] = spec.task_id
+        self.start(spec)
 
     def start(self, spec: RunSpec) -> None:
         """I2: an attempt runs once, there are as many as were asked for, and none after the outcome."""

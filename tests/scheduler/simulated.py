@@ -6,11 +6,12 @@ import random
 from collections import deque
 from typing import TYPE_CHECKING
 
-from nbray.ids import BACKGROUND, CellRunId, ObjectId, ProcessId, TaskId, TemplateId, template_id
+from nbray.ids import BACKGROUND, NO_TASK, CellRunId, ObjectId, ProcessId, TaskId, TemplateId, template_id
 from nbray.ids import object_id as make_object_id
 from nbray.resources import CPU, GPU, UNIT
 from nbray.scheduler import messages
 from nbray.scheduler.messages import Failure, Inline, Stored, Value
+from tests.scheduler.simulated_actors import ActorUser, Hosted
 
 if TYPE_CHECKING:
     from tests.scheduler.simulation import World
@@ -33,8 +34,11 @@ class Simulated:
         self.refs: dict[ObjectId, Value | None] = {}
         """Objects that it holds, with their values as far as it knows them."""
         self.templates: list[Template] = []
+        self.gangs: list[ObjectId] = []
+        """Those that it has created and not removed."""
         self.writing: tuple[int, list[ObjectId]] | None = None
         """Size and contents of the value for which it waits for an extent."""
+        self.actors = ActorUser(self)
         self._objects = 0
         self._templates = 0
 
@@ -84,6 +88,9 @@ class Simulated:
         """Drop references."""
         for object_id in object_ids:
             self.refs.pop(object_id, None)
+            if object_id in self.gangs:
+                self.gangs.remove(object_id)
+        self.actors.released(object_ids)
         if object_ids:
             self.say(messages.Released(object_ids))
 
@@ -101,10 +108,13 @@ class Simulated:
         resources = draw.choice(choices + [{CPU: UNIT, "disk": UNIT}] * 2 * self.greedy)
         if self.greedy and world.gpus and draw.random() < 0.3:
             resources = {CPU: UNIT, GPU: draw.choice([UNIT // 2, UNIT, 2 * UNIT])}
+        gang = draw.choice([*self.gangs, NO_TASK]) if self.greedy and draw.random() < 0.5 else NO_TASK
         template = Template(
             template_id(self.process_id, self._templates), key, name, cell_run, resources,
             num_returns=draw.choice([1, 1, 1, 1, 2, 0]), max_retries=draw.choice([0, 0, 0, 1, 2]),
-            timeout=draw.choice([0.0] * 6 + [0.5]),
+            timeout=draw.choice([0.0] * 6 + [0.5]), priority=draw.choice([0] * 6 + [1, -1]),
+            max_calls=draw.choice([0] * 8 + [1, 3]), profile=draw.choice([b""] * 8 + [b"A", b"B"]),
+            gang=gang, bundle=draw.choice([-1, -1, 0, 1]) if gang else -1,
         )  # fmt: skip
         self.say(messages.RegisterFunction(key, name, name.encode(), nested))
         self.say(messages.RegisterTemplate(template))
@@ -114,7 +124,7 @@ class Simulated:
     def submit(self, template: Template, count: int) -> list[TaskId]:
         """Tasks with random dependencies."""
         draw, specs = self.random, []
-        held = sorted(self.refs)
+        held = [object_id for object_id in sorted(self.refs) if object_id not in self.gangs]
         if not self.greedy:  # what is there already cannot be waiting for this very task
             held = [object_id for object_id in held if self.refs[object_id] is not None]
         for _ in range(count):
@@ -139,8 +149,8 @@ class Simulated:
     def leave_tidily(self) -> None:
         """Let go of everything."""
         self.release(sorted(self.refs))
-        self.say(messages.ForgetTemplates([template.template_id for template in self.templates]))
-        self.templates = []
+        self.say(messages.ForgetTemplates([template.template_id for template in self.templates + self.actors.methods]))
+        self.templates, self.actors.methods = [], []
 
     def some(self, most: int) -> list[ObjectId]:
         """A few objects that it holds."""
@@ -178,6 +188,8 @@ class SimulatedDriver(Simulated):
         elif isinstance(message, messages.Refused):
             assert message.failure.kind == "store_full"
             self.writing = None
+        elif isinstance(message, messages.Answer) and message.request_id in self.actors.lookups:
+            self.actors.found(message.request_id, message.body)
         elif isinstance(message, messages.Answer):
             named = self.requests.pop(message.request_id)
             if named >= 0:
@@ -188,7 +200,9 @@ class SimulatedDriver(Simulated):
         """Do something that a user may do."""
         draw = self.random
         choice = draw.random()
-        if choice < 0.4 or not self.templates:
+        if self.world.with_actors and draw.random() < 0.3:
+            self.actors.act(self)
+        elif choice < 0.4 or not self.templates:
             self._call()
         elif choice < 0.5:
             value: Value = b"small" if draw.random() < 0.5 else Inline(b"holds", self.some(2))
@@ -200,8 +214,15 @@ class SimulatedDriver(Simulated):
             self.release(self.some(4))
         elif choice < 0.85 and len(self.templates) > 2:
             self.say(messages.ForgetTemplates([self.templates.pop(0).template_id]))
-        elif choice < 0.92:
+        elif choice < 0.89:
             self._cancel()
+        elif choice < 0.925:
+            self._gang()
+        elif choice < 0.93:
+            self._asked += 1
+            self.requests[self._asked] = -1
+            least = draw.choice([1, 1, 2])
+            self.say(messages.Scale(self._asked, least, self.world.cpus + draw.choice([0, 0, 1, 2])))
         elif choice < 0.94:
             self._asked += 1
             self.requests[self._asked] = -1
@@ -209,6 +230,21 @@ class SimulatedDriver(Simulated):
         elif self.refs:
             self.subscribe([draw.choice(sorted(self.refs))])
         return True
+
+    def _gang(self) -> None:
+        """Set resources aside, or give them back."""
+        draw = self.random
+        if self.gangs and draw.random() < 0.5:
+            self.say(messages.RemoveGang(self.gangs.pop()))
+            return
+        sizes = [{CPU: UNIT}, {CPU: UNIT // 2}, {CPU: UNIT, "disk": UNIT}] + [{CPU: UNIT, GPU: UNIT}] * bool(self.world.gpus)
+        bundles = draw.choices(sizes, k=draw.choice([1, 1, 2, 3]))
+        gang = self.new_object()
+        self.refs[gang] = None
+        self.gangs.append(gang)
+        self.world.ledger.gang(self.process_id, gang, b"gang %d" % gang)
+        strategy = draw.choice(["PACK"] * 5 + ["STRICT_SPREAD"])
+        self.say(messages.CreateGang(gang, [dict(bundle) for bundle in bundles], b"gang %d" % gang, strategy))
 
     def _call(self) -> None:
         draw = self.random
@@ -233,10 +269,13 @@ class SimulatedDriver(Simulated):
 class SimulatedWorker(Simulated):
     """A worker whose tasks do a little of everything."""
 
-    def __init__(self, world: World, process_id: ProcessId, slot: int, gpus: tuple[int, ...], pid: int) -> None:
+    def __init__(
+        self, world: World, process_id: ProcessId, slot: int, gpus: tuple[int, ...], profile: bytes, pid: int
+    ) -> None:  # fmt: skip
         super().__init__(world, process_id)
         self.slot = slot
         self.gpus = gpus
+        self.profile = profile
         self.pid = pid
         self.joined = False
         self.queue: deque[messages.RunSpec] = deque()
@@ -248,6 +287,9 @@ class SimulatedWorker(Simulated):
         self.reports: list[messages.TaskResult] = []
         self.known: dict[TemplateId, Template] = {}
         self.functions: set[bytes] = set()
+        self.hosted: Hosted | None = None
+        self.created = False
+        """Its actor is alive."""
         self._deps: list[ObjectId] = []
         self._children: list[ObjectId] = []
 
@@ -259,11 +301,20 @@ class SimulatedWorker(Simulated):
         if isinstance(message, messages.Run):
             for spec in message.tasks:
                 assert spec.template_id in self.known, "a task came before its template"
-            self.queue.extend(message.tasks)
+                assert bool(self.known[spec.template_id].method) == (self.hosted is not None), "a task came to the wrong worker"
+            concurrent = self.hosted is not None and self.hosted.concurrent and self.created
+            (self.hosted.waiting if self.hosted is not None and concurrent else self.queue).extend(message.tasks)
         elif isinstance(message, messages.Learn):
             self.functions.update(key for key, _, _ in message.functions)
             self.known.update((template.template_id, template) for template in message.templates)
-            assert all(template.function_key in self.functions for template in message.templates)
+            assert all(template.function_key in {b"", *self.functions} for template in message.templates)
+        elif isinstance(message, messages.Host):
+            assert self.idle()
+            assert self.hosted is None
+            self.hosted = Hosted(self, message)
+        elif isinstance(message, messages.CancelCalls):
+            assert self.hosted is not None
+            self.hosted.cancel(message.task_ids)
         elif isinstance(message, messages.Forget):
             self._forget(message)
         elif isinstance(message, messages.TakeBack):
@@ -277,8 +328,7 @@ class SimulatedWorker(Simulated):
         elif isinstance(message, (messages.Granted, messages.Refused)):
             self._store(message)
         elif isinstance(message, messages.Exit):
-            assert not self.queue
-            assert self.running is None
+            assert self.idle() or (self.hosted is not None and not self.created), "a worker was told to end that is at work"
             self.world.end(self, exit_code=0)
         return True
 
@@ -288,7 +338,7 @@ class SimulatedWorker(Simulated):
             self.flush()
             return True
         if self.running is None:
-            return self._start()
+            return self._start() or (self.hosted is not None and self.hosted.act())
         if self.blocked_on is not None or self.writing is not None or (self.stubborn and self.world.faults):
             return False
         getattr(self, f"_{self.program.popleft()}")()
@@ -310,7 +360,7 @@ class SimulatedWorker(Simulated):
             self._end([Failure("cancelled", "interrupted")])
 
     def _start(self) -> bool:
-        if not self.queue:
+        if not self.queue or (self.hosted is not None and self.hosted.leaving):
             return False
         spec = self.running = self.queue.popleft()
         self.world.start(self, spec)
@@ -318,9 +368,9 @@ class SimulatedWorker(Simulated):
         for object_id, value in spec.deps:
             assert not isinstance(value, Failure)
             self.world.arena.read(object_id, value)
-        steps = ["print", "submit", "wait", "keep", "large"]
-        self.program = deque(draw.choices(steps, weights=[3, 1, 1, 1, 1], k=draw.choice([0, 0, 1, 2])))
-        self.program.append(draw.choice(["finish"] * 8 + ["fail", "retry"]))
+        steps = ["print", "submit", "wait", "keep", "large", "call"]
+        self.program = deque(draw.choices(steps, weights=[3, 1, 1, 1, 1, 1], k=draw.choice([0, 0, 1, 2])))
+        self.program.append(draw.choice(["finish"] * 8 + ["fail", "retry"] + ["leave"] * (self.hosted is not None and self.created)))
         self.stubborn = self.world.faults and draw.random() < 0.05
         self._deps, self._children = deps, []
         return True
@@ -337,6 +387,24 @@ class SimulatedWorker(Simulated):
         first = self._objects
         self.submit(self.random.choice(self.templates), self.random.choice([1, 1, 2]))
         self._children += [make_object_id(self.process_id, counter + 1) for counter in range(first, self._objects)]
+
+    def _call(self) -> None:
+        """Call an actor, if it happens to know one."""
+        assert self.running is not None
+        self.actors.actors = [object_id for object_id in sorted(self.refs) if object_id in self.world.ledger.actors]
+        if self.actors.actors:
+            self.flush()
+            self.actors.call(self.random.choice([1, 3]))
+
+    def _leave(self) -> None:
+        """exit_actor."""
+        assert self.running is not None
+        assert self.hosted is not None
+        self.hosted.leaving = True
+        self._end([Failure("actor_died", "left")])
+        self.flush()
+        self.say(messages.ExitActor(self.hosted.actor_id))
+        self.world.end(self, exit_code=0)
 
     def _wait(self) -> None:
         assert self.running is not None
@@ -403,19 +471,30 @@ class SimulatedWorker(Simulated):
         return self.known[self.running.template_id].num_returns
 
     def _end(self, values: list[Value]) -> None:
-        assert self.running is not None
-        self.world.ledger.finish(self.running, values)
-        for place, value in enumerate(values):
-            self.world.arena.seal(ObjectId(self.running.task_id + place), value)
-        self.reports.append(messages.TaskResult(self.running.task_id, values, self.random.choice([5, 50, 5000])))
+        spec = self.running
+        assert spec is not None
+        if self.hosted is not None and not self.created:
+            self.created = not isinstance(values[0], Failure)
+            self.world.ledger.finish(spec, [Inline(b"", [])] if self.created else values)
+            self.reports.append(messages.TaskResult(spec.task_id, values, 5))
+        else:
+            self.report(spec, values)
         self.running = None
         self.stubborn = False
         self.program.clear()
         if self.random.random() < 0.5:
             self.release([object_id for object_id in sorted(self.refs) if self.refs[object_id] is not None])
 
+    def report(self, spec: messages.RunSpec, values: list[Value]) -> None:
+        """The task has ended so."""
+        self.world.ledger.finish(spec, values)
+        for place, value in enumerate(values):
+            self.world.arena.seal(ObjectId(spec.task_id + place), value)
+        self.reports.append(messages.TaskResult(spec.task_id, values, self.random.choice([5, 50, 5000])))
+
     def _forget(self, message: messages.Forget) -> None:
-        used = {spec.template_id for spec in self.queue} | ({self.running.template_id} if self.running else set())
+        inside = [*self.hosted.waiting, *self.hosted.under_way.values()] if self.hosted is not None else []
+        used = {spec.template_id for spec in (*self.queue, *inside)} | ({self.running.template_id} if self.running else set())
         for number in message.template_ids:
             assert number not in used, "a template that is in use was forgotten"
             del self.known[number]
@@ -423,4 +502,4 @@ class SimulatedWorker(Simulated):
 
     def idle(self) -> bool:
         """Whether nothing is left to do."""
-        return self.running is None and not self.queue and not self.reports
+        return self.running is None and not self.queue and not self.reports and (self.hosted is None or self.hosted.idle())

@@ -30,6 +30,7 @@ from nbray.scheduler import messages
 from nbray.scheduler.actions import Action, Admit, Fork, Punch, Send, SetCancelWord, Signal, StopCluster
 from nbray.scheduler.events import Event, Joined, Left, Received, Started, Tick, WorkerExited, WorkerForked
 from nbray.scheduler.scheduler import Scheduler
+from nbray.scheduler.states import GangState
 from nbray.store.allocator import Allocator
 from tests.scheduler.audit import audit, pending_tasks
 from tests.scheduler.ledger import Ledger, SimulatedArena
@@ -38,6 +39,8 @@ from tests.scheduler.simulated import Simulated, SimulatedDriver, SimulatedWorke
 EPOCH = "sim"
 AUDIT_EVERY = 25
 MOST_CALM_STEPS = 100_000
+LONG_QUIET = 16
+"""Deadlines that pass without anything being done: somebody holds what others wait for."""
 
 
 class World:
@@ -47,7 +50,9 @@ class World:
         self.random = random.Random(seed)
         self.faults = True
         self.gpus = self.random.choice([0, 0, 2])
+        self.with_actors = self.random.random() < 0.7
         workers = self.random.choice([1, 2, 2, 4])
+        self.cpus = workers
         limit = self.random.choice([1, 64]) * 1024 * 1024
         config = ClusterConfig(
             epoch=EPOCH, run_directory="/run", num_workers=workers, store_limit=limit, linger=30.0, output_limit=64,
@@ -113,7 +118,9 @@ class World:
         self.cancel_words.pop(action.slot, None)
         self.words[action.slot] = NO_TASK
         self._next_pid += 1
-        worker = SimulatedWorker(self, self.new_process(), action.slot, action.gpus, self._next_pid)
+        worker = SimulatedWorker(
+            self, self.new_process(), action.slot, action.gpus, action.profile, self._next_pid
+        )  # fmt: skip
         self.workers[action.slot] = self.processes[worker.process_id] = worker
         self._zygote.append(WorkerForked(action.slot, worker.pid))
 
@@ -142,11 +149,32 @@ class World:
 
     def start(self, worker: SimulatedWorker, spec: messages.RunSpec) -> None:
         """A worker begins a task: it writes the word first."""
-        self.words[worker.slot] = spec.task_id
-        self.ledger.start(spec)
+        hosted = worker.hosted
+        if hosted is None or not (hosted.concurrent and worker.created):
+            self.words[worker.slot] = spec.task_id
+        if hosted is not None and worker.created:
+            self.ledger.start_call(hosted.actor_id, spec)
+            self.faults_done["calls"] += 1
+            return
+        if hosted is not None:
+            self.ledger.create(hosted.actor_id, spec)
+        else:
+            self.ledger.start(spec)
         needs = worker.known[spec.template_id].resources
         assert bool(worker.gpus) == bool(needs.get(GPU)), "a GPU task runs where there is none, or the other way round"
         assert len(worker.gpus) * UNIT >= needs.get(GPU, 0)
+        assert worker.profile == worker.known[spec.template_id].profile, "a task runs in another environment than it asked for"
+        self._check_gang(worker, spec)
+
+    def _check_gang(self, worker: SimulatedWorker, spec: messages.RunSpec) -> None:
+        """A task of a gang runs once that is reserved, on the GPUs of its bundles."""
+        template = worker.known[spec.template_id]
+        gang = self.scheduler._gangs.gangs.get(template.gang)
+        if gang is not None:
+            assert gang.state is GangState.RESERVED
+            bundles = gang.bundles if template.bundle < 0 else [gang.bundles[template.bundle]]
+            assert any(set(worker.gpus) <= set(bundle.gpus) for bundle in bundles)
+            self.faults_done["in a gang"] += 1
 
     def end(self, process: Simulated, *, exit_code: int | None = None, signal: int | None = None) -> None:
         """A process is gone; some of what it wanted to say never left it."""
@@ -276,7 +304,7 @@ class World:
             return False
         if self.faults and not all(worker.joined for worker in self.workers.values()):
             deadline = min(deadline, self.now + 1.0)  # a start takes a while, not a minute
-        self.now = max(self.now, deadline)
+        self.now = max(self.now, min(deadline, self.now + 100.0))
         self._tick()
         return True
 
@@ -292,15 +320,35 @@ class World:
 
     def _settle(self) -> None:
         """Calm: go on until nothing moves and nothing is pending."""
+        quiet = 0
         for _ in range(MOST_CALM_STEPS):
             if self._move():
+                quiet = 0
+                continue
+            quiet += 1
+            if quiet % LONG_QUIET == 0 and (self._kill_actor() or self._remove_gang()):
                 continue
             busy = any(not worker.idle() for worker in self.workers.values())
-            if not busy and not pending_tasks(self.scheduler):
+            if not busy and not pending_tasks(self.scheduler) and not self.scheduler._gangs.pending:
                 return
-            if not self._pass_time():
+            if not self._pass_time() and not self._remove_gang() and not self._kill_actor():
                 break
-        raise AssertionError(f"I7: these tasks never end: {pending_tasks(self.scheduler)}")
+        raise AssertionError(f"I7: these never end: {pending_tasks(self.scheduler)}, {self.scheduler._gangs.pending}")
+
+    def _kill_actor(self) -> bool:
+        """What others wait for may be an actor's for as long as somebody has a handle; False when no actor has any."""
+        greedy = [actor for actor in self.scheduler._calls.table.values() if actor.worker is not None and actor.worker.shape]
+        holding = [actor.actor_id for actor in greedy if actor.worker.shape.amounts and actor.death is None]  # type: ignore[union-attr]
+        if holding:
+            self.drivers[0].say(messages.KillActor(holding[0]))
+        return bool(holding)
+
+    def _remove_gang(self) -> bool:
+        """What others wait for may be set aside, and whoever did that removes it in the end; False when nothing is."""
+        reserved = [gang.gang_id for gang in self.scheduler._gangs.gangs.values() if gang.state is GangState.RESERVED]
+        if reserved:
+            self.drivers[0].say(messages.RemoveGang(reserved[0]))
+        return bool(reserved)
 
     def _check_all_ended(self) -> None:
         self.audit()
@@ -314,12 +362,27 @@ class World:
         scheduler = self.scheduler
         for run in list(scheduler._jobs.runs()):
             scheduler._jobs.release(run)
+        self._end_actors()
+        scheduler._gangs.look()
+        assert not scheduler._gangs.gangs, "gangs are left that nobody holds"
         self.audit()
         self._check_only_circles()
         assert scheduler._pool.available == scheduler._pool.total, "I4: resources are left"
         assert not any(process.held for process in scheduler._processes.values())
         assert scheduler._registry.counts() == (0, 0), "functions or templates are left"
         assert not scheduler._cancellation.unanswered
+
+    def _end_actors(self) -> None:
+        """Without handles only detached actors are left, and those that are in circles."""
+        self.do(Tick())
+        self._settle()
+        contained = {object_id for entry in self.scheduler._objects.entries.values() for object_id in entry.nested or ()}
+        for actor in list(self.scheduler._calls.table.values()):
+            assert actor.spec.detached or actor.actor_id in contained, f"nobody has a handle of {actor}"
+            self.drivers[0].say(messages.KillActor(actor.actor_id))
+        self._settle()
+        assert not self.scheduler._fleet.hosts, "workers still host actors"
+        assert self.scheduler._fleet.active() >= self.scheduler._fleet.least, "workers are missing"
 
     def _check_only_circles(self) -> None:
         """I5: what counting references cannot free, objects that contain each other, is all that may be left."""
