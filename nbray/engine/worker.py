@@ -39,6 +39,7 @@ from nbray.engine.task_context import TaskContext
 from nbray.engine.unsent import UnsentOfWorker
 from nbray.engine.words import Words
 from nbray.ids import NO_TASK, ObjectId, TaskId
+from nbray.progress_board import STREAM as PROGRESS
 from nbray.scheduler.messages import (
     Blocked,
     CancelCalls,
@@ -282,8 +283,9 @@ class Worker:
         if stream in ("stdout", "stderr"):
             self._output.write(task_context.current(), stream, data)
         else:
-            self._output.flush()
-            self._post_output(task_id, stream, data, True)
+            hurries = stream != PROGRESS  # a bar may wait for the result of its task, which often follows at once
+            self._output.flush(now=hurries)
+            self._post_output(task_id, stream, data, hurries)
 
     def _post_output(self, task_id: TaskId, stream: str, data: bytes, now: bool) -> None:
         self._connection.post(Output(task_id, stream, data), now=now)

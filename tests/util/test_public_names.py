@@ -15,7 +15,7 @@ def test_every_name_is_there_and_says_what_it_is() -> None:
     assert [name for name in util.__all__ if not getattr(util, name).__doc__] == []
     assert set(util.__all__) <= set(dir(util))
     assert nbray.util is util
-    with pytest.raises(AttributeError, match="module 'nbray.util' has no attribute 'Pool'"):
+    with pytest.raises(AttributeError, match=r"module 'nbray\.util' has no attribute 'Pool'"):
         util.Pool  # noqa: B018
 
 
