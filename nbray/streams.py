@@ -153,6 +153,9 @@ def bundle(object_ids: Sequence[ObjectId]) -> DynamicObjectRefGenerator:
     return DynamicObjectRefGenerator([ObjectRef(object_id, backend.epoch) for object_id in object_ids])
 
 
+Backend.bundle = staticmethod(bundle)
+
+
 def yields(function: Callable[..., Any]) -> bool:
     """Whether a call of the function gives items rather than a value."""
     return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)

@@ -134,6 +134,9 @@ class Backend(ABC):
     """Called by `get` and `wait` on the caller's thread before they return or raise: whoever shows the output of tasks may
     catch up first, so that it stands above what the caller makes of their results."""
 
+    bundle: Callable[[list[ObjectId]], Any] = staticmethod(lambda object_ids: object_ids)
+    """What the value of a task with dynamic returns is made by; set by `nbray.streams`, which stands above."""
+
     @property
     @abstractmethod
     def lost(self) -> str:
@@ -300,7 +303,7 @@ class Backend(ABC):
         """The cluster now; asks the engine and waits for its answer."""
 
     def rows(self, kind: str, limit: int, state: str = "") -> Any:
-        """Records of "tasks" (at most `limit` of each state, or of one) or "objects" (the largest): as in `nbray.snapshot`, plain.
+        """Records of "tasks" (at most `limit` of each state, or of one) or "objects" (the largest), as `nbray.snapshot` has them.
 
         Asks the engine and waits for its answer.
         """

@@ -12,7 +12,12 @@ from nbray.errors import NotSupportedHere, UsageError
 
 LOCAL = "local"
 
-_ENGINES = {LOCAL: ("nbray.backends.local", "LocalBackend")}
+SERIAL = "serial"
+
+_ENGINES = {
+    LOCAL: ("nbray.backends.local", "LocalBackend"),
+    SERIAL: ("nbray.backends.serial", "SerialBackend"),
+}
 _LATER = {"ray": "Ray", "dask": "Dask"}
 
 

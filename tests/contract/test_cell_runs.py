@@ -141,7 +141,7 @@ def test_snapshots(backend: Backend) -> None:
     assert seen[0].epoch == backend.epoch
     now = backend.snapshot()
     assert now.resources["CPU"] == 20_000
-    assert len(now.workers) >= 2
+    assert len(now.workers) >= (1 if backend.name == "serial" else 2)
 
 
 def test_resources(backend: Backend) -> None:

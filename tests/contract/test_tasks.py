@@ -7,6 +7,7 @@ import dataclasses
 import enum
 import os
 import threading
+import traceback
 from typing import Any
 
 import numpy as np
@@ -201,7 +202,7 @@ def fail_with(error: type[Exception], *args: Any) -> None:
 def test_the_original_exception_arrives_with_the_remote_traceback() -> None:
     with pytest.raises(ZeroDivisionError) as error:
         nbray.get(invert.remote(0))
-    assert "return 1 / x" in str(error.value.__cause__)
+    assert "return 1 / x" in "".join(traceback.format_exception(error.value))
     assert any(note.startswith("in task invert on worker ") for note in error.value.__notes__)
 
 
