@@ -29,26 +29,13 @@ from nbray.scheduler.tasks import Task
 from nbray.scheduler.worker_queues import WorkerQueues
 from nbray.scheduler.workers import Fleet, Worker
 
-ANSWER_SECONDS = 0.1
-"""A cancel is answered when all its tasks have ended, or after so long with some of them still stopping."""
-
-
 FORCE_SECONDS = 0.2
 """How long a worker may take to say which other tasks it has started, before it is killed with them."""
 
-_UNSTARTED = (TaskState.WAITING, TaskState.QUEUED)
+MOST_VERDICTS = 1000
+"""Records of cancelled tasks that are kept for the next ones of their name."""
 
-
-class _Request:
-    """A Cancel that has not been answered."""
-
-    __slots__ = ("finished", "process", "request_id", "tasks")
-
-    def __init__(self, process: Process, request_id: int, finished: int, tasks: list[Task]) -> None:
-        self.process = process
-        self.request_id = request_id
-        self.finished = finished
-        self.tasks = tasks
+UNSTARTED = (TaskState.WAITING, TaskState.QUEUED)
 
 
 class Cancellation:
@@ -67,41 +54,21 @@ class Cancellation:
         self._outbox = outbox
         self._deadlines = deadlines
         self._grace = grace
-        self._requests: list[_Request] = []
-
-    # ---------------------------------------------------------------- requests
-
-    def cancel(self, process: Process, job: Job, message: Cancel) -> None:
-        """Stop what the message names, and answer with counts."""
-        runs = list(job.runs.values()) if message.everything else [
-            job.runs[cell_run] for cell_run in message.cell_runs if cell_run in job.runs
-        ]  # fmt: skip
-        named = [self._objects.entries.get(object_id) for object_id in message.task_ids]
-        alone = [entry.task for entry in named if entry is not None and entry.task is not None]
-        finished = len(named) - len(alone) + sum(run.ended for run in runs)
-        tasks = [task for run in runs for task in self.pending(run) if not is_restart(task)]
-        targets = list(dict.fromkeys(alone + tasks))
-        if message.unstarted:
-            targets = [task for task in targets if task.state in _UNSTARTED]
-        self.stop(targets, force=message.force)
-        if message.recursive and not message.unstarted:
-            self._stop_children(alone, force=message.force)
-        self._requests.append(_Request(process, message.request_id, finished, targets))
-        if self._is_stopping(targets):
-            self._deadlines.after(ANSWER_SECONDS, partial(self._answer, message.request_id, process))
+        self._verdicts: dict[tuple[str, int], Failure] = {}
+        """Tasks of one name share the record of how they ended: a million may be cancelled at once."""
 
     def has_started(self, object_id: ObjectId) -> bool:
         """Whether a worker has been given the task that makes the object, and it has not ended."""
         entry = self._objects.entries.get(object_id)
-        return entry is not None and entry.task is not None and entry.task.state not in _UNSTARTED
+        return entry is not None and entry.task is not None and entry.task.state not in UNSTARTED
 
     def stop(self, tasks: Iterable[Task], *, force: bool, why: Callable[[Task], Failure] | None = None) -> None:
         """Stop tasks; those that ended meanwhile, because what they needed was stopped, are left alone."""
-        why = why or _cancelled
+        why = why or self._cancelled
         workers: dict[Worker, None] = {}
         calls: list[Call] = []
         for task in tasks:
-            if task.state in _UNSTARTED:
+            if task.state in UNSTARTED:
                 self._outcomes.fail_queued(task, why(task))
             elif type(task) is Call:
                 calls.append(task)
@@ -114,43 +81,28 @@ class Cancellation:
         if calls:
             self._calls.stop(calls, why, force=force)
 
+    def _cancelled(self, task: Task) -> Failure:
+        key = task.template.name, task.attempt
+        verdict = self._verdicts.get(key)
+        if verdict is None:
+            if len(self._verdicts) >= MOST_VERDICTS:
+                self._verdicts.clear()
+            verdict = self._verdicts[key] = Failure("cancelled", f"{key[0]} was cancelled", task=key[0], attempt=key[1])
+        return verdict
+
     def pending(self, run: CellRun) -> Iterator[Task]:
         """The tasks of a cell run that have not ended."""
         yield from list(run.waiting.values())
         yield from list(run.queued())
+        yield from self.started(run)
+
+    def started(self, run: CellRun) -> Iterator[Task]:
+        """Those of them that are in workers, and calls of actors."""
         for worker in self._fleet.workers.values():
             yield from [task for task in worker.queue if task.run is run]
         yield from self._calls.pending(run)
 
-    def answer_finished(self) -> None:
-        """Answer the requests whose tasks have all ended; called after every event."""
-        for request in [request for request in self._requests if not self._is_stopping(request.tasks)]:
-            self._answer(request.request_id, request.process)
-
-    @property
-    def unanswered(self) -> bool:
-        """Whether any request waits for its answer."""
-        return bool(self._requests)
-
-    def _answer(self, request_id: int, process: Process) -> None:
-        for request in self._requests:
-            if request.request_id == request_id and request.process is process:
-                self._requests.remove(request)
-                break
-        else:
-            return
-        states = [task.state for task in request.tasks]
-        stopping = sum(state is TaskState.CANCELLING for state in states)
-        cancelled = sum(state is TaskState.CANCELLED for state in states)
-        finished = request.finished + len(states) - stopping - cancelled
-        body = {"cancelled": cancelled, "finished": finished, "stopping": stopping}
-        self._outbox.send(process.process_id, Answer(request_id, msgspec.msgpack.encode(body)))
-
-    @staticmethod
-    def _is_stopping(tasks: Iterable[Task]) -> bool:
-        return any(task.state is TaskState.CANCELLING for task in tasks)
-
-    def _stop_children(self, parents: list[Task], *, force: bool) -> None:
+    def stop_children(self, parents: list[Task], *, force: bool) -> None:
         """What running tasks have submitted goes with them, and what that has submitted."""
         family = {task.task_id for task in parents if task.run.nests}
         runs = dict.fromkeys(task.run for task in parents if task.run.nests)
@@ -179,7 +131,7 @@ class Cancellation:
             )  # fmt: skip
             self._mark(task, failure, force=False)
             self._empty(worker)
-            self._stop_children([task], force=False)
+            self.stop_children([task], force=False)
 
     def look_at(self, worker: Worker) -> None:
         """The first task of the worker may be one that must stop."""
@@ -216,7 +168,3 @@ class Cancellation:
         """
         if worker.head is task and worker.state is not WorkerState.STOPPING and (len(worker.queue) == 1 or worker.asked):
             self._fleet.kill(worker)
-
-
-def _cancelled(task: Task) -> Failure:
-    return Failure("cancelled", f"{task.template.name} was cancelled", task=task.template.name, attempt=task.attempt)

@@ -42,7 +42,7 @@ class Share:
 class Line:
     """The queued tasks of one cell run that have one priority."""
 
-    __slots__ = ("priority", "queues", "service", "share", "size")
+    __slots__ = ("doomed", "priority", "queues", "service", "share", "size")
 
     def __init__(self, share: Share, priority: int = 0) -> None:
         self.share = share
@@ -51,6 +51,8 @@ class Line:
         self.size = 0
         self.queues: dict[Shape, deque[Task]] = {}
         """Cancelled tasks stay in them until their turn comes; `size` does not count them."""
+        self.doomed: deque[deque[Task]] = deque()
+        """Tasks that will be cancelled as soon as there is time for it: they get no turn, but are queued until then."""
 
     def head(self, shape: Shape) -> Task | None:
         """The next task of this shape."""
@@ -70,10 +72,30 @@ class Line:
 
     def tasks(self) -> Iterator[Task]:
         """Every queued task."""
-        for queue in self.queues.values():
+        for queue in (*self.queues.values(), *self.doomed):
             for task in queue:
                 if task.state is TaskState.QUEUED:
                     yield task
+
+    def doom(self) -> None:
+        """No queued task of now gets a turn any more."""
+        self.doomed.extend(queue for queue in self.queues.values() if queue)
+        self.queues.clear()
+
+    def doomed_tasks(self) -> Iterator[Task]:
+        """Take the doomed tasks out one by one; who takes one must end it, or put it back in `spare`."""
+        while self.doomed:
+            queue = self.doomed[0]
+            while queue:
+                task = queue.popleft()
+                if task.state is TaskState.QUEUED:
+                    yield task
+            if self.doomed and self.doomed[0] is queue:
+                self.doomed.popleft()
+
+    def spare(self, task: Task) -> None:
+        """A doomed task gets its turn after all."""
+        self.queues.setdefault(task.template.shape, deque()).append(task)
 
     def charge(self, seconds: float) -> None:
         """Count work, times the part of the cluster that it takes, for this line and its job."""

@@ -203,20 +203,24 @@ class Outcomes:
 
         A queued task must have been taken out of the count of its line before.
         """
-        outcome = TaskState.CANCELLED if failure.kind == "cancelled" else TaskState.FAILED
+        failed, cancelled, waiting = TaskState.FAILED, TaskState.CANCELLED, TaskState.WAITING
+        outcome = cancelled if failure.kind == "cancelled" else failed
         pending = [task]
         while pending:
             task = pending.pop()
-            if task.state in (TaskState.FAILED, TaskState.CANCELLED):
+            if task.state is failed or task.state is cancelled:
                 continue  # it waited for two objects that failed
-            task.run.waiting.pop(task.task_id, None)
+            if task.state is waiting:
+                task.run.waiting.pop(task.task_id, None)
             move_task(task, outcome)
             task.run.count_failure(task, failure, self._deadlines.now)
             self.records.failed(task, failure)
-            for object_id in task.returns:
-                waiters = self._objects.settle(self._objects.entries[object_id], failure)
-                pending += [waiter for waiter in waiters or () if waiter.state is TaskState.WAITING]
-            self._let_go(task)
+            for entry in (task.entry,) if task.template.plain else [self._objects.entries[each] for each in task.returns]:
+                waiters = self._objects.settle(entry, failure)
+                if waiters:
+                    pending += [waiter for waiter in waiters if waiter.state is waiting]
+            if task.spec.deps or task.spec.nested or task.spec.args:
+                self._let_go(task)
             self.retire(task.template, 1)
             if type(task) is not Task:
                 self.on_failed(task, failure)

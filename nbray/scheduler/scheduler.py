@@ -24,6 +24,7 @@ from nbray.scheduler.actions import Action
 from nbray.scheduler.actor_answers import ActorAnswers
 from nbray.scheduler.actor_calls import ActorCalls
 from nbray.scheduler.actors import Actors
+from nbray.scheduler.cancel_requests import CancelRequests
 from nbray.scheduler.cancellation import Cancellation
 from nbray.scheduler.cell_runs import Job, Jobs
 from nbray.scheduler.deadlines import Deadlines
@@ -115,6 +116,7 @@ class Scheduler:
         self._gangs.on_arrived = self._outcomes.arrived
         self._gangs.on_removed = self._end_gang
         self._gangs.is_used = self._is_gang_used
+        self._cancels = CancelRequests(self._objects, self._cancellation, outbox, deadlines)
         self._worker_queues.on_timeout = self._cancellation.time_out
         self._memory_guard = MemoryGuard(config.memory_threshold, self._fleet, self._outcomes.retries)
         self._spilling.in_use = self._fleet.needed
@@ -205,8 +207,8 @@ class Scheduler:
             self._placement.dispatch()
             if self._spilling.waiting:
                 self._spilling.serve()
-            if self._cancellation.unanswered:
-                self._cancellation.answer_finished()
+            if self._cancels.unanswered:
+                self._cancels.answer_finished()
             if self._lifetime.alone:
                 self._lifetime.look()
         except InternalError as error:
@@ -313,7 +315,7 @@ class Scheduler:
             self._outbox.send(process.process_id, messages.Fetched(message.request_id, message.object_id, value))
 
     def _cancel(self, process: Process, message: messages.Cancel) -> None:
-        self._cancellation.cancel(process, self._job_of(process), message)
+        self._cancels.cancel(process, self._job_of(process), message)
 
     def _job_of(self, process: Process) -> Job:
         """A driver's own job; for a worker, the job of the task that it runs."""

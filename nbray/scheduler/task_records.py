@@ -6,7 +6,7 @@ record here. The two are put together when somebody asks.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
 from heapq import merge
 from typing import NamedTuple
@@ -45,7 +45,7 @@ class TaskRecords:
 
     def __init__(self, deadlines: Deadlines) -> None:
         self._deadlines = deadlines
-        self._failures: dict[tuple[TaskId, int], _Failed] = {}
+        self._failures: OrderedDict[tuple[TaskId, int], _Failed] = OrderedDict()  # the oldest of a dict is slow to find
         self._of_the_gone: deque[TaskSnapshot] = deque(maxlen=MOST_RECORDS)
 
     def failed(self, task: Task, failure: Failure, *, again: bool = False) -> None:
@@ -57,7 +57,7 @@ class TaskRecords:
             task.task_id, task.template.name, task.run, worker, task.attempt, task.parent, self._deadlines.now, failure, again
         )  # fmt: skip
         if len(self._failures) > MOST_RECORDS:
-            del self._failures[next(iter(self._failures))]
+            self._failures.popitem(last=False)
 
     def keep(self, worker: Worker) -> None:
         """The worker is gone: what it had run is remembered here."""

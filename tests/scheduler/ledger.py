@@ -16,6 +16,9 @@ class Ledger:
         self.values: dict[ObjectId, Value] = {}
         self.outcomes: Counter[str] = Counter()
         self.actors: dict[ActorId, ActorSpec] = {}
+        self.delivered = 0
+        """Items of streams."""
+        self._items: dict[ObjectId, tuple[TaskId, int, Value]] = {}
         self._calls: dict[TaskId, tuple[ProcessId, ActorId]] = {}
         self._last: dict[tuple[ProcessId, ActorId], TaskId] = {}
         """The last call that each process made of each actor without concurrency and that has begun."""
@@ -27,7 +30,7 @@ class Ledger:
     def submit(self, process: ProcessId, task_id: TaskId, template: Template) -> None:
         """A task is on its way to the scheduler; its returns will be pushed."""
         self.tasks[task_id] = template
-        self.expect(process, [ObjectId(task_id + place) for place in range(template.num_returns)])
+        self.expect(process, [ObjectId(task_id + place) for place in range(abs(template.num_returns))])
 
     def expect(self, process: ProcessId, object_ids: list[ObjectId]) -> None:
         """One push more of each may come."""
@@ -37,6 +40,18 @@ class Ledger:
         """A gang is on its way to the scheduler; its value will be pushed once it is reserved."""
         self._produced[gang] = [value]
         self.expect(process, [gang])
+
+    def yielded(self, stream: TaskId, index: int, object_id: ObjectId, value: Value) -> None:
+        """An attempt at a stream has made an item."""
+        self._items[object_id] = stream, index, value
+
+    def deliver(self, stream: TaskId, index: int, object_id: ObjectId, value: Value) -> None:
+        """I3: the items of a stream come in order, each exactly once, as an attempt made them."""
+        made = self._items.pop(object_id, None)
+        assert made is not None, f"item {index} of {stream:#x} came twice"
+        assert made[:2] == (stream, index), f"item {index} of {stream:#x} came as {made}"
+        assert made[2] == value or (isinstance(value, Failure) and value.kind == "store_full"), (made, value)
+        self.delivered += 1
 
     def called(self, process: ProcessId, actor_id: ActorId, task_id: TaskId) -> None:
         """A call is on its way; a process numbers its calls upward."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from nbray.ids import BACKGROUND, NO_TASK, CellRunId, ObjectId, ProcessId, TaskId, TemplateId, template_id
 from nbray.ids import object_id as make_object_id
 from nbray.resources import CPU, GPU, UNIT
 from nbray.scheduler import messages
-from nbray.scheduler.messages import Failure, Inline, Stored, Value
+from nbray.scheduler.messages import STREAMING, Failure, Inline, Stored, Value
 from tests.scheduler.simulated_actors import ActorUser, Hosted
+from tests.scheduler.simulated_streams import Producer, StreamUser
 
 if TYPE_CHECKING:
     from tests.scheduler.simulation import World
@@ -39,6 +40,7 @@ class Simulated:
         self.writing: tuple[int, list[ObjectId]] | None = None
         """Size and contents of the value for which it waits for an extent."""
         self.actors = ActorUser(self)
+        self.streams = StreamUser(self)
         self._objects = 0
         self._templates = 0
 
@@ -63,6 +65,7 @@ class Simulated:
                 continue
             self.world.ledger.see(self.process_id, object_id, value)
             self.refs[object_id] = value
+            self.streams.learn(object_id, value)
             self.open(object_id, value)
 
     def open(self, object_id: ObjectId, value: Value) -> None:
@@ -91,6 +94,7 @@ class Simulated:
             if object_id in self.gangs:
                 self.gangs.remove(object_id)
         self.actors.released(object_ids)
+        self.streams.released(object_ids)
         if object_ids:
             self.say(messages.Released(object_ids))
 
@@ -111,7 +115,8 @@ class Simulated:
         gang = draw.choice([*self.gangs, NO_TASK]) if self.greedy and draw.random() < 0.5 else NO_TASK
         template = Template(
             template_id(self.process_id, self._templates), key, name, cell_run, resources,
-            num_returns=draw.choice([1, 1, 1, 1, 2, 0]), max_retries=draw.choice([0, 0, 0, 1, 2]),
+            num_returns=draw.choice([1, 1, 1, 1, 2, 0, STREAMING]), max_retries=draw.choice([0, 0, 0, 1, 2]),
+            window=draw.choice([0, 1, 3]),
             timeout=draw.choice([0.0] * 6 + [0.5]), priority=draw.choice([0] * 6 + [1, -1]),
             max_calls=draw.choice([0] * 8 + [1, 3]), profile=draw.choice([b""] * 8 + [b"A", b"B"]),
             gang=gang, bundle=draw.choice([-1, -1, 0, 1]) if gang else -1,
@@ -132,8 +137,9 @@ class Simulated:
             nested = draw.choices(held, k=draw.choice([0, 0, 0, 1])) if held else []
             task_id = self.new_object(max(1, template.num_returns))
             specs.append(messages.TaskSpec(task_id, template.template_id, b"", deps, nested))
-            for place in range(template.num_returns):
+            for place in range(abs(template.num_returns)):
                 self.refs[ObjectId(task_id + place)] = None
+            self.streams.submitted(task_id, template)
             self.world.ledger.submit(self.process_id, task_id, template)
         self.say(messages.Submit(specs))
         return [spec.task_id for spec in specs]
@@ -188,9 +194,11 @@ class SimulatedDriver(Simulated):
         elif isinstance(message, messages.Refused):
             assert message.failure.kind == "store_full"
             self.writing = None
+        elif isinstance(message, messages.Streamed):
+            self.streams.receive(message)
         elif isinstance(message, messages.Answer) and message.request_id in self.actors.lookups:
             self.actors.found(message.request_id, message.body)
-        elif isinstance(message, messages.Answer):
+        elif isinstance(message, messages.Answer) and message.request_id:
             named = self.requests.pop(message.request_id)
             if named >= 0:
                 self.world.check_answer(named, message.body)
@@ -243,8 +251,8 @@ class SimulatedDriver(Simulated):
         self.refs[gang] = None
         self.gangs.append(gang)
         self.world.ledger.gang(self.process_id, gang, b"gang %d" % gang)
-        strategy = draw.choice(["PACK"] * 5 + ["STRICT_SPREAD"])
-        self.say(messages.CreateGang(gang, [dict(bundle) for bundle in bundles], b"gang %d" % gang, strategy))
+        strategies: list[Literal["PACK", "STRICT_SPREAD"]] = ["PACK", "PACK", "PACK", "STRICT_SPREAD"]
+        self.say(messages.CreateGang(gang, [dict(bundle) for bundle in bundles], b"gang %d" % gang, draw.choice(strategies)))
 
     def _call(self) -> None:
         draw = self.random
@@ -287,6 +295,8 @@ class SimulatedWorker(Simulated):
         self.reports: list[messages.TaskResult] = []
         self.known: dict[TemplateId, Template] = {}
         self.functions: set[bytes] = set()
+        self.producer: Producer | None = None
+        """Of the running task, if that yields."""
         self.hosted: Hosted | None = None
         self.created = False
         """Its actor is alive."""
@@ -325,6 +335,11 @@ class SimulatedWorker(Simulated):
         elif isinstance(message, messages.Ready):
             self.learn(message.values)
             self._wake()
+        elif isinstance(message, messages.Streamed):
+            self.streams.receive(message)
+        elif isinstance(message, messages.Consumed):
+            if self.producer is not None:
+                self.producer.hear(message)
         elif isinstance(message, (messages.Granted, messages.Refused)):
             self._store(message)
         elif isinstance(message, messages.Exit):
@@ -341,6 +356,8 @@ class SimulatedWorker(Simulated):
             return self._start() or (self.hosted is not None and self.hosted.act())
         if self.blocked_on is not None or self.writing is not None or (self.stubborn and self.world.faults):
             return False
+        if self.producer is not None and self.producer.paused:
+            return False
         getattr(self, f"_{self.program.popleft()}")()
         return True
 
@@ -356,6 +373,8 @@ class SimulatedWorker(Simulated):
             if self.blocked_on is not None:
                 self.blocked_on = None
                 self.say(messages.Unblocked(self.running.task_id))
+            if self.producer is not None:
+                self.producer.resume()
             self.writing = None
             self._end([Failure("cancelled", "interrupted")])
 
@@ -371,6 +390,9 @@ class SimulatedWorker(Simulated):
         steps = ["print", "submit", "wait", "keep", "large", "call"]
         self.program = deque(draw.choices(steps, weights=[3, 1, 1, 1, 1, 1], k=draw.choice([0, 0, 1, 2])))
         self.program.append(draw.choice(["finish"] * 8 + ["fail", "retry"] + ["leave"] * (self.hosted is not None and self.created)))
+        if self.known[spec.template_id].num_returns == STREAMING:
+            self.producer = Producer(self, spec)
+            self.program.insert(len(self.program) - 1, "produce")
         self.stubborn = self.world.faults and draw.random() < 0.05
         self._deps, self._children = deps, []
         return True
@@ -378,6 +400,12 @@ class SimulatedWorker(Simulated):
     def _print(self) -> None:
         assert self.running is not None
         self.say(messages.Output(self.running.task_id, self.random.choice(["stdout", "display_data"]), b"text"))
+
+    def _produce(self) -> None:
+        assert self.producer is not None
+        self.producer.step()
+        if not self.producer.done:
+            self.program.appendleft("produce")
 
     def _submit(self) -> None:
         assert self.running is not None
@@ -447,7 +475,9 @@ class SimulatedWorker(Simulated):
             self._end([Failure("store_full", "full")])
             return
         self.world.arena.write(self.process_id, message.offset, size)
-        if self._returns() == 1:
+        if self.producer is not None and not self.producer.done:
+            self.producer.send([Stored(message.offset, size, nested)])
+        elif self._returns() == 1 and self.producer is None:
             self._end([Stored(message.offset, size, nested)])
         else:
             self.say(messages.GiveBack(message.offset))
@@ -468,7 +498,7 @@ class SimulatedWorker(Simulated):
 
     def _returns(self) -> int:
         assert self.running is not None
-        return self.known[self.running.template_id].num_returns
+        return abs(self.known[self.running.template_id].num_returns)
 
     def _end(self, values: list[Value]) -> None:
         spec = self.running
@@ -480,6 +510,7 @@ class SimulatedWorker(Simulated):
         else:
             self.report(spec, values)
         self.running = None
+        self.producer = None
         self.stubborn = False
         self.program.clear()
         if self.random.random() < 0.5:

@@ -5,6 +5,7 @@ nothing may be left. `python -m tests.scheduler.simulation --seeds 1000 --events
 
     I1  every accepted task has exactly one outcome, the same for everybody
     I2  an attempt runs once; no more attempts than 1 + max_retries
+    I3  the items of a stream come in order, each exactly once, and all of them where it succeeds
     I4  resources: what is held and what is free add up at all times, and all is free in the end
     I5  the store's bytes are those of live objects; a held object's bytes are its own; nothing is left in the end
     I7  in calm, everything ends
@@ -206,6 +207,8 @@ class World:
         for job in ("a.ipynb", "b.ipynb"):
             if job not in [driver.job for driver in self.drivers]:
                 self.join_driver(job)
+        for process in (*self.drivers, *self.workers.values()):
+            process.streams.catch_up()
         self._settle()
         self._check_all_ended()
         for process in (*self.drivers, *self.workers.values()):
@@ -244,6 +247,8 @@ class World:
 
     def _move(self) -> bool:
         """One step of one process or of the zygote, chosen at random among those that can; False when none can."""
+        self.now += self.random.choice([0.0, 1e-5, 1e-3])
+        self._tick()
         movers: list[Callable[[], bool]] = [self._hear_zygote, self._hear_dead]
         for process in (*self.workers.values(), *self.drivers):
             if process.alive:
@@ -251,8 +256,6 @@ class World:
                 if isinstance(process, SimulatedWorker):
                     movers.append(process.act)
         self.random.shuffle(movers)
-        self.now += self.random.choice([0.0, 1e-5, 1e-3])
-        self._tick()
         return any(mover() for mover in movers)
 
     def _hear(self, process: Simulated) -> bool:
@@ -370,7 +373,7 @@ class World:
         assert scheduler._pool.available == scheduler._pool.total, "I4: resources are left"
         assert not any(process.held for process in scheduler._processes.values())
         assert scheduler._registry.counts() == (0, 0), "functions or templates are left"
-        assert not scheduler._cancellation.unanswered
+        assert not scheduler._cancels.unanswered
 
     def _end_actors(self) -> None:
         """Without handles only detached actors are left, and those that are in circles."""

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import msgspec
 import pytest
 
@@ -68,7 +70,7 @@ def test_tasks_draw_from_their_bundle_and_others_from_the_rest() -> None:
     assert names == ["inside", "outside"]
 
 
-def name_of(cluster: Cluster) -> object:
+def name_of(cluster: Cluster) -> Callable[[ObjectId], str]:
     return lambda task_id: cluster.scheduler._objects.entries[task_id].task.template.name  # type: ignore[union-attr]
 
 
