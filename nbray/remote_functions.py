@@ -148,10 +148,12 @@ def _decorate(decorated: Any, options: call_options.Options) -> RemoteFunction |
 
 def _check_early(options: call_options.Options) -> None:
     """Refuse wrong options where they stand, before it is known whether a function or a class follows."""
-    if set(options) <= set(call_options.NAMES) or not set(options) <= set(actor_options.NAMES):
-        call_options.build(options)
-    else:
+    strange = next((name for name in options if name not in call_options.NAMES), None)
+    near = strange and difflib.get_close_matches(strange, {*call_options.NAMES, *actor_options.NAMES}, 1)
+    if near and near[0] in actor_options.NAMES:
         actor_options.build(options)
+    else:
+        call_options.build(options)
 
 
 def _checked(function: Any) -> Function:

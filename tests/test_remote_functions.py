@@ -198,10 +198,6 @@ async def async_generator() -> AsyncIterator[int]:
     yield 1
 
 
-class Counter:
-    pass
-
-
 @pytest.mark.parametrize("function", [generator, async_generator])
 def test_one_return_of_a_generator_is_refused(function: Any) -> None:
     with pytest.raises(nbray.UsageError, match=r'num_returns=1 leaves open which item is meant: write num_returns="streaming"'):
@@ -212,7 +208,6 @@ def test_one_return_of_a_generator_is_refused(function: Any) -> None:
 @pytest.mark.parametrize(
     ("thing", "message"),
     [
-        (Counter, r"class Counter: actors come with the next release"),
         (coroutine, r"async def coroutine: a task is a plain function"),
         (add, r"RemoteFunction\(add\) is remote already: write add.options"),
         (3, r"nbray.remote\(3\): expected a function"),

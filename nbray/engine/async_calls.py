@@ -8,6 +8,7 @@ import inspect
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from nbray.engine.actor_calls import ConcurrentCalls, Desk
 from nbray.engine.connection import Connection
@@ -41,17 +42,16 @@ class AsyncCalls(ConcurrentCalls):
         self._waiting.extend(specs)
         if not self._woken:
             self._woken = True
-            self._loop.call_soon_threadsafe(self._wake)
+            self._tell_loop(self._wake)
 
     def cancel(self, task_ids: set[TaskId]) -> None:
         """See `ConcurrentCalls.cancel`."""
-        self._loop.call_soon_threadsafe(self._cancel, task_ids)
+        self._tell_loop(self._cancel, task_ids)
 
     def stop(self) -> None:
         """See `ConcurrentCalls.stop`."""
         self._ended = True
-        with contextlib.suppress(RuntimeError):  # the loop is closed already: `run` has returned
-            self._loop.call_soon_threadsafe(self._loop.stop)
+        self._tell_loop(self._loop.stop)
 
     def run(self, create: Callable[[RunSpec], None], connection: Connection) -> None:
         """See `ConcurrentCalls.run`."""
@@ -64,6 +64,12 @@ class AsyncCalls(ConcurrentCalls):
             except (KeyboardInterrupt, SystemExit):  # of a task that the user's code has started and nobody awaits
                 report_here()
         self._leave()
+        asyncio.set_event_loop(None)
+        self._loop.close()
+
+    def _tell_loop(self, callback: Callable[..., None], *args: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the actor has ended
+            self._loop.call_soon_threadsafe(callback, *args)
 
     # ---------------------------------------------------------------- in the loop
 

@@ -23,7 +23,8 @@ class ThreadedCalls(ConcurrentCalls):
         self._desk = desk
         self._waiting: deque[RunSpec] = deque()
         """What came before the actor was created."""
-        self._line: queue.SimpleQueue[RunSpec] = queue.SimpleQueue()
+        self._line: queue.SimpleQueue[RunSpec | None] = queue.SimpleQueue()
+        """None sends a thread home."""
         self._lock = threading.Lock()
         self._arrived = threading.Event()
         self._ended = threading.Event()
@@ -61,6 +62,9 @@ class ThreadedCalls(ConcurrentCalls):
             self._hand_on()
         if not self._host.leaving:
             self._ended.wait()
+        with self._lock:
+            for _ in range(self._threads):
+                self._line.put(None)
 
     def _hand_on(self) -> None:
         """Put what has come into the line, and start threads where too few are there."""
@@ -76,7 +80,7 @@ class ThreadedCalls(ConcurrentCalls):
     def _work(self) -> None:
         while True:
             spec = self._line.get()
-            if self._host.leaving:
+            if spec is None or self._host.leaving:
                 return
             self._call(spec)
 

@@ -19,8 +19,7 @@ from tests.contract.conftest import until
 pytestmark = pytest.mark.usefixtures("real_backend")
 
 
-@nbray.remote
-class Meeting:
+class PlainMeeting:
     """Its calls meet each other, so they must be under way at the same time."""
 
     def __init__(self) -> None:
@@ -91,6 +90,14 @@ class Meeting:
         self.task = asyncio.get_running_loop().create_task(leave())
 
 
+Meeting = nbray.remote(PlainMeeting)
+
+
+def slowly(value: int) -> int:
+    time.sleep(0.05)
+    return value
+
+
 # -------------------------------------------------------------------- coroutines
 
 
@@ -122,9 +129,9 @@ def test_exceptions_of_coroutines() -> None:
 
 def test_a_blocking_get_says_await() -> None:
     meeting = Meeting.remote()
-    with pytest.raises(nbray.UsageError, match=r"nbray\.get\(\) would block the event loop of actor Meeting.*`await ref`"):
+    with pytest.raises(nbray.UsageError, match=r"nbray\.get\(\) would block the event loop of actor PlainMeeting.*`await ref`"):
         nbray.get(meeting.blocking_get.remote([nbray.put(1)]))
-    slow = nbray.remote(lambda: time.sleep(0.05) or 5).remote()
+    slow = nbray.apply_async(slowly, (5,))
     assert nbray.get(meeting.awaiting.remote([slow, nbray.put(6)])) == (5, [5, 6])
     assert nbray.get(meeting.on_a_thread.remote([slow])) == [5]
     assert nbray.get(nbray.get(meeting.ref.remote())) == 7
@@ -193,7 +200,7 @@ def test_what_a_forgotten_coroutine_raises_does_not_end_the_actor() -> None:
 
 
 def test_one_caller_in_a_coroutine_each() -> None:
-    async def main() -> list[float]:
+    async def main() -> Any:
         meeting = Meeting.remote()
         return await asyncio.gather(*[meeting.nap.remote(0.01) for _ in range(20)])
 
@@ -253,7 +260,7 @@ def test_exceptions_and_waiting_on_threads() -> None:
     pool = Pool.remote()
     with pytest.raises(KeyError, match="on a thread"):
         nbray.get(pool.fail.remote())
-    slow = nbray.remote(lambda: time.sleep(0.05) or 5).remote()
+    slow = nbray.apply_async(slowly, (5,))
     assert nbray.get([pool.fetch.remote([slow]) for _ in range(5)]) == [[5]] * 5
 
 

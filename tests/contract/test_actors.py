@@ -68,6 +68,11 @@ class PlainCounter:
 Counter = nbray.remote(PlainCounter)
 
 
+def slowly(value: Any) -> Any:
+    time.sleep(0.05)
+    return value
+
+
 def is_dead(actor: nbray.ActorHandle) -> bool:
     return "dead" in repr(actor)
 
@@ -86,7 +91,6 @@ def test_each_actor_has_a_process_of_its_own() -> None:
 
 
 def test_calls_of_one_caller_run_in_their_order() -> None:
-    @nbray.remote
     class Log:
         def __init__(self) -> None:
             self.seen: list[int] = []
@@ -98,8 +102,8 @@ def test_calls_of_one_caller_run_in_their_order() -> None:
         def all(self) -> list[int]:
             return self.seen
 
-    log = Log.remote()
-    late = nbray.remote(lambda: time.sleep(0.05) or 0).remote()  # a call whose argument is not there yet holds up the rest
+    log = nbray.remote(Log).remote()
+    late = nbray.apply_async(slowly, (0,))  # a call whose argument is not there yet holds up the rest
     log.note.remote(late)
     for number in range(1, 300):
         log.note.remote(number)
@@ -117,12 +121,11 @@ def test_several_returns_none_and_other_kinds_of_methods() -> None:
 
 
 def test_a_generator_method_streams() -> None:
-    @nbray.remote
     class Source:
         def items(self, count: int) -> Any:
             yield from range(count)
 
-    source = Source.remote()
+    source = nbray.remote(Source).remote()
     assert [nbray.get(ref) for ref in source.items.remote(5)] == [0, 1, 2, 3, 4]
 
 
@@ -165,7 +168,6 @@ def test_a_redefined_class_is_used_at_once_and_old_actors_stay() -> None:
 
 
 def test_what_it_prints_goes_to_the_cell_that_called() -> None:
-    @nbray.remote
     class Talker:
         def say(self, text: str) -> None:
             print(text)
@@ -178,7 +180,7 @@ def test_what_it_prints_goes_to_the_cell_that_called() -> None:
     backend = current_backend()
     backend.on_output(keep)
     try:
-        talker = Talker.remote()
+        talker = nbray.remote(Talker).remote()
         for cell in ("one", "two"):
             set_cell_run(CellRunId(cell))
             nbray.get(talker.say.remote(f"from {cell}"))
@@ -190,11 +192,11 @@ def test_what_it_prints_goes_to_the_cell_that_called() -> None:
 
 
 def test_an_actor_of_nested_calls_needs_no_cpu() -> None:
-    @nbray.remote
-    class Boss:
+    class PlainBoss:
         def work(self, depth: int) -> int:
             return 1 + (nbray.get(Boss.remote().work.remote(depth - 1)) if depth else 0)
 
+    Boss = nbray.remote(PlainBoss)  # noqa: N806 - a class
     assert nbray.get(Boss.remote().work.remote(3)) == 4
     assert nbray.available_resources()["CPU"] == 2
 
@@ -204,7 +206,8 @@ def test_an_actor_of_nested_calls_needs_no_cpu() -> None:
 
 @nbray.remote
 def add_ten_times(counter: nbray.ActorHandle) -> int:
-    return max(nbray.get([counter.add.remote() for _ in range(10)]))
+    counts: list[int] = nbray.get([counter.add.remote() for _ in range(10)])
+    return max(counts)
 
 
 def test_tasks_and_actors_call_through_a_handle() -> None:
@@ -462,7 +465,6 @@ def test_a_running_call_is_cancelled_and_the_actor_lives_on() -> None:
 
 
 def test_actors_that_wait_for_each_other_are_told_apart_by_a_timeout() -> None:
-    @nbray.remote
     class Partner:
         def meet(self, other: Any, depth: int) -> Any:
             return nbray.get(other.meet.remote(self.own, depth - 1), timeout=0.3) if depth else "met"
@@ -470,7 +472,7 @@ def test_actors_that_wait_for_each_other_are_told_apart_by_a_timeout() -> None:
         def introduce(self, own: Any) -> None:
             self.own = own
 
-    one, two = Partner.remote(), Partner.remote()
+    one, two = nbray.remote(Partner).remote(), nbray.remote(Partner).remote()
     nbray.get([one.introduce.remote(one), two.introduce.remote(two)])
     assert nbray.get(one.meet.remote(two, 1)) == "met"
     with pytest.raises(nbray.GetTimeoutError, match=r"Partner\.meet"):

@@ -43,3 +43,5 @@ def lab(ends: Ends) -> Iterator[Lab]:
     os.chdir(directory)
     this_process.actor, this_process.runs_loop = None, False
     os.close(lab.worker._log)
+    for each in (lab, ends):  # pytest keeps them for a while, and their descriptors with them
+        vars(each).clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any, cast
 
 from nbray import serialization
@@ -23,9 +24,8 @@ class Lab:
     def __init__(self, ends: Ends) -> None:
         self.words = Words()
         self.scheduler = ends.scheduler
-        self.worker = Worker(
-            0, self.words, Unsent().of(0), ends.link, ObjectExchange(ends.link, cast("ObjectStore", None)), 1000
-        )
+        exchange = ObjectExchange(ends.link, cast("ObjectStore", SimpleNamespace(reading=set)))
+        self.worker = Worker(0, self.words, Unsent().of(0), ends.link, exchange, 1000)
         self._pickler = FunctionPickler(lambda data: ObjectId(0))
         self._count = 0
 
