@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         NotShippable,
         NotSupportedHere,
         ObjectLost,
+        OutOfMemory,
         PlacementGroupRemoved,
         RemoteError,
         ResultNotShippable,
@@ -91,7 +92,7 @@ __all__ = [
     "get_runtime_context", "get_gpu_ids",
     "NbrayError", "UsageError", "WrongType", "NotShippable", "InfeasibleRequest", "WrongCluster", "NotSupportedHere",
     "TaskError", "RemoteError", "TaskCancelledError", "TaskTimeout", "ResultNotShippable", "WorkerDied",
-    "ActorDied", "PlacementGroupRemoved",
+    "ActorDied", "PlacementGroupRemoved", "OutOfMemory",
     "ClusterError", "ClusterDied", "StoreFull", "ObjectLost", "StartFailed", "GetTimeoutError", "InternalError",
 ]  # fmt: skip
 

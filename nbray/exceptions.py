@@ -8,6 +8,7 @@ from nbray.errors import *  # noqa: F403 - nbray's own names are here too
 RayError = errors.NbrayError
 RayTaskError = errors.RemoteError
 WorkerCrashedError = errors.WorkerDied
+OutOfMemoryError = errors.OutOfMemory
 ObjectLostError = ObjectFreedError = OwnerDiedError = ReferenceCountingAssertionError = errors.ObjectLost
 ObjectReconstructionFailedError = ObjectFetchTimedOutError = errors.ObjectLost
 ObjectStoreFullError = OutOfDiskError = errors.StoreFull
