@@ -15,6 +15,7 @@ import selectors
 import socket
 import sys
 import time
+from collections import deque
 from pathlib import Path
 
 import msgspec
@@ -24,6 +25,7 @@ from nbray import machine
 from nbray.engine import observer, process_tree, run_directory, spill_directory, transport, wire
 from nbray.engine.disk import Disk
 from nbray.engine.inheritance import Inheritance
+from nbray.engine.slices import is_large, slices
 from nbray.engine.supervision import Exited, Forked, ForkWorker, FromZygote, SignalWorker, StopAll
 from nbray.engine.worker_logs import WorkerLog
 from nbray.ids import NO_TASK, ProcessId, TaskId
@@ -85,7 +87,7 @@ _CONVERSATION = (Submit, Finished, Allocate)
 class Link:
     """One connection: its bytes in and out, its process once it has said Hello."""
 
-    __slots__ = ("decoder", "open", "out", "process", "slot", "socket", "writing")
+    __slots__ = ("decoder", "open", "out", "process", "slot", "socket", "waiting", "writing")
 
     def __init__(self, connection: socket.socket) -> None:
         self.socket = connection
@@ -93,6 +95,8 @@ class Link:
         self.out = bytearray()
         self.process = ProcessId(0)
         self.slot = -1
+        self.waiting: deque[ToScheduler] = deque()
+        """What has come and not been handled; nothing is read meanwhile."""
         self.writing = False
         self.open = True
 
@@ -117,6 +121,8 @@ class SchedulerProcess:
         self._selector = selectors.DefaultSelector()
         self._links: dict[ProcessId, Link] = {}
         self._unsent: dict[Link, None] = {}
+        self._behind: dict[Link, None] = {}
+        """Connections whose messages are handled in slices at the moment."""
         self._next_process = 1
         self._logs: dict[int, WorkerLog] = {}
         self._pids: dict[int, int] = {}
@@ -173,8 +179,11 @@ class SchedulerProcess:
             elif isinstance(key.data, Link):
                 if events & selectors.EVENT_WRITE:
                     self._unsent[key.data] = None
-                if events & selectors.EVENT_READ and key.data.open:
+                if events & selectors.EVENT_READ and key.data.open and not key.data.waiting:
                     self._read(key.data)
+        if self._behind:
+            for link in list(self._behind):
+                self._catch_up(link)
         self._flush()  # before the timers: somebody waits for this
         if self._run_timers(time.monotonic()):
             self._flush()
@@ -185,6 +194,8 @@ class SchedulerProcess:
         Between the two messages of a single task there and back this process stays awake: waking a core that has gone to
         sleep takes longer than all that is to be done. With more work than for one core it sleeps at once.
         """
+        if self._behind:
+            return self._selector.select(0)
         if self._converses:
             self._converses = False
             until = time.monotonic() + STAY_AWAKE_SECONDS
@@ -245,10 +256,22 @@ class SchedulerProcess:
             sys.stderr.write(f"dropping process {link.process}: {error}\n")
             data, messages = b"", []
         for message in messages:
-            self._hear(link, message)
+            if link.waiting or is_large(message):
+                link.waiting.extend(slices(message))
+                self._behind[link] = None
+            else:
+                self._hear(link, message)
         if not data:
             self._close(link)
         return True
+
+    def _catch_up(self, link: Link) -> bool:
+        """Hear one slice of what waits; False when nothing does."""
+        if link.waiting:
+            self._hear(link, link.waiting.popleft())
+            return True
+        self._behind.pop(link, None)
+        return False
 
     def _hear(self, link: Link, message: ToScheduler) -> None:
         if type(message) is Finished and link.slot >= 0:
@@ -273,6 +296,7 @@ class SchedulerProcess:
         self._selector.unregister(link.socket)
         link.socket.close()
         self._unsent.pop(link, None)
+        self._behind.pop(link, None)
         if link.slot >= 0:
             self._send_last_words(link)
         if self._links.pop(link.process, None) is not None:
@@ -300,7 +324,7 @@ class SchedulerProcess:
         """What the worker sent before it died counts, so its socket and its log are read to the end first."""
         started = self._words.started(event.slot)
         for link in [link for link in self._links.values() if link.slot == event.slot]:
-            while link.open and self._read(link):
+            while link.open and (self._catch_up(link) or self._read(link)):
                 pass
             self._close(link)  # a process that escaped the zygote may hold the other end open
         self._pids.pop(event.slot, None)
