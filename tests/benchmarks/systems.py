@@ -30,6 +30,8 @@ class System(ABC):
     """How many tasks `throughput` submits: fewer where that many would take minutes."""
     map_items = 100_000
     """How many items `map` is measured with, likewise."""
+    actors = 100
+    """How many actors are made at once, likewise."""
     queued_items = 1_000_000
     """How many tasks are queued or objects are alive at once, likewise."""
 
