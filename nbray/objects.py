@@ -6,7 +6,6 @@ import _thread
 import copy as copying
 import html
 import reprlib
-import threading
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -73,13 +72,10 @@ class ObjectRef(Reference):
 
     def future(self) -> Future[Any]:
         """A `concurrent.futures.Future` of the value; to cancel it does not cancel the task."""
-        from concurrent.futures import Future
+        from nbray.value_futures import OF_REFS, ValueFuture
 
-        future: Future[Any] = Future()
-        # The value is unpickled and the callbacks run on a thread of their own: both may call nbray and wait,
-        # which the backend's I/O thread must never do.
-        fulfil = threading.Thread(target=_fulfil, args=(future, self), name="nbray-future", daemon=True)
-        backend_of(self).on_ready(self.id, fulfil.start)
+        future = ValueFuture(OF_REFS)
+        future.expect(backend_of(self), self.id, self)
         return future
 
     # ---------------------------------------------------------------- display
@@ -184,17 +180,6 @@ async def _value(ref: ObjectRef) -> Any:
     backend = backend_of(ref)
     await arrival(backend, ref.id)
     return backend.get((ref.id,))[0]
-
-
-def _fulfil(future: Future[Any], ref: ObjectRef) -> None:
-    if not future.set_running_or_notify_cancel():
-        return
-    try:
-        value = get(ref)
-    except BaseException as error:  # noqa: BLE001 - whatever it is, it is the future's outcome
-        future.set_exception(error)
-    else:
-        future.set_result(value)
 
 
 # -------------------------------------------------------------------- verbs

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 import pytest
 
 import nbray
-from nbray import session
 from nbray.call_futures import by_backend
 from tests.contract.conftest import until
 from tests.fakes import FakeBackend, fake_session
@@ -49,25 +48,3 @@ def test_by_backend(backend: FakeBackend) -> None:
     assert [future.result(5) for future in futures] == [1, 1, 1]
     executor.shutdown()
     assert by_backend(futures) == {}
-
-
-def test_waits_of_a_worker_free_its_cpu(backend: FakeBackend, monkeypatch: pytest.MonkeyPatch) -> None:
-    entered: list[str] = []
-
-    class Waiting:
-        def __enter__(self) -> None:
-            entered.append("in")
-
-        def __exit__(self, *_: object) -> None:
-            entered.append("out")
-
-    monkeypatch.setattr(backend, "waiting", Waiting)
-    monkeypatch.setattr(session.current, "in_worker", True)
-    backend.frozen = True
-    executor = nbray.Executor()
-    future = executor.submit(abs, -1)
-    concurrent.futures.wait([future], timeout=0.01)
-    assert entered == ["in", "out"]
-    backend.frozen = False
-    future.result(5)
-    executor.shutdown()
