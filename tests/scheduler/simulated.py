@@ -208,7 +208,7 @@ class SimulatedDriver(Simulated):
         """Do something that a user may do."""
         draw = self.random
         choice = draw.random()
-        if self.world.with_actors and draw.random() < 0.3:
+        if self.world.with_actors and draw.random() < 0.4:
             self.actors.act(self)
         elif choice < 0.4 or not self.templates:
             self._call()

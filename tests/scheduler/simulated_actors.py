@@ -10,7 +10,8 @@ import msgspec
 from nbray.ids import BACKGROUND, ActorId, CellRunId, ObjectId, TaskId, template_id
 from nbray.resources import CPU, GPU, UNIT
 from nbray.scheduler import messages
-from nbray.scheduler.messages import ActorSpec, Failure, Template
+from nbray.scheduler.messages import STREAMING, ActorSpec, Failure, Template
+from tests.scheduler.simulated_streams import Producer, length
 
 if TYPE_CHECKING:
     from tests.scheduler.simulated import Simulated, SimulatedDriver, SimulatedWorker
@@ -36,7 +37,7 @@ class ActorUser:
         process, draw = self._process, self._process.random
         process._templates += 1
         key = b"class".ljust(16, b".")
-        resources: dict[str, int] = draw.choice([{}, {}, {}, {CPU: UNIT}, {CPU: UNIT // 2}, {"disk": UNIT // 4}, {CPU: 99 * UNIT}])
+        resources: dict[str, int] = draw.choice([{}] * 8 + [{CPU: UNIT}, {CPU: UNIT // 2}, {"disk": UNIT // 4}, {CPU: 99 * UNIT}])
         if process.world.gpus and draw.random() < 0.2:
             resources = {GPU: UNIT}
         template = Template(
@@ -51,7 +52,7 @@ class ActorUser:
         actor_id = process.new_object()
         concurrency: Concurrency = draw.choice(_KINDS)
         spec = ActorSpec(
-            "Class", name=draw.choice(NAMES), detached=draw.random() < 0.1, max_restarts=draw.choice([0, 0, 1, 2, -1]),
+            "Class", name=draw.choice(NAMES), detached=draw.random() < 0.1, max_restarts=draw.choice([0, 1, 1, 2, -1]),
             concurrency=concurrency, max_concurrency=1 if concurrency == "sync" else draw.choice([1, 3]),
             max_pending_calls=draw.choice([-1] * 5 + [3]),
         )  # fmt: skip
@@ -78,8 +79,9 @@ class ActorUser:
             nested = draw.choices(held, k=draw.choice([0, 0, 0, 1])) if held else []
             task_id = process.new_object(max(1, template.num_returns))
             specs.append(messages.TaskSpec(task_id, template.template_id, b"", deps, nested))
-            for place in range(template.num_returns):
+            for place in range(abs(template.num_returns)):
                 process.refs[ObjectId(task_id + place)] = None
+            process.streams.submitted(task_id, template)
             process.world.ledger.submit(process.process_id, task_id, template)
             process.world.ledger.called(process.process_id, actor_id, task_id)
         process.say(messages.Call(actor_id, specs))
@@ -101,6 +103,7 @@ class ActorUser:
         """The answer: whoever asked holds the actor now."""
         self.lookups.remove(request)
         actor_id = msgspec.msgpack.decode(body)["actor_id"]
+        self._process.world.faults_done["names"] += bool(actor_id)
         if actor_id and actor_id not in self._process.refs:
             self._process.refs[actor_id] = None
             self._process.subscribe([actor_id])
@@ -116,9 +119,9 @@ class ActorUser:
         choice = draw.random()
         if not self.actors or choice < 0.15:
             self.create(CellRunId(draw.choice([BACKGROUND, f"cell {driver.cells}"])))
-        elif choice < 0.85:
-            self.call(draw.choice([1, 1, 2, 5, 20]))
-        elif choice < 0.93:
+        elif choice < 0.9:
+            self.call(draw.choice([1, 2, 5, 20]))
+        elif choice < 0.96:
             driver._asked += 1
             self.look_up(driver._asked)
         else:
@@ -130,7 +133,8 @@ class ActorUser:
         cells = [BACKGROUND, *(template.cell_run for template in process.templates[-1:])]
         template = Template(
             template_id(process.process_id, process._templates), b"", "Class.method", draw.choice(cells), {},
-            num_returns=draw.choice([1, 1, 1, 2, 0]), max_retries=draw.choice([0, 0, 1]), method="method",
+            num_returns=draw.choice([1, 1, 1, 2, 0, STREAMING]), max_retries=draw.choice([0, 0, 1]), method="method",
+            window=draw.choice([0, 2]),
         )  # fmt: skip
         process.say(messages.RegisterTemplate(template))
         self.methods.append(template)
@@ -163,7 +167,10 @@ class Hosted:
         if not self.under_way:
             return False
         spec = self.under_way.pop(draw.choice(sorted(self.under_way)))
-        count = worker.known[spec.template_id].num_returns
+        template = worker.known[spec.template_id]
+        count = abs(template.num_returns)
+        if template.num_returns == STREAMING:
+            Producer(worker, spec).send([b"item"] * length(spec.task_id))
         name = spec.task_id.to_bytes(8, "big") + bytes([spec.attempt])
         values: list[messages.Value] = [name + bytes([place]) for place in range(count)]
         if draw.random() < 0.2:

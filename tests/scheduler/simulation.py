@@ -159,6 +159,7 @@ class World:
             return
         if hosted is not None:
             self.ledger.create(hosted.actor_id, spec)
+            self.faults_done["restarts"] += spec.attempt > 1
         else:
             self.ledger.start(spec)
         needs = worker.known[spec.template_id].resources
@@ -230,7 +231,8 @@ class World:
         kind = self.random.choice(["kill", "kill", "kill", "leave", "late"])
         live = [worker for worker in self.workers.values() if worker.alive]
         if kind == "kill" and live:
-            worker = self.random.choice(live)
+            hosts = [worker for worker in live if worker.hosted is not None]
+            worker = self.random.choice(hosts if hosts and self.random.random() < 0.7 else live)
             self._starts_spoiled = 0 if worker.joined else self._starts_spoiled + 1
             if self._starts_spoiled < 4:
                 code, signal = self.random.choice([(None, 9), (None, 11), (3, None)])
@@ -340,11 +342,11 @@ class World:
 
     def _kill_actor(self) -> bool:
         """What others wait for may be an actor's for as long as somebody has a handle; False when no actor has any."""
-        greedy = [actor for actor in self.scheduler._calls.table.values() if actor.worker is not None and actor.worker.shape]
-        holding = [actor.actor_id for actor in greedy if actor.worker.shape.amounts and actor.death is None]  # type: ignore[union-attr]
-        if holding:
-            self.drivers[0].say(messages.KillActor(holding[0]))
-        return bool(holding)
+        for worker in self.scheduler._fleet.hosts.values():
+            if worker.actor is not None and worker.actor.death is None and worker.shape is not None and worker.shape.amounts:
+                self.drivers[0].say(messages.KillActor(worker.actor.actor_id))
+                return True
+        return False
 
     def _remove_gang(self) -> bool:
         """What others wait for may be set aside, and whoever did that removes it in the end; False when nothing is."""

@@ -1,16 +1,18 @@
 import os
 import subprocess
 import sys
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import pytest
 
 from nbray.config import ClusterConfig
 from nbray.errors import InternalError
-from nbray.ids import NO_TASK, ObjectId
+from nbray.ids import NO_TASK, OBJECT_BITS, ObjectId
+from nbray.scheduler.actor_records import Actor, Call
 from nbray.scheduler.events import WorkerExited
-from nbray.scheduler.messages import Value
+from nbray.scheduler.messages import Value, Yielded
 from nbray.scheduler.ownership import ObjectEntry
 from nbray.scheduler.pool import Shape
 from nbray.scheduler.processes import Process
@@ -38,9 +40,10 @@ def test_the_seeds_cover_what_they_are_meant_to_cover() -> None:
         world = run(seed, STEPS)
         outcomes += world.ledger.outcomes
         faults += world.faults_done
-    expected = {"result", "exception", "cancelled", "timeout", "worker_died", "store_full", "infeasible"}
+    expected = {"result", "exception", "cancelled", "timeout", "worker_died", "store_full", "infeasible", "actor_died", "refused"}
     assert expected <= {kind for kind, count in outcomes.items() if count >= 5}, outcomes
-    assert {"kill", "leave", "late"} <= {kind for kind, count in faults.items() if count >= 5}, faults
+    assert {"kill", "leave", "late", "restarts"} <= {kind for kind, count in faults.items() if count >= 5}, faults
+    assert faults["calls"] >= 200, faults
 
 
 def test_the_same_seed_gives_the_same_events_and_actions() -> None:
@@ -177,6 +180,99 @@ def leases_are_granted_without_looking(scheduler: Scheduler) -> None:
     scheduler._pool.fits = fits  # type: ignore[method-assign]
 
 
+def calls_that_had_begun_run_again(scheduler: Scheduler) -> None:
+    """What an actor was doing when its worker died is done twice."""
+    lost = scheduler._calls.lost
+    scheduler._calls.lost = (  # type: ignore[method-assign]
+        lambda actor, worker, exited: lost(actor, worker, exited._replace(started=NO_TASK))
+    )
+
+
+def calls_are_put_back_at_the_end(scheduler: Scheduler) -> None:
+    """After a restart, calls overtake those that the same process made before."""
+
+    def put_back(call: Call) -> None:
+        assert call.actor is not None
+        call.actor.callers.setdefault(call.caller, deque()).append(call)
+        scheduler._calls.due[call.actor] = None
+
+    scheduler._calls.put_back = put_back  # type: ignore[method-assign]
+
+
+def actors_outlive_their_handles(scheduler: Scheduler) -> None:
+    """Nobody hears that nobody has a handle any more."""
+    scheduler._objects.on_gone = lambda object_id: None
+
+
+def calls_do_not_keep_their_actor(scheduler: Scheduler) -> None:
+    """An actor ends before its calls."""
+    scheduler._calls._keep = lambda actor: None  # type: ignore[method-assign]
+
+
+def calls_die_with_their_actor_unseen(scheduler: Scheduler) -> None:
+    """Whoever waits for a call of a dead actor waits for ever."""
+    scheduler._calls.fail_all = lambda actor, failure: None  # type: ignore[method-assign]
+
+
+def actors_take_the_workers_of_tasks(scheduler: Scheduler) -> None:
+    """There are fewer workers for tasks with every actor."""
+    host = scheduler._fleet.host
+
+    def host_alone(worker: Worker, actor: Actor) -> None:
+        fill, scheduler._fleet.fill = scheduler._fleet.fill, lambda: None  # type: ignore[method-assign]
+        host(worker, actor)
+        scheduler._fleet.fill = fill  # type: ignore[method-assign]
+
+    scheduler._fleet.host = host_alone  # type: ignore[method-assign]
+
+
+def actors_restart_for_ever(scheduler: Scheduler) -> None:
+    """max_restarts counts for nothing."""
+    restart = scheduler._actors._restart
+
+    def restart_again(actor: Actor) -> None:
+        actor.restarts_left = 9
+        restart(actor)
+
+    scheduler._actors._restart = restart_again  # type: ignore[method-assign]
+
+
+def items_of_another_attempt_are_delivered_again(scheduler: Scheduler) -> None:
+    """A consumer gets the same items twice."""
+    yielded = scheduler._streams.yielded
+
+    def forgetful(maker: Process, message: Yielded) -> None:
+        entry = scheduler._objects.entries.get(message.task_id)
+        if entry is not None and entry.task is not None and message.first == 0:
+            entry.task.stream = None
+        yielded(maker, message)
+
+    scheduler._streams.yielded = forgetful  # type: ignore[method-assign]
+
+
+def streams_of_the_gone_go_on(scheduler: Scheduler) -> None:
+    """A worker waits for a consumer that is gone."""
+    scheduler._streams.forget = lambda consumer: None  # type: ignore[method-assign]
+
+
+def workers_do_not_hear_of_their_consumers(scheduler: Scheduler) -> None:
+    """A stream that has paused never goes on."""
+    scheduler._streams._tell = lambda task, stream: None  # type: ignore[method-assign]
+
+
+def items_belong_to_nobody(scheduler: Scheduler) -> None:
+    """An item goes though its consumer has it."""
+    create = scheduler._objects.create
+
+    def create_and_release(holder: Process, object_id: ObjectId, *args: Any) -> Value:
+        value = create(holder, object_id, *args)
+        if object_id >> OBJECT_BITS != holder.process_id:
+            scheduler._objects.release(holder, [object_id])
+        return value
+
+    scheduler._objects.create = create_and_release  # type: ignore[method-assign, assignment]
+
+
 def run_seeds(seeds: Iterable[int], make: Callable[[ClusterConfig, Allocator], Scheduler]) -> None:
     """Run them until a rule is broken."""
     for seed in seeds:
@@ -187,6 +283,10 @@ BUGS = [
     arguments_are_never_let_go, a_dead_workers_tasks_all_run_again, a_dead_worker_keeps_its_lease, dependents_are_not_told,
     objects_go_with_their_first_release, subscribers_are_not_told, blocked_tasks_keep_their_cpus, retries_are_not_counted,
     a_killed_worker_is_not_mourned, gpus_are_not_looked_at, extents_of_the_dead_leak, leases_are_granted_without_looking,
+    calls_that_had_begun_run_again, calls_are_put_back_at_the_end, actors_outlive_their_handles, calls_do_not_keep_their_actor,
+    calls_die_with_their_actor_unseen, actors_take_the_workers_of_tasks, actors_restart_for_ever,
+    items_of_another_attempt_are_delivered_again, streams_of_the_gone_go_on, workers_do_not_hear_of_their_consumers,
+    items_belong_to_nobody,
 ]  # fmt: skip
 
 
