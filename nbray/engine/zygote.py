@@ -46,6 +46,12 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 SchedulerEntry = Callable[[Inheritance], None]
 WorkerEntry = Callable[[Inheritance, int], None]
 
+NEEDED_SOON = ("nbray.by_value",)
+"""Functions of a notebook travel by value: each worker would import this at its first task."""
+NEEDED_LATER = ("asyncio",)
+"""For actors with coroutines."""
+REST_SECONDS = 0.5
+
 
 class Zygote:
     """The process's state; `run` does not return."""
@@ -60,6 +66,8 @@ class Zygote:
         self._logs = Path(config.run_directory) / "logs"
         self._workers: dict[int, int] = {}
         self._scheduler_pid = 0
+        self._rest_seconds: float | None = REST_SECONDS
+        """After so long without a request, `NEEDED_LATER` is imported; None once it is."""
         self._decoder: wire.FrameDecoder[ToZygote] = wire.FrameDecoder(ToZygote)
 
     def run(self, ready: Callable[[], None]) -> NoReturn:
@@ -89,13 +97,24 @@ class Zygote:
         """Import what workers need, without threads, and freeze it so that a collection does not copy its pages."""
         for variable in THREAD_VARIABLES:
             os.environ[variable] = "1"
-        preload(self._config.preload)
+        preload((*self._config.preload, *NEEDED_SOON))
+        if "numpy" in sys.modules:
+            preload(("numpy.random",))  # which each worker gives a seed of its own
+        gc.collect()
+        gc.freeze()
+
+    def _preload_rest(self) -> None:
+        """Import what some workers need, while nobody waits for one."""
+        self._rest_seconds = None
+        preload(NEEDED_LATER)
         gc.collect()
         gc.freeze()
 
     def _serve(self) -> None:
         watched: list[socket.socket | int] = [self._control, self._wakeup]
-        readable, _, _ = select.select(watched, [], [])
+        readable, _, _ = select.select(watched, [], [], self._rest_seconds)
+        if not readable:
+            self._preload_rest()
         if self._wakeup in readable:
             caught = os.read(self._wakeup, 512)
             if signal.SIGTERM in caught:
