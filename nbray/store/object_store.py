@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from typing import Any
 
 from nbray import serialization
 from nbray.ids import ObjectId
@@ -35,7 +34,7 @@ class ObjectStore:
             serialization.write_to(payload, lambda piece, position: self._arena.pwrite(piece, offset + position))
 
     def view(self, object_id: ObjectId, offset: int, size: int, restored: int = 0) -> memoryview:
-        """An object's bytes; the view, and every array over it, pins the object.
+        """An object's bytes, read-only; the view, and every array that is built over it, pins the object.
 
         `restored` is how often the object has come back from disk.
         """
@@ -45,10 +44,6 @@ class ObjectStore:
             self._arena.forget(offset, size)
             self._read_at[offset] = object_id, restored
         return self._pins.pin(object_id, self._arena.read_view(offset, size))
-
-    def read(self, object_id: ObjectId, offset: int, size: int) -> Any:
-        """The value of an object; its arrays are read-only views into the arena, and pin it. Raises ObjectLost."""
-        return serialization.loads(self.view(object_id, offset, size))
 
     def reading(self) -> set[ObjectId]:
         """The objects that are pinned."""

@@ -21,16 +21,22 @@ from nbray.scheduler.messages import (
     Ask,
     Emitted,
     Failure,
+    Fetch,
+    Fetched,
     FromScheduler,
     GiveBack,
     Goodbye,
     Granted,
     Held,
+    LetGo,
+    LetGone,
     Put,
     Ready,
     Refused,
     RegisterFunction,
     Released,
+    Spilled,
+    Stored,
     Submit,
     Subscribe,
     TaskSpec,
@@ -337,6 +343,48 @@ class TestRequests:
         assert ends.scheduler.hear() == GiveBack(8192)
         assert not ends.link._replies
         assert not ends.link._reply_waiters
+
+
+def hear(ends: Ends, kind: type[Any]) -> Any:
+    """The next message of a kind; submissions and the like come before it."""
+    while type(message := ends.scheduler.hear()) is not kind:
+        pass
+    return message
+
+
+class TestSpilled:
+    """The scheduler wants the place of objects, and brings them back."""
+
+    def learn(self, ends: Ends, *values: Stored) -> list[ObjectId]:
+        ids = ends.submit(len(values))
+        ends.scheduler.say(Ready(list(zip(ids, values, strict=True))))
+        assert ends.link.wait(ids, len(ids), 5)
+        return ids
+
+    def test_it_lets_go_of_what_it_does_not_read(self, ends: Ends) -> None:
+        first, second = self.learn(ends, Stored(0, 100), Stored(4096, 200))
+        ends.link.reading = lambda: {second}
+        ends.scheduler.say(LetGo(7, [first, second, THEIRS]))
+        assert hear(ends, LetGone) == LetGone(7, [second])
+        assert ends.link.value(first) == Spilled(100)
+        assert ends.link.value(second) == Stored(4096, 200)
+        assert ends.link.wait([first], 1, 0), "it is there, though not here"
+
+    def test_it_fetches_what_it_let_go_of(self, ends: Ends) -> None:
+        (first,) = self.learn(ends, Stored(0, 100))
+        ends.scheduler.say(LetGo(7, [first]))
+        with ends.meanwhile(lambda: ends.link.fetch(first)) as outcome:
+            request = hear(ends, Fetch)
+            assert request.object_id == first
+            ends.scheduler.say(Fetched(request.request_id, first, Stored(8192, 100, restored=1)))
+            assert outcome.get(timeout=5).value == Stored(8192, 100, restored=1)
+        assert ends.link.value(first) == Stored(8192, 100, restored=1)
+
+    def test_what_it_does_not_hold_any_more_it_does_not_learn(self, ends: Ends) -> None:
+        with ends.meanwhile(lambda: ends.link.fetch(THEIRS)):
+            request = hear(ends, Fetch)
+            ends.scheduler.say(Fetched(request.request_id, THEIRS, Stored(8192, 100)))
+        assert ends.link.value(THEIRS) is None
 
 
 class TestLosing:

@@ -152,7 +152,7 @@ class TestWorkers:
 
 class TestStore:
     def test_full(self, cluster: None) -> None:
-        kept = [nbray.put(np.ones(1_000_000)) for _ in range(3)]
+        kept = [nbray.get(nbray.put(np.ones(1_000_000))) for _ in range(3)]
         with pytest.raises(nbray.StoreFull, match=r"no room for 15\.\d+ MiB"):
             nbray.put(np.ones(2_000_000))
         with pytest.raises(nbray.StoreFull):

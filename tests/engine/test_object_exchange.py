@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import numpy as np
@@ -11,9 +13,21 @@ import pytest
 from nbray import serialization
 from nbray.engine.connection import Connection
 from nbray.engine.object_exchange import ObjectExchange
-from nbray.errors import NotShippable, StoreFull, TaskTimeout
+from nbray.errors import NotShippable, ObjectLost, StoreFull, TaskTimeout
 from nbray.ids import ObjectId
-from nbray.scheduler.messages import INLINE_LIMIT, Failure, GiveBack, Granted, Inline, Put, Refused, Stored, Value
+from nbray.scheduler.messages import (
+    INLINE_LIMIT,
+    Failure,
+    Fetched,
+    GiveBack,
+    Granted,
+    Inline,
+    Put,
+    Refused,
+    Spilled,
+    Stored,
+    Value,
+)
 from nbray.serialization import Payload
 from nbray.store.object_store import ObjectStore
 
@@ -28,7 +42,29 @@ class PretendedConnection:
         self.learned: dict[ObjectId, Value] = {}
         self.room = 10_000_000
         self.asked = 0
+        self.reading: Callable[[], set[ObjectId]] = set
+        self.fetches: list[Fetched | Refused] = []
+        """What comes of the next fetches."""
+        self.held: list[int] = []
         self._next = 1
+
+    @property
+    def references(self) -> PretendedConnection:
+        return self
+
+    def hold(self, object_id: ObjectId) -> None:
+        self.held.append(object_id)
+
+    def release(self, object_id: ObjectId) -> None:
+        self.held.remove(object_id)
+
+    def value(self, object_id: ObjectId) -> Value | None:
+        return self.learned.get(object_id)
+
+    def fetch(self, object_id: ObjectId) -> Fetched | Refused:
+        assert object_id in self.held
+        assert object_id in self.reading()
+        return self.fetches.pop(0)
 
     def allocate(self, size: int) -> Granted | Refused:
         self.asked += 1
@@ -57,6 +93,8 @@ class PretendedStore:
     def __init__(self) -> None:
         self.frames: dict[int, bytes] = {}
         self.error: BaseException | None = None
+        self.viewed: list[tuple[ObjectId, int]] = []
+        self.kept: set[ObjectId] = set()
 
     def write(self, payload: Payload, offset: int, size: int, warm: bool) -> None:
         if self.error is not None:
@@ -64,8 +102,20 @@ class PretendedStore:
         self.frames[offset] = serialization.encode(payload)
         assert len(self.frames[offset]) == size
 
-    def read(self, object_id: ObjectId, offset: int, size: int) -> Any:
-        return serialization.loads(self.frames[offset][:size])
+    def view(self, object_id: ObjectId, offset: int, size: int, restored: int) -> memoryview:
+        self.viewed.append((object_id, restored))
+        return memoryview(self.frames[offset][:size])
+
+    def reading(self) -> set[ObjectId]:
+        return self.kept
+
+    @contextlib.contextmanager
+    def keep(self, object_id: ObjectId) -> Iterator[None]:
+        self.kept.add(object_id)
+        try:
+            yield
+        finally:
+            self.kept.remove(object_id)
 
 
 class Parts:
@@ -130,6 +180,48 @@ def test_what_cannot_be_sent_asks_for_no_extent(parts: Parts) -> None:
     with pytest.raises(NotShippable):
         parts.exchange.put([LARGE, (number for number in range(3))])
     assert parts.connection.asked == 0
+
+
+class TestSpilled:
+    """Objects whose bytes are not where they were."""
+
+    @pytest.fixture
+    def back(self, parts: Parts) -> Stored:
+        """Where the object is again."""
+        packed = parts.exchange.pack(LARGE)
+        assert isinstance(packed, Stored)
+        return Stored(packed.offset, packed.size, restored=1)
+
+    def test_one_on_disk_is_fetched_and_held_and_kept_meanwhile(self, parts: Parts, back: Stored) -> None:
+        parts.connection.fetches = [Fetched(1, ObjectId(1), back)]
+        assert np.array_equal(parts.exchange.unpack(ObjectId(1), Spilled(back.size)), LARGE)
+        assert parts.store.viewed == [(ObjectId(1), 1)]
+        assert parts.connection.held == []
+        assert parts.store.kept == set()
+
+    def test_one_that_was_let_go_of_just_before_it_is_read_is_fetched(self, parts: Parts, back: Stored) -> None:
+        parts.connection.learned[ObjectId(1)] = Spilled(back.size)
+        parts.connection.fetches = [Fetched(1, ObjectId(1), back)]
+        parts.store.frames[0] = b"the bytes of another object"
+        assert np.array_equal(parts.exchange.unpack(ObjectId(1), Stored(0, back.size)), LARGE)
+
+    def test_one_that_is_where_it_was_is_not_asked_for(self, parts: Parts, back: Stored) -> None:
+        parts.connection.learned[ObjectId(1)] = Stored(back.offset, back.size, restored=1)
+        assert np.array_equal(parts.exchange.unpack(ObjectId(1), back), LARGE)
+
+    def test_one_without_room_is_asked_for_again_and_then_the_store_is_full(self, parts: Parts, back: Stored) -> None:
+        full = Refused(1, Failure("store_full", "no room"))
+        parts.connection.fetches = [full, Fetched(2, ObjectId(1), back)]
+        assert np.array_equal(parts.exchange.unpack(ObjectId(1), Spilled(back.size)), LARGE)
+        parts.connection.fetches = [full, full]
+        with pytest.raises(StoreFull, match="no room"):
+            parts.exchange.unpack(ObjectId(1), Spilled(back.size))
+        assert parts.connection.held == []
+
+    def test_one_that_is_damaged_raises(self, parts: Parts, back: Stored) -> None:
+        parts.connection.fetches = [Fetched(1, ObjectId(1), Failure("lost", "damaged"))]
+        with pytest.raises(ObjectLost, match="damaged"):
+            parts.exchange.unpack(ObjectId(1), Spilled(back.size))
 
 
 class TestFull:

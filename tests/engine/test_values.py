@@ -9,7 +9,7 @@ import pytest
 
 from nbray.engine.values import Callback, Values, Waiter
 from nbray.ids import ObjectId
-from nbray.scheduler.messages import Failure, Stored
+from nbray.scheduler.messages import Failure, Spilled, Stored, Value
 
 A, B, C = ObjectId(1), ObjectId(2), ObjectId(3)
 FAILED = Failure("exception", "it broke")
@@ -83,6 +83,34 @@ def test_losing_the_connection_wakes_everybody() -> None:
     assert values.abandon() == [callback]
     assert all(waiter.done for waiter in waiters)
     assert values.abandon() == []
+
+
+class TestLetGo:
+    def test_where_an_object_was_is_forgotten_before_it_is_asked_who_reads(self) -> None:
+        values, seen = Values(), list[Value]()
+        values.learn(A, Stored(4096, 100, [C]))
+
+        def reading() -> set[ObjectId]:
+            seen.append(values.known[A])
+            return set()
+
+        assert values.let_go([A, B], reading) == []
+        assert seen == [Spilled(100, [C])]
+        assert values.known == {A: Spilled(100, [C])}
+
+    def test_one_that_is_read_is_known_again_where_it_is(self) -> None:
+        values = Values()
+        values.learn(A, Stored(4096, 100))
+        values.learn(B, Stored(8192, 100))
+        assert values.let_go([A, B, C], lambda: {A, C}) == [A, C], "C is the argument of a task, and was never told here"
+        assert values.known == {A: Stored(4096, 100), B: Spilled(100)}
+
+    def test_who_waits_for_it_need_not_wait(self) -> None:
+        values = Values()
+        values.learn(A, Stored(4096, 100))
+        values.let_go([A], set)
+        assert values.unexpected([A]) == []
+        assert not values.call_back(A, lambda: None)
 
 
 class TestWaiter:

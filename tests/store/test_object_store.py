@@ -35,6 +35,9 @@ class Bench:
         self.store.write(payload, offset, size, warm)
         return size
 
+    def read(self, object_id: ObjectId, offset: int, size: int, restored: int = 0) -> Any:
+        return serialization.loads(self.store.view(object_id, offset, size, restored))
+
 
 @pytest.fixture
 def bench() -> Iterator[Bench]:
@@ -59,7 +62,7 @@ VALUES = {
 def test_value_comes_back(bench: Bench, kind: str, warm: bool) -> None:
     value = VALUES[kind]
     size = bench.write(value, 4096, warm)
-    again = bench.store.read(FIRST, 4096, size)
+    again = bench.read(FIRST, 4096, size)
     if isinstance(value, pandas.DataFrame):
         pandas.testing.assert_frame_equal(again, value)
     elif isinstance(value, numpy.ndarray):
@@ -83,7 +86,7 @@ def test_neighbours_are_left_alone(bench: Bench, warm: bool) -> None:
 
 def test_array_is_a_read_only_view_that_pins(bench: Bench) -> None:
     size = bench.write(numpy.arange(10_000), 4096, False)
-    part = bench.store.read(FIRST, 4096, size)[100:200]
+    part = bench.read(FIRST, 4096, size)[100:200]
     assert bench.pinned == [FIRST]
     with pytest.raises(ValueError, match="read-only"):
         part[0] = 1
@@ -95,19 +98,37 @@ def test_array_is_a_read_only_view_that_pins(bench: Bench) -> None:
 
 def test_value_without_arrays_is_not_pinned(bench: Bench) -> None:
     size = bench.write(list(range(50_000)), 4096, False)
-    value = bench.store.read(FIRST, 4096, size)
+    value = bench.read(FIRST, 4096, size)
     assert (len(value), bench.pinned) == (50_000, [])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a private map follows the file on Linux only")
 def test_stray_writes_never_reach_the_next_object(bench: Bench) -> None:
     size = bench.write(numpy.zeros(10_000), 4096, False)
-    array = bench.store.read(FIRST, 4096, size)
+    array = bench.read(FIRST, 4096, size)
     ctypes.memset(array.ctypes.data, 1, 8)
     assert array[0] != 0
     del array
     bench.write(numpy.ones(10_000), 4096, True)
-    assert (bench.store.read(SECOND, 4096, size) == 1).all()
+    assert (bench.read(SECOND, 4096, size) == 1).all()
+
+
+def test_stray_writes_never_reach_an_object_that_comes_back_to_its_place(bench: Bench) -> None:
+    size = bench.write(numpy.zeros(10_000), 4096, False)
+    bench.read(FIRST, 4096, size)
+    other = bench.read(SECOND, 4096 + 4096, bench.write(numpy.zeros(5_000), 4096 + 4096, True))
+    ctypes.memset(other.ctypes.data, 1, 8)
+    del other
+    bench.write(numpy.ones(10_000), 4096, True)
+    assert (bench.read(FIRST, 4096, size, restored=1) == 1).all()
+
+
+def test_what_is_read_or_about_to_be_is_known(bench: Bench) -> None:
+    array = bench.read(FIRST, 4096, bench.write(numpy.zeros(10_000), 4096, False))
+    with bench.store.keep(SECOND):
+        assert bench.store.reading() == {FIRST, SECOND}
+    del array
+    assert bench.store.reading() == set()
 
 
 def test_same_object_again_keeps_its_pages_mapped(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,7 +136,7 @@ def test_same_object_again_keeps_its_pages_mapped(bench: Bench, monkeypatch: pyt
     monkeypatch.setattr(bench.arena, "forget", lambda offset, size: forgotten.append(offset))
     size = bench.write(numpy.zeros(10_000), 4096, False)
     for object_id in (FIRST, FIRST, SECOND, FIRST):
-        bench.store.read(object_id, 4096, size)
+        bench.read(object_id, 4096, size)
     assert forgotten == [4096, 4096, 4096]
 
 
@@ -123,6 +144,6 @@ def test_damaged_bytes_are_lost_and_not_pinned(bench: Bench) -> None:
     size = bench.write(numpy.zeros(10_000), 4096, False)
     bench.arena.give_back(4096, 4096)
     with pytest.raises(ObjectLost, match="damaged"):
-        bench.store.read(FIRST, 4096, size)
+        bench.read(FIRST, 4096, size)
     gc.collect()
     assert bench.pinned == []

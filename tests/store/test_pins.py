@@ -131,3 +131,15 @@ arena.close()
 def test_interpreter_exits_quietly_while_arrays_live() -> None:
     done = subprocess.run([sys.executable, "-c", EXIT_WITH_PINS], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "1\n2\n3\n", "")
+
+
+def test_what_is_pinned_or_about_to_be_is_known(arena: Arena) -> None:
+    pins = Log().pins()
+    array = as_array(pins.pin(NAME, arena.read_view(0, 800)))
+    with pins.announce(ObjectId(8)):
+        assert pins.pinned() == {NAME, ObjectId(8)}
+    part = array[5:]
+    del array
+    assert pins.pinned() == {NAME}
+    del part
+    assert pins.pinned() == set()
