@@ -42,10 +42,12 @@ class Results:
             # If the next task turns out long, the I/O thread must not let this result wait for it.
             self._connection.io.call_at(now + 2 * FLUSH_SECONDS, self.flush)
 
-    def flush(self) -> None:
-        """Send all that waits."""
+    def flush(self, log_end: int = 0) -> None:
+        """Send all that waits; `log_end` is how long the log is now, when these tasks have written to it."""
         with self._lock, self._shield:
             if self._waiting:
+                if log_end:
+                    self._waiting[-1].log_end = log_end
                 self._connection.post(Finished(self._waiting), now=True)
                 self._waiting = []
                 for object_id in self._carried:

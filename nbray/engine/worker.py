@@ -141,7 +141,9 @@ class Worker:
     def _prepare_to_host(self, host: HostedActor) -> None:
         """The next task creates this actor; what runs its calls takes them from here on, so that none can overtake another."""
         self._host = self._code.host = hosted_actor.this_process.actor = host
-        desk = Desk(self._attempts, self._templates, self._enter, self._report, self._results.flush)
+        many = host.actor.concurrency == "async"
+        report, flush = (self._report_quietly, self._flush_with_log) if many else (self._report, self._results.flush)
+        desk = Desk(self._attempts, self._templates, self._enter, report, flush)
         self._calls = _concurrent_calls(host, desk)
         if self._calls is None:
             host.on_leave = self._stop
@@ -214,6 +216,15 @@ class Worker:
         log_end = self._log_end() if seconds > BLINK_SECONDS or self._another_cell_next() else 0
         result = TaskResult(spec.task_id, values, int(seconds * 1e6), log_end)
         self._results.add(result, carried, hurry=hurry or seconds > FLUSH_SECONDS)
+
+    def _report_quietly(self, spec: RunSpec, values: list[Value], seconds: float, carried: list[ObjectId], hurry: bool) -> None:
+        """The same for one of many coroutines: how long it took says nothing of the thread, and the log is read once for all."""
+        task_context.end(spec.task_id)
+        self._output.end_task(spec.task_id)
+        self._results.add(TaskResult(spec.task_id, values, int(seconds * 1e6)), carried, hurry=hurry)
+
+    def _flush_with_log(self) -> None:
+        self._results.flush(self._log_end())
 
     def _log_end(self) -> int:
         """The log's length if it has grown since the last look, else 0."""

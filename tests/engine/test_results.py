@@ -39,6 +39,14 @@ def test_references_inside_live_until_the_result_has_left(ends: Ends) -> None:
     assert said[1:] == [Finished([result(1)]), Released([ObjectId(9)])]
 
 
+def test_what_was_written_to_the_log_is_counted_with_the_last_of_them(ends: Ends) -> None:
+    results = Results(ends.link)
+    results.add(result(1), [], hurry=False)
+    results.add(result(2), [], hurry=False)
+    results.flush(log_end=99)
+    assert [each.log_end for each in ends.scheduler.hear().results] == [0, 99]
+
+
 def test_an_empty_flush_says_nothing(ends: Ends) -> None:
     Results(ends.link).flush()
     assert ends.scheduler.hears_nothing(0.01)
