@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from nbray import session
 from nbray.awaiting import arrival
 from nbray.backends.backend import Backend
+from nbray.engine.hosted_actor import this_process
 from nbray.errors import WrongType
 from nbray.ids import ObjectId
 from nbray.objects import ObjectRef, Stream, backend_of
@@ -20,6 +21,13 @@ class ObjectRefGenerator(Stream):
 
     Where the generator raises, the last ref is one whose `nbray.get` raises that error. The task ends when nobody has the
     generator any more; items that were taken stay. To be used by one thread at a time.
+
+    >>> import nbray
+    >>> @nbray.remote
+    ... def count(n):
+    ...     yield from range(n)
+    >>> [nbray.get(ref) for ref in count.remote(3)]
+    [0, 1, 2]
     """
 
     __slots__ = ("_ahead", "_given_up", "_keeps_running", "epoch", "id", "stream", "task")
@@ -47,6 +55,8 @@ class ObjectRefGenerator(Stream):
 
     def __next__(self) -> ObjectRef:
         while (ref := self._take()) is None:
+            if this_process.runs_loop:
+                this_process.refuse_to_block("next", None)
             backend_of(self).wait((self.id,), 1)
         return ref
 

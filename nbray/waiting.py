@@ -260,6 +260,8 @@ def as_completed(refs: Iterable[ObjectRef], timeout: float | None = None) -> Ite
     [1]
     """
     check_timeout(timeout)
+    if this_process.runs_loop:
+        this_process.refuse_to_block("as_completed", timeout)
     if isinstance(refs, (ObjectRef, Stream)) or not isinstance(refs, Iterable):
         _refuse_sequence("as_completed", refs)
     pending = list(refs)

@@ -92,6 +92,9 @@ class HostedActor:
                 report_here()
 
 
+_INSTEAD = {"get": "await ref", "next": "async for ref in generator"}
+
+
 class Host:
     """Which actor this process hosts, if any."""
 
@@ -104,9 +107,10 @@ class Host:
         if timeout == 0 or threading.current_thread() is not threading.main_thread():
             return
         name = self.actor.actor.class_name if self.actor is not None else "this actor"
-        instead = "await ref" if verb == "get" else "await asyncio.wait(refs)"
+        instead = _INSTEAD.get(verb, "await asyncio.wait(refs)")
+        call = "next(generator)" if verb == "next" else f"nbray.{verb}()"
         raise UsageError(
-            f"nbray.{verb}() would block the event loop of actor {name}, and with it all its other calls: write `{instead}` in "
+            f"{call} would block the event loop of actor {name}, and with it all its other calls: write `{instead}` in "
             "an `async def` method (for several, `await asyncio.gather(*refs)`)"
         )
 

@@ -525,6 +525,36 @@ def test_streams_of_an_async_actor_run_side_by_side(real_backend: Backend) -> No
 
 
 @pytest.mark.local
+def test_an_async_actor_takes_items_with_async_for(real_backend: Backend) -> None:
+    @nbray.remote
+    class Reader:
+        async def total(self, n: int) -> int:
+            return sum([await ref async for ref in count.remote(n)])
+
+        async def first(self) -> Any:
+            return next(tick.remote(Path("nowhere"), 3, 0.5))
+
+        async def any_one(self) -> Any:
+            return next(iter(nbray.as_completed([echo.remote(1)])))
+
+    reader = Reader.remote()
+    assert nbray.get([reader.total.remote(n) for n in range(5)]) == [0, 0, 1, 3, 6]
+    with pytest.raises(nbray.UsageError, match=r"next\(generator\) would block the event loop of actor .*`async for ref in"):
+        nbray.get(reader.first.remote())
+    with pytest.raises(nbray.UsageError, match=r"as_completed\(\) would block"):
+        nbray.get(reader.any_one.remote())
+
+
+@pytest.mark.local
+def test_a_stream_that_takes_too_long(real_backend: Backend, end: Path) -> None:
+    *items, last = list(tick.options(timeout=0.3).remote(end))
+    assert nbray.get(items) == list(range(len(items)))
+    assert items
+    with pytest.raises(nbray.TaskTimeout):
+        nbray.get(last)
+
+
+@pytest.mark.local
 @pytest.mark.parametrize("kind", [Counter, AsyncCounter])
 def test_cancel_of_a_methods_stream(real_backend: Backend, kind: Any) -> None:
     counter = nbray.remote(kind).remote()
