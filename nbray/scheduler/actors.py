@@ -93,7 +93,7 @@ class Actors:
         template.live += 1  # it may be needed for a restart
         creation = entry.task = actor.creation = Creation(actor_id, spec, template, run, entry, message.actor.max_restarts)
         creation.actor = actor
-        if actor.pinned:
+        if message.actor.max_restarts:
             actor.task = msgspec.structs.replace(spec)  # the creation lets go of what is in its own
         self._submission.submit_one(process, creation, parent)
 

@@ -98,8 +98,8 @@ def without_handles(actor: Actor) -> Failure:
     """Why an actor is dead that nobody could call any more."""
     return Failure(
         "actor_died",
-        f"The actor {actor.label} is dead: nobody had a handle of it any more. Keep one as long as the actor is needed, or create "
-        'it with .options(name="...", lifetime="detached").',
+        f"The actor {actor.label} is dead: nobody had a handle of it any more. Keep one as long as the actor is needed, or "
+        'create it with .options(name="...", lifetime="detached").',
     )
 
 

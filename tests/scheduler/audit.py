@@ -164,6 +164,9 @@ def _audit_actors(scheduler: Scheduler) -> None:
         assert not (actor.orphaned and actor.state is ActorState.DEAD), "a dead actor that nobody knows is kept"
         named = scheduler._actors.names.find(actor.namespace, actor.spec.name) is actor
         assert named == (bool(actor.spec.name) and actor.death is None), actor
+    fleet = scheduler._fleet
+    free = sum(worker.plain and worker.actor is None for worker in fleet.workers.values())
+    assert free >= fleet.least, "actors have taken the workers of tasks"
     for worker in scheduler._fleet.hosts.values():
         assert worker.actor is not None, worker
         assert worker.slot in scheduler._fleet.workers, worker

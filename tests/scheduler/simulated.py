@@ -389,7 +389,8 @@ class SimulatedWorker(Simulated):
             self.world.arena.read(object_id, value)
         steps = ["print", "submit", "wait", "keep", "large", "call"]
         self.program = deque(draw.choices(steps, weights=[3, 1, 1, 1, 1, 1], k=draw.choice([0, 0, 1, 2])))
-        self.program.append(draw.choice(["finish"] * 8 + ["fail", "retry"] + ["leave"] * (self.hosted is not None and self.created)))
+        last = ["finish"] * 8 + ["fail", "retry"] + ["leave"] * (self.hosted is not None and self.created)
+        self.program.append(draw.choice(last))
         if self.known[spec.template_id].num_returns == STREAMING:
             self.producer = Producer(self, spec)
             self.program.insert(len(self.program) - 1, "produce")

@@ -293,6 +293,11 @@ class TestDeathAndRestart:
         assert record(driver, actor_id).state is ActorState.DEAD
         audit(cluster.scheduler)
 
+    def test_what_its_class_was_called_with_is_kept(self, cluster: Cluster, driver: Driver) -> None:
+        created(driver, actor_id := driver.actor(max_restarts=1)).die()
+        host = created(driver, actor_id)
+        assert [spec.args for spec in host.given[-1:]] == [b"args"]
+
     def test_its_arguments_are_kept_for_the_next_start(self, cluster: Cluster, driver: Driver) -> None:
         value = driver.put(b"7")
         actor_id = driver.actor(deps=[value], nested=[value], max_restarts=-1)

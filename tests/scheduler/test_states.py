@@ -1,13 +1,13 @@
 import pytest
 
 from nbray.errors import InternalError
-from nbray.scheduler.states import TASK_MOVES, WORKER_MOVES, TaskState, WorkerState, history, move_task, move_worker
+from nbray.scheduler.states import ACTOR_MOVES, TASK_MOVES, WORKER_MOVES, ActorState, TaskState, WorkerState, history, move_task, move_worker
 from nbray.scheduler.workers import Worker
 from tests.scheduler.pretend import Cluster
 
 
 def test_every_state_has_its_moves_and_can_be_reached() -> None:
-    for moves, states in ((TASK_MOVES, TaskState), (WORKER_MOVES, WorkerState)):
+    for moves, states in ((TASK_MOVES, TaskState), (WORKER_MOVES, WorkerState), (ACTOR_MOVES, ActorState)):
         assert set(moves) == set(states)
         reached = {new for targets in moves.values() for new in targets}
         assert reached == set(states) - {states["NEW"]}
