@@ -263,7 +263,6 @@ def test_refs_that_a_task_returns_stay_alive(backend: Backend) -> None:
 
 @pytest.mark.local
 def test_refs_inside_an_actor_stay_alive(real_backend: Backend) -> None:
-    @nbray.remote
     class Keeper:
         def keep(self, box: list[Any]) -> None:
             self.box = box
@@ -275,7 +274,7 @@ def test_refs_inside_an_actor_stay_alive(real_backend: Backend) -> None:
             self.box = []
 
     assert all_but(real_backend, 0) == 0
-    keeper = Keeper.remote()
+    keeper = nbray.remote(Keeper).remote()
     nbray.get(keeper.keep.remote([nbray.put(np.ones(50_000)), echo.remote("x")]))
     gc.collect()
     nbray.get([echo.remote(number) for number in range(20)])
