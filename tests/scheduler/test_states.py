@@ -1,7 +1,17 @@
 import pytest
 
 from nbray.errors import InternalError
-from nbray.scheduler.states import ACTOR_MOVES, TASK_MOVES, WORKER_MOVES, ActorState, TaskState, WorkerState, history, move_task, move_worker
+from nbray.scheduler.states import (
+    ACTOR_MOVES,
+    TASK_MOVES,
+    WORKER_MOVES,
+    ActorState,
+    TaskState,
+    WorkerState,
+    history,
+    move_task,
+    move_worker,
+)
 from nbray.scheduler.workers import Worker
 from tests.scheduler.pretend import Cluster
 
