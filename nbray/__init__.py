@@ -14,7 +14,7 @@ The package, from the top down; each layer imports only what stands below it:
     joblib, util                      joblib's backend; ActorPool, Queue, multiprocessing.Pool
     executor                          nbray.Executor
     parallel_map                      nbray.map
-    timelines                         what ran when on which worker
+    timelines, memory_report, worker_stacks   what ran when, what fills the store, what workers do
     remote_functions, introspection   @nbray.remote, calls by name; resources, nodes, lists, where code runs
     streams                           ObjectRefGenerator, of functions that yield
     actors, actor_handles             classes as actors, their handles
@@ -67,7 +67,16 @@ if TYPE_CHECKING:
         WrongType,
     )  # fmt: skip
     from nbray.executor import Executor
-    from nbray.introspection import available_resources, cluster_resources, list_objects, list_tasks, list_workers, nodes
+    from nbray.introspection import (
+        available_resources,
+        cluster_resources,
+        list_actors,
+        list_objects,
+        list_tasks,
+        list_workers,
+        nodes,
+    )
+    from nbray.memory_report import memory
     from nbray.objects import ObjectRef, cancel, get, put
     from nbray.parallel_map import MapResult
     from nbray.parallel_map import parallel_map as map
@@ -79,6 +88,7 @@ if TYPE_CHECKING:
     from nbray.streams import DynamicObjectRefGenerator, ObjectRefGenerator
     from nbray.timelines import timeline
     from nbray.waiting import as_completed, wait
+    from nbray.worker_stacks import stack
 
 __version__ = "0.1.0"
 
@@ -88,7 +98,8 @@ __all__ = [
     "ObjectRef", "get", "put", "wait", "cancel", "CancelReport", "as_completed",
     "ObjectRefGenerator", "DynamicObjectRefGenerator",
     "ActorClass", "ActorHandle", "method", "get_actor", "kill", "exit_actor",
-    "cluster_resources", "available_resources", "nodes", "list_tasks", "list_objects", "list_workers", "timeline",
+    "cluster_resources", "available_resources", "nodes", "list_tasks", "list_actors", "list_objects", "list_workers", "timeline",
+    "memory", "stack",
     "get_runtime_context", "get_gpu_ids",
     "NbrayError", "UsageError", "WrongType", "NotShippable", "InfeasibleRequest", "WrongCluster", "NotSupportedHere",
     "TaskError", "RemoteError", "TaskCancelledError", "TaskTimeout", "ResultNotShippable", "WorkerDied",
@@ -100,7 +111,10 @@ _HOMES = {
     "actors": ("ActorClass", "ActorHandle", "exit_actor", "get_actor", "kill", "method"),
     "backends.backend": ("CancelReport",),
     "executor": ("Executor",),
-    "introspection": ("available_resources", "cluster_resources", "list_objects", "list_tasks", "list_workers", "nodes"),
+    "introspection": (
+        "available_resources", "cluster_resources", "list_actors", "list_objects", "list_tasks", "list_workers", "nodes",
+    ),
+    "memory_report": ("memory",),
     "objects": ("ObjectRef", "cancel", "get", "put"),
     "parallel_map": ("MapResult", "map"),
     "progress_bars": ("progress",),
@@ -111,6 +125,7 @@ _HOMES = {
     "scaling": ("scale",),
     "session": ("init", "is_initialized", "shutdown"),
     "timelines": ("timeline",),
+    "worker_stacks": ("stack",),
 }
 _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
 

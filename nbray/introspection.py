@@ -13,7 +13,7 @@ from nbray import session
 from nbray.backends.backend import Backend
 from nbray.errors import UsageError
 from nbray.resources import from_units
-from nbray.snapshot import ObjectSnapshot, TaskSnapshot, WorkerSnapshot
+from nbray.snapshot import ActorSnapshot, ObjectSnapshot, TaskSnapshot, WorkerSnapshot
 from nbray.tables import Filter, Rows
 
 MOST_ROWS = 10_000
@@ -22,6 +22,10 @@ DEFAULT_ROWS = 1000
 _TASK_COLUMNS = (
     "task_id", "name", "state", "cell", "worker", "attempt_number", "start_time_ms", "end_time_ms", "duration_s", "type",
     "actor_id", "parent_task_id", "job_id", "error_type", "error_message",
+)  # fmt: skip
+_ACTOR_COLUMNS = (
+    "actor_id", "class_name", "state", "name", "namespace", "pid", "worker", "running", "pending", "restarts", "cell", "job_id",
+    "detached", "death_cause",
 )  # fmt: skip
 _OBJECT_COLUMNS = ("object_id", "state", "object_size", "place", "cell", "references", "holders")
 _WORKER_COLUMNS = ("worker_id", "pid", "state", "task", "running_s", "queued", "cpu", "memory")
@@ -76,6 +80,25 @@ def list_tasks(filters: Iterable[Filter] | None = None, *, limit: int = DEFAULT_
     return _first(Rows(_TASK_COLUMNS, map(_task_row(), found)).where(filters, equal), limit, "state")
 
 
+def list_actors(filters: Iterable[Filter] | None = None, *, limit: int = DEFAULT_ROWS, **equal: Any) -> Rows:
+    """The actors of the cluster, with their state, their worker and how many calls run and wait; dead ones for a while.
+
+    `filters` and keywords are those of `list_tasks`.
+    """
+    backend = session.current_backend()
+    _check_limit(limit)
+    found = msgspec.convert(backend.rows("actors", MOST_ROWS), list[ActorSnapshot])
+    rows = [
+        (
+            f"{each.actor_id:016x}", each.class_name, each.state, each.name, each.namespace, each.pid or None,
+            f"worker {each.slot}" if each.slot >= 0 else "", each.running, each.pending, each.restarts, str(each.cell_run),
+            each.job, each.detached, each.death.partition("\n")[0] or None,
+        )
+        for each in found
+    ]  # fmt: skip
+    return _first(Rows(_ACTOR_COLUMNS, rows).where(filters, equal), limit)
+
+
 def list_objects(filters: Iterable[Filter] | None = None, *, limit: int = DEFAULT_ROWS, **equal: Any) -> Rows:
     """The objects of the cluster, the largest first, each with its size in bytes, where it is and who keeps it alive.
 
@@ -83,10 +106,18 @@ def list_objects(filters: Iterable[Filter] | None = None, *, limit: int = DEFAUL
     """
     backend = session.current_backend()
     found = msgspec.convert(backend.rows("objects", _most(filters, limit, equal)), list[ObjectSnapshot])
-    rows = [
-        (f"{each.object_id:016x}", each.state, each.size, each.place, each.cell, each.keepers, each.holders) for each in found
-    ]
-    return _first(Rows(_OBJECT_COLUMNS, rows).where(filters, equal), limit)
+    return _first(object_rows(found).where(filters, equal), limit)
+
+
+def object_rows(objects: Iterable[ObjectSnapshot]) -> Rows:
+    """Objects as `list_objects` shows them."""
+    return Rows(
+        _OBJECT_COLUMNS,
+        (
+            (f"{each.object_id:016x}", each.state, each.size, each.place, each.cell, each.keepers, each.holders)
+            for each in objects
+        ),
+    )
 
 
 def list_workers(filters: Iterable[Filter] | None = None, *, limit: int = DEFAULT_ROWS, **equal: Any) -> Rows:

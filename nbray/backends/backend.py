@@ -303,9 +303,9 @@ class Backend(ABC):
         """The cluster now; asks the engine and waits for its answer."""
 
     def rows(self, kind: str, limit: int, state: str = "") -> Any:
-        """Records of "tasks" (at most `limit` of each state, or of one) or "objects" (the largest), as `nbray.snapshot` has them.
+        """Records of "tasks" (at most `limit` of each state, or of one), "objects" (the largest) or "actors".
 
-        Asks the engine and waits for its answer.
+        Plain data, with the fields that `nbray.snapshot` gives them. Asks the engine and waits for its answer.
         """
         raise NotSupportedHere(f"the backend {self.name!r} keeps no list of {kind}")
 
@@ -333,6 +333,10 @@ class Backend(ABC):
     def scale(self, least: int, most: int) -> None:
         """From now on at least and at most so many workers, with one CPU each. Raises UsageError."""
         raise NotSupportedHere(f"scale(): the backend {self.name!r} cannot change its size; end it and start another")
+
+    def dump_stacks(self) -> dict[int, str]:
+        """The stacks of all threads of each worker, by pid, as faulthandler writes them; does not stop anybody."""
+        raise NotSupportedHere(f"the backend {self.name!r} has no worker processes whose stacks could be shown")
 
     @abstractmethod
     def close(self, *, stop: bool = True) -> None:

@@ -83,6 +83,7 @@ class LocalBackend(Backend):
         self._link = link
         self._exchange = exchange
         self._driver = driver
+        self._run_directory = Path(welcome.observer.removeprefix("ipc://")).parent
         self._resources = welcome.resources
         self._default_max_retries = welcome.default_max_retries
         self._functions = FunctionPickler(self._lift)
@@ -408,6 +409,12 @@ class LocalBackend(Backend):
         if error:
             raise UsageError(f"scale(): {error}")
         self._resources = self._resources | {amounts.CPU: most * amounts.UNIT}
+
+    def dump_stacks(self) -> dict[int, str]:
+        """See `Backend.dump_stacks`."""
+        from nbray.engine import stack_dumps  # only for who looks
+
+        return stack_dumps.dump(self._run_directory, [each.pid for each in self.snapshot().workers])
 
     def close(self, *, stop: bool = True) -> None:
         """Leave the cluster; with `stop` it ends now, else it lingers as it was told to."""

@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from nbray import serialization, session
+from nbray.backends import registry
 from nbray.backends.backend import Backend, CallOptions
-from nbray.errors import NotShippable
+from nbray.errors import NotShippable, NotSupportedHere
 from nbray.ids import CellRunId
 from nbray.notebook import cell_runs, homecoming
 from nbray.notebook.inputs import Inputs, gather, require
@@ -95,6 +96,11 @@ class RunningCell(NamedTuple):
 def submit(cell: RemoteCell, options: CallOptions) -> RunningCell:
     """Ship a cell as a task of the cell run that goes on now. Raises NotShippable, InfeasibleRequest, StoreFull."""
     backend = session.current_backend()
+    if backend.name == registry.SERIAL:
+        raise NotSupportedHere(
+            'the backend "serial" runs everything in this process, and a cell does that without %%remote: take the line off, or '
+            "start a cluster with %nbray stop and %nbray start"
+        )
     cell_run: CellRunId = session.current_cell_run()
     [task_id] = backend.submit(as_task(cell), (), {}, options, cell_run)
     run = cell_runs.current()

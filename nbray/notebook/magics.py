@@ -97,19 +97,23 @@ class NbrayMagics(Magics):
     # ---------------------------------------------------------------- %nbray
 
     @magic_arguments()
-    @argument("action", nargs="?", default="status", metavar="status|start|stop|cancel", help="what to do (status)")
+    @argument("action", nargs="?", default="status", metavar="status|start|stop|cancel|memory|stack", help="what to do (status)")
     @argument("cell", nargs="?", metavar="CELL", help="cancel: the number of the cell, 4 for [4]")
     @argument("--all", action="store_true", help="cancel: all work of this notebook")
     @argument("-n", "--workers", type=int, metavar="N", help="start: how many workers (as many as CPUs)")
     @argument("--memory", metavar="SIZE", help="start: size of the object store, for example 4GB")
     @line_magic
     def nbray(self, line: str) -> None:
-        """The cluster of this notebook: show it, start it, stop it, cancel work on it.
+        """The cluster of this notebook: show it, start it, stop it, cancel work on it; what fills its store and which names
+        keep it there (memory), what every worker is doing (stack).
 
         A cluster starts by itself at the first use; `start` is for other settings.
         """
         asked = parse(self.nbray, line)
-        actions = {"status": self._status, "start": self._start, "stop": self._stop, "cancel": self._cancel}
+        actions = {
+            "status": self._status, "start": self._start, "stop": self._stop, "cancel": self._cancel,
+            "memory": self._memory, "stack": self._stack,
+        }  # fmt: skip
         action = actions.get(asked.action)
         if action is None:
             raise UsageError(f"%nbray {asked.action}: {nearest(asked.action, actions)}")
@@ -125,6 +129,23 @@ class NbrayMagics(Magics):
             display(Status(backend.name, backend.snapshot()))
         else:
             print("nbray: no cluster runs. It starts with the first %%remote cell or task, or by %nbray start.")  # noqa: T201
+
+    def _memory(self, asked: Any) -> None:
+        from nbray.memory_report import memory
+
+        if self._is_running():
+            display(memory())
+
+    def _stack(self, asked: Any) -> None:
+        from nbray.worker_stacks import stack
+
+        if self._is_running():
+            display(stack())
+
+    def _is_running(self) -> bool:
+        if not session.is_initialized():
+            print("nbray: no cluster runs, so there is nothing to show.")  # noqa: T201
+        return session.is_initialized()
 
     def _start(self, asked: Any) -> None:
         display(session.init(num_workers=asked.workers, memory=asked.memory))

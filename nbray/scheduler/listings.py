@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Iterator
 from heapq import nlargest
 from itertools import islice
 
-from nbray.ids import ObjectId, ProcessId
+from nbray.ids import NO_TASK, ActorId, ObjectId, ProcessId
+from nbray.scheduler.actor_records import Actor, Call, Creation
 from nbray.scheduler.cell_runs import Jobs
 from nbray.scheduler.messages import Failure, Inline, Stored, Value
 from nbray.scheduler.ownership import ObjectEntry, Objects
 from nbray.scheduler.processes import Process
 from nbray.scheduler.registry import Registry
+from nbray.scheduler.states import TaskState
 from nbray.scheduler.task_records import TaskRecords
 from nbray.scheduler.tasks import Task
 from nbray.scheduler.workers import Fleet, Worker
@@ -26,7 +28,7 @@ class Listings:
 
     def __init__(
         self, jobs: Jobs, fleet: Fleet, objects: Objects, registry: Registry, records: TaskRecords,
-        processes: dict[ProcessId, Process],
+        processes: dict[ProcessId, Process], actors: dict[ActorId, Actor],
     ) -> None:  # fmt: skip
         self._jobs = jobs
         self._fleet = fleet
@@ -34,6 +36,7 @@ class Listings:
         self._registry = registry
         self._records = records
         self._processes = processes
+        self._actors = actors
 
     # ---------------------------------------------------------------- tasks
 
@@ -60,21 +63,39 @@ class Listings:
         for worker in self._fleet.workers.values():
             if worker.head is not None:
                 yield _task(worker.head, "RUNNING", worker, worker.head_since)
+            elif worker.actor is not None:
+                for call in islice(worker.actor.running.values(), _at_once(worker.actor)):
+                    yield _task(call, "RUNNING", worker, worker.head_since)
 
     def _prefetched(self) -> Iterator[TaskSnapshot]:
         for worker in self._fleet.workers.values():
             for task in islice(worker.queue, 1, None):
                 yield _task(task, "SUBMITTED_TO_WORKER", worker)
+            if worker.actor is not None:
+                for call in islice(worker.actor.running.values(), _at_once(worker.actor), None):
+                    yield _task(call, "SUBMITTED_TO_WORKER", worker)
 
     def _queued(self) -> Iterator[TaskSnapshot]:
         for run in self._jobs.runs():
             for task in run.queued():
                 yield _task(task, "PENDING_NODE_ASSIGNMENT")
+        for call in self._calls():
+            if call.state is TaskState.QUEUED:
+                yield _task(call, "PENDING_NODE_ASSIGNMENT")
 
     def _waiting(self) -> Iterator[TaskSnapshot]:
         for run in self._jobs.runs():
             for task in run.waiting.values():
                 yield _task(task, "PENDING_ARGS_AVAIL")
+        for call in self._calls():
+            if call.state is TaskState.WAITING and call.task_id not in call.run.waiting:
+                yield _task(call, "PENDING_ARGS_AVAIL")
+
+    def _calls(self) -> Iterator[Call]:
+        """Calls of actors that are not in their workers; some have ended already."""
+        for actor in self._actors.values():
+            for calls in actor.callers.values():
+                yield from calls
 
     # ---------------------------------------------------------------- objects
 
@@ -118,6 +139,9 @@ class Listings:
         for run in self._jobs.runs():
             yield from islice(run.waiting.values(), MOST_ROWS)
             yield from islice(run.queued(), MOST_ROWS)
+        for actor in self._actors.values():
+            yield from islice(actor.running.values(), MOST_ROWS)
+        yield from (call for call in islice(self._calls(), MOST_ROWS) if call.state is TaskState.QUEUED)
 
 
 def _driver(process: Process) -> str:
@@ -139,8 +163,21 @@ def _task(task: Task, state: str, worker: Worker | None = None, started: float |
     run = task.run
     return TaskSnapshot(
         task.task_id, task.template.name, state, run.cell_run, run.label, run.job.name, worker.name if worker is not None else "",
-        task.attempt, task.parent, started,
+        task.attempt, task.parent, started, actor=_actor_of(task), kind=_KINDS.get(type(task), "NORMAL_TASK"),
     )  # fmt: skip
+
+
+_KINDS: dict[type, str] = {Call: "ACTOR_TASK", Creation: "ACTOR_CREATION_TASK"}
+
+
+def _actor_of(task: Task) -> ActorId:
+    actor = task.actor if isinstance(task, (Call, Creation)) else None
+    return NO_TASK if actor is None else actor.actor_id
+
+
+def _at_once(actor: Actor) -> int:
+    """How many of the calls in its worker run: the worker starts no more."""
+    return 1 if actor.spec.concurrency == "sync" else actor.spec.max_concurrency
 
 
 def _size(entry: ObjectEntry) -> int:

@@ -65,6 +65,9 @@ class Membership:
             )
         elif hello.role == "driver":
             self._join_driver(process_id, hello)
+        elif hello.role == "watcher":
+            self._processes[process_id] = Process(process_id, None, None)
+            self._outbox.actions.append(Admit(process_id))
         elif not self._join_worker(process_id, hello):
             refusal = f"no worker is expected in slot {hello.slot}"
         if refusal:

@@ -2,7 +2,7 @@
 
     message            sender      receiver    says
     -----------------  ----------  ----------  --------------------------------------------------------------
-    Hello              process     scheduler   who connects: a driver of a job, or the worker of a slot
+    Hello              process     scheduler   who connects: a driver of a job, the worker of a slot, or who only asks
     DescribeCellRun    driver      scheduler   the label of a cell run, before its first task
     RegisterFunction   process     scheduler   a pickled function under the hash of its bytes
     RegisterTemplate   process     scheduler   a function with the options of its calls
@@ -221,7 +221,7 @@ class TaskResult(msgspec.Struct, array_like=True, gc=False):
 
 
 class Hello(msgspec.Struct, array_like=True, tag=1):
-    role: Literal["driver", "worker"]
+    role: Literal["driver", "worker", "watcher"]
     pid: int
     protocol: int
     epoch: str

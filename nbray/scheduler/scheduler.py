@@ -133,7 +133,8 @@ class Scheduler:
             self._actor_answers.table,
         )  # fmt: skip
         self._listings = Listings(
-            self._jobs, self._fleet, self._objects, self._registry, self._outcomes.records, self._processes
+            self._jobs, self._fleet, self._objects, self._registry, self._outcomes.records, self._processes,
+            self._actors.table,
         )
         self._on_event = self._event_table()
         self._on_message = self._message_table()
@@ -321,7 +322,8 @@ class Scheduler:
         """A driver's own job; for a worker, the job of the task that it runs."""
         if process.job is not None:
             return process.job
-        assert process.worker is not None
+        if process.worker is None:  # who only asks
+            return self._jobs.job("")
         head, actor = process.worker.head, process.worker.actor
         if head is not None:
             return head.run.job

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from heapq import merge
 from typing import NamedTuple
 
-from nbray.ids import NO_TASK, TaskId
+from nbray.ids import NO_TASK, ActorId, TaskId
 from nbray.scheduler.cell_runs import CellRun
 from nbray.scheduler.deadlines import Deadlines
 from nbray.scheduler.messages import Failure
@@ -77,12 +77,17 @@ class TaskRecords:
         A report comes with the results of several tasks that ran one after the other: each began when the next older one ended.
         """
         name, reported_at, end = worker.name, -1.0, 0.0
+        actor, kind = NO_TASK, "NORMAL_TASK"
+        if worker.actor is not None:
+            actor, kind = worker.actor.actor_id, "ACTOR_TASK"
+        side_by_side = worker.actor is not None and worker.actor.spec.concurrency != "sync"
         for task_id, run, task, micros, when, attempt in reversed(worker.ended):
-            if when != reported_at:
+            if when != reported_at or side_by_side:
                 reported_at = end = when
             start = end - micros * 1e-6
             failed = self._failures.get((task_id, attempt))
-            yield _snapshot(task_id, task, run, name, attempt, start, end, failed)
+            what = "ACTOR_CREATION_TASK" if task_id == actor else kind
+            yield _snapshot(task_id, task, run, name, attempt, start, end, failed, actor, what)
             end = start
 
     def _unreported(self, reported: set[tuple[TaskId, int]]) -> list[TaskSnapshot]:
@@ -101,15 +106,16 @@ def _when(task: TaskSnapshot) -> float:
 
 def _snapshot(
     task_id: TaskId, name: str, run: CellRun, worker: str, attempt: int, started: float | None, ended: float,
-    failed: _Failed | None,
+    failed: _Failed | None, actor: ActorId = NO_TASK, kind: str = "NORMAL_TASK",
 ) -> TaskSnapshot:  # fmt: skip
     if failed is None:
         return TaskSnapshot(
-            task_id, name, "FINISHED", run.cell_run, run.label, run.job.name, worker, attempt, started=started, ended=ended
+            task_id, name, "FINISHED", run.cell_run, run.label, run.job.name, worker, attempt, started=started, ended=ended,
+            actor=actor, kind=kind,
         )  # fmt: skip
     failure = failed.failure
     return TaskSnapshot(
         task_id, name, "CANCELLED" if failure.kind == "cancelled" else "FAILED", run.cell_run, run.label, run.job.name, worker,
         attempt, failed.parent or NO_TASK, started, ended, failure.type_name or failure.kind,
-        failure.message.strip().partition("\n")[0][:FIRST_LINE], failed.again,
+        failure.message.strip().partition("\n")[0][:FIRST_LINE], failed.again, actor, kind,
     )  # fmt: skip

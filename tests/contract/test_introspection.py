@@ -107,3 +107,48 @@ def test_the_timeline(tmp_path: Path) -> None:
         lane.sort(key=lambda bar: bar["ts"])
         assert all(one["ts"] + one["dur"] <= two["ts"] + 1 for one, two in itertools.pairwise(lane))
     assert nbray.timeline() is not None
+
+
+def test_stacks_of_workers_that_are_busy(tmp_path: Path) -> None:
+    def spin(started: Path) -> None:
+        started.touch()
+        while True:
+            pass
+
+    ref = nbray.apply_async(spin, (tmp_path / "started",), name="spins")
+    assert until((tmp_path / "started").exists)
+    stacks = nbray.stack()
+    (busy,) = [each for each in stacks if each.task == "spins"]
+    assert busy.threads[0][-1].function == "spin"
+    assert ", in spin\n    " in repr(stacks)
+    nbray.cancel(ref, force=True)
+
+
+def test_what_keeps_an_object() -> None:
+    table = nbray.put(bytes(3_000_000))
+    row = nbray.memory(names={"table": table, "Out": {4: [table]}}).rows[0]
+    assert (row["object_id"], row["names"]) == (table.hex(), ["table", "Out[4][0]"])
+    assert row["holders"][0].startswith("driver")
+
+
+class Napper:
+    def nap(self, seconds: float) -> float:
+        time.sleep(seconds)
+        return seconds
+
+
+def test_actors_and_their_calls() -> None:
+    napper: Any = nbray.remote(Napper).options(name="sleepy").remote()
+    nbray.get(napper.nap.remote(0))
+    running, waiting = napper.nap.options(name="long nap").remote(0.5), napper.nap.options(name="next nap").remote(0)
+    assert until(lambda: [row.state for row in nbray.list_tasks(name="long nap")] == ["RUNNING"])
+    (row,) = nbray.list_actors(name="sleepy")
+    assert (row.class_name, row.state, row.running + row.pending) == ("Napper", "ALIVE", 2)
+    assert row.pid in {each.pid for each in nbray.list_workers()}
+    (task,) = nbray.list_tasks(name="long nap")
+    assert (task.actor_id, task.type) == (row.actor_id, "ACTOR_TASK")
+    assert nbray.list_tasks(name="next nap")[0].state in ("SUBMITTED_TO_WORKER", "PENDING_NODE_ASSIGNMENT")
+    nbray.get([running, waiting])
+    assert [each.state for each in nbray.list_tasks(actor_id=row.actor_id, name="long nap")] == ["FINISHED"]
+    nbray.kill(napper)
+    assert until(lambda: [each.state for each in nbray.list_actors(name="sleepy")] == ["DEAD"])

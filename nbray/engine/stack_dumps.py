@@ -1,0 +1,64 @@
+"""What the threads of workers are doing, written down by each worker's own signal handler, without stopping anything.
+
+    asker                                         worker
+    a signal to its pid             ------>       faulthandler writes the stacks of all threads to the worker's file:
+    reads what the file has grown by              in C, without the GIL, in the middle of a busy loop or of compiled code
+
+The file lies beside the logs and is named after the process that reads the signal, so no other process is ever signalled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import os
+import signal
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+SIGNAL = signal.SIGRTMIN + 7 if hasattr(signal, "SIGRTMIN") else signal.SIGUSR2
+"""One that nobody else uses: libraries and users have plans for SIGUSR1."""
+ANSWER_SECONDS = 2.0
+"""A process that has not answered by then is stopped, or deep inside the system."""
+SETTLED_SECONDS = 0.02
+"""A file that has grown and then stood still for so long is complete."""
+
+
+def install(directory: Path) -> None:
+    """Let others in this run directory see this process's stacks from now on."""
+    final = _file(directory, os.getpid())
+    hidden = final.with_suffix(".new")
+    descriptor = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    faulthandler.register(SIGNAL, file=descriptor, all_threads=True, chain=False)
+    hidden.rename(final)  # only now: without the handler the signal would end the process
+
+
+def dump(directory: Path, pids: Iterable[int]) -> dict[int, str]:
+    """By pid what faulthandler wrote; empty where a process has not answered. Blocks for 2 s at most."""
+    files = {pid: _file(directory, pid) for pid in pids}
+    began = {pid: file.stat().st_size for pid, file in files.items() if file.exists()}
+    for pid in began:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, SIGNAL)
+    deadline = time.monotonic() + ANSWER_SECONDS
+    sizes: dict[int, int] = {}
+    while time.monotonic() < deadline:
+        time.sleep(SETTLED_SECONDS)
+        last, sizes = sizes, {pid: files[pid].stat().st_size for pid in began if files[pid].exists()}
+        if sizes == last and all(sizes.get(pid, -1) != size for pid, size in began.items()):
+            break
+    return {pid: _read(files[pid], began[pid]) if pid in began else "" for pid in files}
+
+
+def _read(file: Path, start: int) -> str:
+    try:
+        with file.open("rb") as opened:
+            opened.seek(start)
+            return opened.read().decode("utf-8", "replace")
+    except FileNotFoundError:  # the worker has ended, and its file was swept away
+        return ""
+
+
+def _file(directory: Path, pid: int) -> Path:
+    return directory / "logs" / f"stacks-{pid}"
