@@ -30,7 +30,6 @@ _HINTS = {
     "ignore_reinit_error": "leave it out: init may be called again with the same arguments",
     "include_dashboard": "leave it out: nbray shows its state in the notebook, without a server",
     "log_to_driver": "leave it out: output of tasks always goes to the cell that submitted them",
-    "namespace": "it comes with named actors, in a later release",
 }
 
 
@@ -111,6 +110,7 @@ def init(
     preload: Sequence[str] | None = None,
     spill_directory: str | os.PathLike[str] | Literal[False] | None = None,
     runtime_env: Mapping[str, Any] | None = None,
+    namespace: str | None = None,
     **unknown: Any,
 ) -> ClusterInfo:
     """Start a cluster on this machine; calling it is optional, since the first use starts one by itself.
@@ -122,6 +122,7 @@ def init(
     process by `linger` seconds. `default_max_retries` is how often a task is run again when its worker died under it.
     `preload` names modules that workers import before they start. Objects for which the store has no room go to
     `spill_directory`, by default to your cache directory, and come back when they are used; `False` lets them go nowhere.
+    `namespace` is where this notebook's actors have their names, by default one of its own.
 
     Calling it again is fine; with arguments that differ from the running cluster's it raises UsageError, which says which.
     Raises StartFailed.
@@ -136,7 +137,7 @@ def init(
     asked = _checked(
         num_workers=num_workers, min_workers=min_workers, max_workers=max_workers, runtime_env=runtime_env, memory=memory, num_cpus=num_cpus, num_gpus=num_gpus, resources=resources, linger=linger,
         default_max_retries=default_max_retries, preload=preload,
-        spill_directory=spill_directory,
+        spill_directory=spill_directory, namespace=namespace,
     )  # fmt: skip
     where = registry.LOCAL if address is None else address
     registry.engine_of(where)
@@ -218,6 +219,8 @@ def _checked(**given: Any) -> Settings:
     if "resources" in asked:
         asked["resources"] = dict(asked["resources"])
         amounts.request(resources=asked["resources"])
+    if "namespace" in asked and (not isinstance(asked["namespace"], str) or not asked["namespace"].strip()):
+        raise UsageError(f'namespace={asked["namespace"]!r}: expected text, for example namespace="shared"')
     if "preload" in asked:
         asked["preload"] = _module_names(asked["preload"])
     if "spill_directory" in asked:

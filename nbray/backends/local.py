@@ -113,7 +113,9 @@ class LocalBackend(Backend):
         count = options.num_returns
         link = self._link
         task_id = link.next_object(count if count > 0 else 1)
-        returns = [task_id] if count == 1 else self._returns(task_id, options)
+        returns = given = [task_id]
+        if count != 1:
+            returns, given = _returns(task_id, count)
         frame = NO_ARGUMENTS if not args else serialization.dumps_plain_arguments(args)
         if kwargs or frame is None or len(frame) > INLINE_LIMIT:
             task = self._with_arguments(TaskSpec(task_id, NO_TEMPLATE, NO_ARGUMENTS), args, kwargs, name_of(function))
@@ -122,22 +124,17 @@ class LocalBackend(Backend):
         try:
             with self._templates.lock:
                 task.template_id = self._templates.find(self._functions.pickle(function), options, cell_run, self._check)
+                if given is not returns:
+                    link.streams.open(task_id, options.window)
                 link.submit(task, returns)
         except BaseException:
-            if count == STREAMING:
+            if given is not returns:
                 link.streams.close(task_id, cancel=False)
             raise
         finally:
             if task.payload:  # the task holds it from here on
                 link.release(task.payload)
-        return [task_id, next_of(task_id)] if count == STREAMING else returns
-
-    def _returns(self, task_id: TaskId, options: CallOptions) -> list[ObjectId]:
-        """The objects that a call makes, where that is not just one value."""
-        count = options.num_returns
-        if count == STREAMING:
-            self._link.streams.open(task_id, options.window)
-        return [task_id] if count < 0 else [ObjectId(task_id + index) for index in range(count)]
+        return given
 
     def take_item(self, stream: TaskId) -> ObjectId | None:
         """See `Backend.take_item`."""
@@ -427,7 +424,7 @@ class LocalBackend(Backend):
         num_gpus: float | None = None, resources: Mapping[str, float] | None = None, linger: float = 0.0,
         default_max_retries: int = 0, preload: Sequence[str] = ("numpy",), job: str = "",
         spill_directory: str | Literal[False] | None = None, min_workers: int | None = None, max_workers: int | None = None,
-        runtime_env: Mapping[str, Any] | None = None,
+        runtime_env: Mapping[str, Any] | None = None, namespace: str = "",
     ) -> LocalBackend:  # fmt: skip
         """Start a cluster on this machine and connect to it; sizes in bytes. Raises StartFailed.
 
@@ -460,11 +457,21 @@ class LocalBackend(Backend):
         asked = _Asked(num_workers, memory, None if shape == (None,) * 6 else config.resources)
         driver = (_rejoin(asked, job, linger) if job else None) or Driver.start(config, job)
         backend = cls(driver.connection, driver.exchange, driver.welcome, driver, profile_of(runtime_env))
+        if namespace:
+            driver.connection.post(Ask(NO_REQUEST, "namespace", text=namespace))
         backend.linger = linger
         backend.settings = _settings(driver) | {
             "linger": linger, "default_max_retries": default_max_retries, "preload": config.preload,
         }  # fmt: skip
         return backend
+
+
+def _returns(task_id: TaskId, num_returns: int) -> tuple[list[ObjectId], list[ObjectId]]:
+    """The objects that a call makes, and those that the caller is given: of a stream, also the arrival of its next item."""
+    if num_returns == STREAMING:
+        return [task_id], [task_id, next_of(task_id)]
+    returns = [task_id] if num_returns < 0 else [ObjectId(task_id + index) for index in range(num_returns)]
+    return returns, returns
 
 
 class _Asked(NamedTuple):

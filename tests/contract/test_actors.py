@@ -296,6 +296,17 @@ def test_namespaces_keep_names_apart() -> None:
         nbray.get_actor("apart")
 
 
+def test_a_notebook_may_have_a_namespace_of_its_own() -> None:
+    with fresh_session():
+        nbray.init(num_workers=1, namespace="mine")
+        counter = Counter.options(name="here").remote(1)
+        assert nbray.get_actor("here") == nbray.get_actor("here", namespace="mine") == counter
+        find = nbray.remote(lambda: nbray.get(nbray.get_actor("here").add.remote()))
+        assert nbray.get(find.remote()) == 2
+        with pytest.raises(nbray.UsageError, match="namespace='theirs'"):
+            nbray.init(namespace="theirs")
+
+
 def test_a_detached_actor_lives_without_handles_until_it_is_killed() -> None:
     counter = Counter.options(name="stays", lifetime="detached").remote()
     pid = nbray.get(counter.pid.remote())
