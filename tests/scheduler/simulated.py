@@ -12,6 +12,7 @@ from nbray.resources import CPU, GPU, UNIT
 from nbray.scheduler import messages
 from nbray.scheduler.messages import STREAMING, Failure, Inline, Stored, Value
 from tests.scheduler.simulated_actors import ActorUser, Hosted
+from tests.scheduler.simulated_disk import Reader
 from tests.scheduler.simulated_streams import Producer, StreamUser
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Simulated:
         """Size and contents of the value for which it waits for an extent."""
         self.actors = ActorUser(self)
         self.streams = StreamUser(self)
+        self.reader = Reader(self)
         self._objects = 0
         self._templates = 0
 
@@ -98,7 +100,7 @@ class Simulated:
         if object_ids:
             self.say(messages.Released(object_ids))
 
-    def register(self, cell_run: CellRunId) -> Template:
+    def register(self, cell_run: CellRunId, gang: ObjectId = NO_TASK) -> Template:
         """A new template of one of a few functions; what a task submits asks for CPUs only.
 
         Otherwise a task could wait for one that needs what it holds itself, and would rightly wait for ever.
@@ -112,7 +114,8 @@ class Simulated:
         resources = draw.choice(choices + [{CPU: UNIT, "disk": UNIT}] * 2 * self.greedy)
         if self.greedy and world.gpus and draw.random() < 0.3:
             resources = {CPU: UNIT, GPU: draw.choice([UNIT // 2, UNIT, 2 * UNIT])}
-        gang = draw.choice([*self.gangs, NO_TASK]) if self.greedy and draw.random() < 0.5 else NO_TASK
+        if gang:
+            resources = draw.choice([{CPU: UNIT // 2}, {CPU: UNIT // 2}, {}, resources])
         template = Template(
             template_id(self.process_id, self._templates), key, name, cell_run, resources,
             num_returns=draw.choice([1, 1, 1, 1, 2, 0, STREAMING]), max_retries=draw.choice([0, 0, 0, 1, 2]),
@@ -160,7 +163,8 @@ class Simulated:
 
     def some(self, most: int) -> list[ObjectId]:
         """A few objects that it holds."""
-        return self.random.sample(sorted(self.refs), min(len(self.refs), self.random.randint(0, most)))
+        held = [number for number in sorted(self.refs) if number not in self.gangs or self.random.random() < 0.1]
+        return self.random.sample(held, min(len(held), self.random.randint(0, most)))
 
 
 class SimulatedDriver(Simulated):
@@ -181,7 +185,9 @@ class SimulatedDriver(Simulated):
         if not self.inbox:
             return False
         message = self.inbox.popleft()
-        if isinstance(message, messages.Ready):
+        if self.reader.hear(message):
+            pass
+        elif isinstance(message, messages.Ready):
             self.learn(message.values)
         elif isinstance(message, messages.Granted) and self.writing is not None:
             size, nested = self.writing
@@ -216,22 +222,24 @@ class SimulatedDriver(Simulated):
             value: Value = b"small" if draw.random() < 0.5 else Inline(b"holds", self.some(2))
             self.put(value)
         elif choice < 0.6 and self.writing is None:
-            self.writing = (draw.choice([100, 5000, 200_000, 900_000]), self.some(1))
+            self.writing = (draw.choice([100, 5000, 200_000, 400_000, 900_000]), self.some(1))
             self.say(messages.Allocate(1, self.writing[0]))
+        elif choice < 0.7 and (on_disk := self.reader.on_disk()):
+            self.reader.fetch(draw.choice(on_disk))
         elif choice < 0.8:
             self.release(self.some(4))
         elif choice < 0.85 and len(self.templates) > 2:
             self.say(messages.ForgetTemplates([self.templates.pop(0).template_id]))
         elif choice < 0.89:
             self._cancel()
-        elif choice < 0.925:
+        elif choice < 0.935:
             self._gang()
-        elif choice < 0.93:
+        elif choice < 0.94:
             self._asked += 1
             self.requests[self._asked] = -1
             least = draw.choice([1, 1, 2])
             self.say(messages.Scale(self._asked, least, self.world.cpus + draw.choice([0, 0, 1, 2])))
-        elif choice < 0.94:
+        elif choice < 0.95:
             self._asked += 1
             self.requests[self._asked] = -1
             self.say(messages.Ask(self._asked, draw.choice(["renew", "snapshot", "cell_runs"])))
@@ -253,6 +261,8 @@ class SimulatedDriver(Simulated):
         self.world.ledger.gang(self.process_id, gang, b"gang %d" % gang)
         strategies: list[Literal["PACK", "STRICT_SPREAD"]] = ["PACK", "PACK", "PACK", "STRICT_SPREAD"]
         self.say(messages.CreateGang(gang, [dict(bundle) for bundle in bundles], b"gang %d" % gang, draw.choice(strategies)))
+        for _ in range(draw.choice([1, 2])):
+            self.submit(self.register(BACKGROUND, gang), draw.choice([1, 2, 5]))
 
     def _call(self) -> None:
         draw = self.random
@@ -308,7 +318,9 @@ class SimulatedWorker(Simulated):
         if not self.inbox:
             return False
         message = self.inbox.popleft()
-        if isinstance(message, messages.Run):
+        if self.reader.hear(message):
+            pass
+        elif isinstance(message, messages.Run):
             for spec in message.tasks:
                 assert spec.template_id in self.known, "a task came before its template"
                 assert bool(self.known[spec.template_id].method) == (self.hosted is not None), "a task came to the wrong worker"
@@ -356,6 +368,12 @@ class SimulatedWorker(Simulated):
             return self._start() or (self.hosted is not None and self.hosted.act())
         if self.blocked_on is not None or self.writing is not None or (self.stubborn and self.world.faults):
             return False
+        if self.reader.needed:
+            return False
+        if self.reader.failed:
+            self.reader.failed = False
+            self._end([Failure("exception", "an argument cannot be read")])
+            return True
         if self.producer is not None and self.producer.paused:
             return False
         getattr(self, f"_{self.program.popleft()}")()
@@ -384,8 +402,9 @@ class SimulatedWorker(Simulated):
         spec = self.running = self.queue.popleft()
         self.world.start(self, spec)
         draw, deps = self.random, [object_id for object_id, _ in spec.deps]
+        self.reader.need(spec.deps)
         for object_id, value in spec.deps:
-            assert not isinstance(value, Failure)
+            assert not isinstance(value, Failure) or value.kind == "lost"
             self.world.arena.read(object_id, value)
         steps = ["print", "submit", "wait", "keep", "large", "call"]
         self.program = deque(draw.choices(steps, weights=[3, 1, 1, 1, 1, 1], k=draw.choice([0, 0, 1, 2])))
@@ -504,6 +523,9 @@ class SimulatedWorker(Simulated):
     def _end(self, values: list[Value]) -> None:
         spec = self.running
         assert spec is not None
+        self.reader.needed.clear()
+        for object_id, value in spec.deps:
+            self.world.arena.read(object_id, value)
         if self.hosted is not None and not self.created:
             self.created = not isinstance(values[0], Failure)
             self.world.ledger.finish(spec, [Inline(b"", [])] if self.created else values)
