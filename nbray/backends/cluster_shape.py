@@ -26,7 +26,7 @@ class ClusterShape(NamedTuple):
         found = gpus.detect() if num_gpus is None or num_gpus else ()
         count = len(found) if num_gpus is None else int(num_gpus)
         most = max_workers or num_workers or (int(num_cpus) if num_cpus is not None else machine.cpu_count()) or 1
-        least = min_workers if min_workers is not None else min(num_workers or most, most)
+        least = min_workers or (num_workers or most if max_workers is None else 1)
         most = max(least, most)
         total = amounts.request(
             num_cpus if num_cpus is not None else most, count if num_gpus is None else num_gpus, machine.memory_limit(), resources
