@@ -8,6 +8,7 @@ from typing import Any
 from nbray import session
 from nbray.backends.backend import Backend
 from nbray.completions import Completions
+from nbray.engine import task_context
 from nbray.ids import ObjectId
 
 OF_REFS = Completions("nbray-future")
@@ -28,6 +29,10 @@ class ValueFuture(concurrent.futures.Future[Any]):
         self._keep: object = None
         self._to_settle = [True]
         """Whoever pops its item hands the outcome over: a wait, or the thread of the completions."""
+        self._waits: list[bool] = []
+        """One item for each thread that waits here and will hand the outcome over: then the completions need not."""
+        self._is_there = False
+        self._context = task_context.current()
         if session.current.in_worker:
             self._waiters: list[Any] = _Waiters()
 
@@ -35,7 +40,7 @@ class ValueFuture(concurrent.futures.Future[Any]):
         """From now on it stands for this object, which lives as long as `keep`."""
         self._keep = keep
         self._place = backend, object_id
-        self._completions.expect(backend, object_id, self.settle)
+        backend.on_ready(object_id, self._on_ready)
 
     @property
     def place(self) -> tuple[Backend, ObjectId] | None:
@@ -60,7 +65,7 @@ class ValueFuture(concurrent.futures.Future[Any]):
             value = backend.get((object_id,))[0]
         except KeyboardInterrupt:  # Stop, and not the task's own: somebody else must do it
             self._to_settle.append(True)
-            self._completions.call_soon(self.settle)
+            self._completions.call_soon(self.settle, self._context)
             raise
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is the outcome
             self.fail(error)
@@ -95,10 +100,25 @@ class ValueFuture(concurrent.futures.Future[Any]):
         if place is None or self.done():
             return timeout
         backend, object_id = place
-        if backend.wait((object_id,), 1, timeout):
-            self.settle()
-            return None  # another thread may be settling it
-        return 0.0
+        self._waits.append(True)
+        arrived = False
+        try:
+            arrived = bool(backend.wait((object_id,), 1, timeout))
+        finally:
+            self._waits.pop()
+            if arrived or self._is_there:  # where the wait was broken off, `_on_ready` may have relied on it
+                self.settle()
+        return None if arrived or self._is_there else 0.0  # another thread may be settling it
+
+    def _on_ready(self) -> None:
+        """The outcome is in this process; on the thread that receives.
+
+        It says so first and looks for waits then, while a wait leaves first and looks for the outcome then: one of the two sees
+        the other.
+        """
+        self._is_there = True
+        if not self._waits:
+            self._completions.call_soon(self.settle, self._context)
 
 
 class _Waiters(list[Any]):

@@ -9,7 +9,9 @@ import pytest
 
 from nbray.call_options import build
 from nbray.completions import Completions
-from nbray.ids import BACKGROUND
+from nbray.engine import task_context
+from nbray.engine.task_context import TaskContext
+from nbray.ids import BACKGROUND, CellRunId, TaskId
 from tests.contract.conftest import until
 from tests.fakes import FakeBackend, fake_session
 
@@ -25,35 +27,47 @@ def test_it_calls_back_in_order_on_one_thread_of_its_own(backend: FakeBackend) -
     done = threading.Event()
     for n in range(50):
         completions.expect(backend, backend.put(n), lambda n=n: calls.append((n, threading.current_thread().name)))  # type: ignore[misc]
-    completions.call_soon(done.set)
+    completions.call_soon(done.set, None)
     assert done.wait(5)
     assert calls == [(n, "nbray-test") for n in range(50)]
 
 
-def test_the_thread_ends_when_nothing_is_expected_and_comes_back(backend: FakeBackend) -> None:
-    completions = Completions("nbray-test")
-    for _ in range(2):
-        done = threading.Event()
-        completions.call_soon(done.set)
-        assert done.wait(5)
-        assert until(lambda: "nbray-test" not in {thread.name for thread in threading.enumerate()})
-
-
-def test_it_stays_while_something_is_expected(backend: FakeBackend) -> None:
+def test_the_thread_is_there_only_while_there_is_something_to_say(backend: FakeBackend) -> None:
     completions, done = Completions("nbray-test"), threading.Event()
     backend.frozen = True
     (object_id,) = backend.submit(abs, (-1,), {}, build({}), BACKGROUND)
     completions.expect(backend, object_id, done.set)
-    assert not done.wait(0.3)
+    assert not _is_there()
     backend.frozen = False
     assert backend.get((object_id,)) == [1]
     assert done.wait(5)
+    assert _is_there()
+    assert until(lambda: not _is_there())
+    done.clear()
+    completions.call_soon(done.set, None)
+    assert done.wait(5), "it comes back"
+
+
+def _is_there() -> bool:
+    return "nbray-test" in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_callback_works_for_the_task_that_asked(backend: FakeBackend) -> None:
+    completions, seen, done = Completions("nbray-test"), list[object](), threading.Event()
+    context = TaskContext(TaskId(1), "work", CellRunId("cell"), 1, "worker 1", lambda *_: None)
+    task_context.enter(context)
+    completions.expect(backend, backend.put(1), lambda: seen.append(task_context.current()))
+    task_context.enter(None)
+    completions.expect(backend, backend.put(2), lambda: seen.append(task_context.current()))
+    completions.call_soon(done.set, None)
+    assert done.wait(5)
+    assert seen == [context, None]
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_callback_that_raises_does_not_end_it() -> None:
     completions, done = Completions("nbray-test"), threading.Event()
-    completions.call_soon(lambda: 1 // 0)  # type: ignore[arg-type]
-    completions.call_soon(done.set)
+    completions.call_soon(lambda: 1 // 0, None)  # type: ignore[arg-type]
+    completions.call_soon(done.set, None)
     assert done.wait(5)
 

@@ -24,10 +24,23 @@ def backend() -> Iterator[FakeBackend]:
 def test_many_futures_need_one_thread(backend: FakeBackend) -> None:
     backend.frozen = True
     futures = [nbray.apply_async(abs, (-n,)).future() for n in range(100)]
-    assert sum(thread.name == "nbray-future" for thread in threading.enumerate()) == 1
     backend.frozen = False
+    done, _ = concurrent.futures.wait([nbray.apply_async(abs, (-1,)).future() for _ in range(100)], 5)
+    assert len(done) == 100
+    assert sum(thread.name == "nbray-future" for thread in threading.enumerate()) == 1
     assert [future.result(5) for future in futures] == list(range(100))
     assert until(lambda: not backend.counts), "they let their objects go"
+
+
+def test_who_waits_hands_over_and_needs_no_thread(backend: FakeBackend) -> None:
+    assert until(lambda: "nbray-future" not in {thread.name for thread in threading.enumerate()})
+    backend.frozen = True
+    future = nbray.apply_async(abs, (-1,)).future()
+    with pytest.raises(concurrent.futures.TimeoutError):
+        future.result(0.01)
+    backend.frozen = False
+    assert future.result(5) == 1
+    assert "nbray-future" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_a_callback_may_wait_for_another_future(backend: FakeBackend) -> None:
