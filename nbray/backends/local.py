@@ -35,7 +35,7 @@ from nbray.engine import spill_directory as spill_directories
 from nbray.engine.arguments import Dependency
 from nbray.engine.connection import Connection
 from nbray.engine.driver import Driver
-from nbray.engine.incoming_streams import next_of
+from nbray.engine.incoming_streams import returns_of
 from nbray.engine.object_exchange import ObjectExchange
 from nbray.engine.watches import Watch
 from nbray.errors import InfeasibleRequest, UsageError, WrongCluster
@@ -45,7 +45,6 @@ from nbray.local_modules import LocalModules
 from nbray.runtime_env import profile_of
 from nbray.scheduler.messages import (
     INLINE_LIMIT,
-    STREAMING,
     Answer,
     Ask,
     Cancel,
@@ -90,7 +89,7 @@ class LocalBackend(Backend):
         self._templates = Templates(link, welcome.store_limit, lambda object_id: self.get((object_id,))[0])
         self._templates.profile = profile
         self._gangs = LocalGangs(link)
-        self._actors = LocalActors(link, self._templates, self._with_arguments, self._check, self._returns)
+        self._actors = LocalActors(link, self._templates, self._with_arguments, self._check)
         self._modules = LocalModules()
         self._modules_seen = self._modules.snapshot() if driver is not None else {}
         exchange.on_full = self._give_up_what_is_kept
@@ -115,7 +114,7 @@ class LocalBackend(Backend):
         task_id = link.next_object(count if count > 0 else 1)
         returns = given = [task_id]
         if count != 1:
-            returns, given = _returns(task_id, count)
+            returns, given = returns_of(task_id, count)
         frame = NO_ARGUMENTS if not args else serialization.dumps_plain_arguments(args)
         if kwargs or frame is None or len(frame) > INLINE_LIMIT:
             task = self._with_arguments(TaskSpec(task_id, NO_TEMPLATE, NO_ARGUMENTS), args, kwargs, name_of(function))
@@ -464,14 +463,6 @@ class LocalBackend(Backend):
             "linger": linger, "default_max_retries": default_max_retries, "preload": config.preload,
         }  # fmt: skip
         return backend
-
-
-def _returns(task_id: TaskId, num_returns: int) -> tuple[list[ObjectId], list[ObjectId]]:
-    """The objects that a call makes, and those that the caller is given: of a stream, also the arrival of its next item."""
-    if num_returns == STREAMING:
-        return [task_id], [task_id, next_of(task_id)]
-    returns = [task_id] if num_returns < 0 else [ObjectId(task_id + index) for index in range(num_returns)]
-    return returns, returns
 
 
 class _Asked(NamedTuple):

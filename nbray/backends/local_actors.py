@@ -11,11 +11,11 @@ from nbray import serialization
 from nbray.backends.backend import ActorOptions, CallOptions, FoundActor
 from nbray.backends.templates import Templates
 from nbray.engine.connection import Connection
-from nbray.engine.incoming_streams import next_of
+from nbray.engine.incoming_streams import returns_of
 from nbray.errors import UsageError
 from nbray.functions import PickledFunction
 from nbray.ids import ActorId, CellRunId, ObjectId, TaskId, TemplateId
-from nbray.scheduler.messages import INLINE_LIMIT, STREAMING, ActorSpec, Answer, Ask, CreateActor, KillActor, TaskSpec
+from nbray.scheduler.messages import INLINE_LIMIT, ActorSpec, Answer, Ask, CreateActor, KillActor, TaskSpec
 
 NO_ARGUMENTS = b""
 NO_TEMPLATE = TemplateId(0)
@@ -34,13 +34,11 @@ class LocalActors:
 
     def __init__(
         self, link: Connection, templates: Templates, fill: FillArguments, check: Callable[[CallOptions], int],
-        returns_of: Callable[[TaskId, CallOptions], list[ObjectId]],
     ) -> None:  # fmt: skip
         self._link = link
         self._templates = templates
         self._fill = fill
         self._check = check
-        self._returns_of = returns_of
 
     # ---------------------------------------------------------------- creation
 
@@ -84,19 +82,23 @@ class LocalActors:
         """See `Backend.call`."""
         link, count = self._link, options.num_returns
         task_id = link.next_object(count if count > 0 else 1)
-        returns = [task_id] if count == 1 else self._returns_of(task_id, options)
+        returns = given = [task_id]
+        if count != 1:
+            returns, given = returns_of(task_id, count)
         task = self._with_arguments(task_id, args, kwargs, name)
         try:
             with self._templates.lock:
                 task.template_id = self._templates.find_method(method, name, options, cell_run)
+                if given is not returns:
+                    link.streams.open(task_id, options.window)
                 link.call(actor_id, task, returns)
         except BaseException:
-            if count == STREAMING:
+            if given is not returns:
                 link.streams.close(task_id, cancel=False)
             raise
         finally:
             self._let_go(task)
-        return [task_id, next_of(task_id)] if count == STREAMING else returns
+        return given
 
     def _with_arguments(self, task_id: TaskId, args: tuple[Any, ...], kwargs: Mapping[str, Any], name: str) -> TaskSpec:
         frame = NO_ARGUMENTS if not args else serialization.dumps_plain_arguments(args)

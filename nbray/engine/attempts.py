@@ -64,6 +64,8 @@ class Attempts:
             plain = serialization.dumps_plain(result) if count == 1 else None
             if plain is not None:
                 return [plain]
+            if count == 1:
+                return [self._carry(self._exchange.pack(result, f"the result of {template.name}"), carried)]
             if is_stream(result, template):
                 fail = partial(self.failure, spec=spec, template=template)
                 result = self._streaming.resolve(result, spec.task_id, template, fail)

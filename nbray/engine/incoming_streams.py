@@ -17,7 +17,7 @@ from nbray.engine.io_thread import IoThread, call_reporting
 from nbray.engine.references import References
 from nbray.engine.values import Callback, Values
 from nbray.ids import ObjectId, TaskId
-from nbray.scheduler.messages import NO_LIMIT, Cancel, Consumed, Streamed
+from nbray.scheduler.messages import NO_LIMIT, STREAMING, Cancel, Consumed, Streamed
 
 SAID_EVERY = 256
 """So many items are taken, at most, before their worker hears of it; small windows are told sooner."""
@@ -28,6 +28,14 @@ _ARRIVED = b""
 def next_of(stream: TaskId) -> ObjectId:
     """The id under which the arrival of the stream's next item, or of its end, is waited for."""
     return ObjectId(-stream)
+
+
+def returns_of(task_id: TaskId, num_returns: int) -> tuple[list[ObjectId], list[ObjectId]]:
+    """The objects that a call makes, and the ids that its caller is given: of a stream, the arrival of its next item too."""
+    if num_returns == STREAMING:
+        return [task_id], [task_id, next_of(task_id)]
+    returns = [task_id] if num_returns < 0 else [ObjectId(task_id + index) for index in range(num_returns)]
+    return returns, returns
 
 
 class _Incoming:

@@ -179,8 +179,12 @@ def test_an_interrupt_ends_an_await_at_once(real_backend: Backend) -> None:
     ref = after.remote(3)
     began: list[float] = []
 
+    def interrupt() -> None:
+        began.append(time.monotonic())
+        _thread.interrupt_main()
+
     async def main() -> None:
-        threading.Timer(0.2, lambda: (began.append(time.monotonic()), _thread.interrupt_main())).start()
+        threading.Timer(0.2, interrupt).start()
         await ref
 
     with pytest.raises(KeyboardInterrupt):
@@ -192,8 +196,8 @@ def test_an_interrupt_ends_an_await_at_once(real_backend: Backend) -> None:
 @pytest.mark.local
 def test_a_task_may_await_others_on_one_cpu(real_backend: Backend) -> None:
     @nbray.remote(num_cpus=2)
-    def outer() -> list[int]:
-        async def main() -> list[int]:
+    def outer() -> Any:
+        async def main() -> Any:
             return await asyncio.gather(*(echo.options(num_cpus=2).remote(n) for n in range(3)))
 
         return asyncio.run(main())
