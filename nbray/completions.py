@@ -1,4 +1,4 @@
-"""The thread on which callers hear of objects that have come to exist: one for many, there only while there is something to say."""
+"""The thread on which callers hear of objects that have come to exist: one for many, gone while there is nothing to say."""
 
 from __future__ import annotations
 
