@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import weakref
+from collections import deque
 from typing import TYPE_CHECKING
 
 from nbray.backends.backend import Backend
@@ -20,48 +22,66 @@ async def arrival(backend: Backend, object_id: ObjectId) -> None:
     """Wait in the running event loop until the object exists or the cluster is gone."""
     import asyncio
 
+    if backend.state(object_id) != "pending":
+        return
     loop = asyncio.get_running_loop()
+    waits = _waits.get(loop) or _waits.setdefault(loop, _Waits(loop))
     arrived = loop.create_future()
-
-    def wake() -> None:
-        if not arrived.done():
-            arrived.set_result(None)
-
-    def on_ready() -> None:
-        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits any more
-            loop.call_soon_threadsafe(wake)
-
-    heartbeat = _heartbeats.setdefault(loop, _Heartbeat())
-    heartbeat.begin(loop)
+    waits.begin()
     try:
-        backend.on_ready(object_id, on_ready)
+        backend.on_ready(object_id, functools.partial(waits.call, arrived))
         with backend.waiting():
             await arrived
     finally:
-        heartbeat.waits -= 1
+        waits.count -= 1
 
 
-class _Heartbeat:
-    """The one timer of a loop, there while anything waits in it."""
+class _Waits:
+    """The waits of one loop: they are woken together, and share the one timer that beats while there are any."""
 
-    __slots__ = ("_beats", "waits")
+    __slots__ = ("_arrived", "_beats", "_loop", "_woken", "count")
 
-    def __init__(self) -> None:
-        self.waits = 0
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.count = 0
+        self._loop = weakref.ref(loop)
+        self._arrived: deque[asyncio.Future[None]] = deque()
+        self._woken = False
+        """The loop will look at `_arrived`; cleared before it looks."""
         self._beats = False
 
-    def begin(self, loop: asyncio.AbstractEventLoop) -> None:
+    def begin(self) -> None:
         """One more waits."""
-        self.waits += 1
+        self.count += 1
         if not self._beats:
             self._beats = True
-            loop.call_later(HEARTBEAT_SECONDS, self._beat, loop)
+            self._beat_later()
 
-    def _beat(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self.waits:
-            loop.call_later(HEARTBEAT_SECONDS, self._beat, loop)
+    def call(self, arrived: asyncio.Future[None]) -> None:
+        """What one of them waits for is there; any thread."""
+        self._arrived.append(arrived)
+        loop = self._loop()
+        if not self._woken and loop is not None:
+            self._woken = True
+            with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits any more
+                loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
+        self._woken = False
+        while self._arrived:
+            arrived = self._arrived.popleft()
+            if not arrived.done():
+                arrived.set_result(None)
+
+    def _beat(self) -> None:
+        if self.count:
+            self._beat_later()
         else:
             self._beats = False
 
+    def _beat_later(self) -> None:
+        loop = self._loop()
+        if loop is not None:
+            loop.call_later(HEARTBEAT_SECONDS, self._beat)
 
-_heartbeats: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Heartbeat] = weakref.WeakKeyDictionary()
+
+_waits: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Waits] = weakref.WeakKeyDictionary()

@@ -1,7 +1,8 @@
 import asyncio
 import gc
 import time
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -88,7 +89,34 @@ def test_all_that_wait_in_a_loop_share_a_heartbeat(backend: FakeBackend) -> None
 
 
 def test_loops_that_are_gone_are_forgotten(backend: FakeBackend) -> None:
-    ref = nbray.put(1)
-    asyncio.run(arrival(backend, ref.id))
+    ref = nbray.apply_async(pow, (2, 3))
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(arrival(backend, ref.id))
+    assert loop in awaiting._waits
+    loop.close()
+    gone = weakref.ref(loop)
+    del loop
     gc.collect()
-    assert not list(awaiting._heartbeats)
+    assert gone() is None
+
+
+def test_many_arrivals_wake_the_loop_once(backend: FakeBackend) -> None:
+    object_id = pending(backend)
+
+    async def main() -> int:
+        loop = asyncio.get_running_loop()
+        woken: list[object] = []
+        call_soon = loop.call_soon_threadsafe
+
+        def count_wakes(callback: Callable[..., object], *args: object) -> asyncio.Handle:
+            woken.append(callback)
+            return call_soon(callback, *args)
+
+        loop.call_soon_threadsafe = count_wakes  # type: ignore[method-assign, assignment]
+        waits = [asyncio.create_task(arrival(backend, object_id)) for _ in range(50)]
+        await asyncio.sleep(0)
+        backend.die()
+        await asyncio.gather(*waits)
+        return len(woken)
+
+    assert asyncio.run(main()) == 1
