@@ -10,14 +10,16 @@ An actor without `async def` and with max_concurrency=1 needs none of this: the 
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
 from nbray.engine.attempts import Attempts
 from nbray.engine.connection import Connection
+from nbray.engine.hosted_actor import HostedActor
 from nbray.ids import ObjectId, TaskId, TemplateId
-from nbray.scheduler.messages import RunSpec, Template, Value
+from nbray.scheduler.messages import Blocked, RunSpec, Template, Unblocked, Value
 
 
 class Report(Protocol):
@@ -58,3 +60,27 @@ class ConcurrentCalls(ABC):
     @abstractmethod
     def run(self, create: Callable[[RunSpec], None], connection: Connection) -> None:
         """Create the actor and run its calls until `stop`, or until one of them leaves; on the main thread."""
+
+
+class CallsWait:
+    """Entered by each call that waits for objects: while any does, the CPUs that the actor holds are free. Any thread."""
+
+    def __init__(self, host: HostedActor, connection: Connection) -> None:
+        self._host = host
+        self._connection = connection
+        self._lock = threading.Lock()
+        self._count = 0
+
+    def __enter__(self) -> None:
+        if self._host.holds_cpus:
+            with self._lock:
+                self._count += 1
+                if self._count == 1:
+                    self._connection.post(Blocked(self._host.actor_id), now=True)
+
+    def __exit__(self, *_: object) -> None:
+        if self._host.holds_cpus:
+            with self._lock:
+                self._count -= 1
+                if self._count == 0:
+                    self._connection.post(Unblocked(self._host.actor_id), now=True)

@@ -27,6 +27,8 @@ class HostedActor:
         self.actor_id = actor_id
         self.actor = actor
         self.instance: Any = None
+        self.holds_cpus = False
+        """Said when it is created: whether anybody else gains by knowing that it waits."""
         self.leaving = False
         """A call has asked to leave: no other begins."""
         self.restarted = False

@@ -66,6 +66,7 @@ class LearnedCode:
         assert self.host is not None, f"{template.name} was sent to a worker that hosts no actor"
         if template.method != "__init__":
             return self.host.method(template.method)
+        self.host.holds_cpus = CPU in template.resources
         return self.host.construction(self._function(template))
 
     def _set_threads(self, template: Template) -> None:

@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 from nbray.engine import hosted_actor, output, process_tree, task_context
-from nbray.engine.actor_calls import ConcurrentCalls, Desk
+from nbray.engine.actor_calls import CallsWait, ConcurrentCalls, Desk
 from nbray.engine.attempts import Attempts
 from nbray.engine.connection import Connection
 from nbray.engine.hosted_actor import HostedActor
@@ -93,6 +93,7 @@ class Worker:
         )  # fmt: skip
         self._host: HostedActor | None = None
         self._calls: ConcurrentCalls | None = None
+        self._calls_wait: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
         self._carried: list[ObjectId] = []
         """References inside the results of the running task."""
         self._log = os.dup(1)
@@ -144,6 +145,7 @@ class Worker:
         many = host.actor.concurrency == "async"
         report, flush = (self._report_quietly, self._flush_with_log) if many else (self._report, self._results.flush)
         desk = Desk(self._attempts, self._templates, self._enter, report, flush)
+        self._calls_wait = CallsWait(host, self._connection)
         self._calls = _concurrent_calls(host, desk)
         if self._calls is None:
             host.on_leave = self._stop
@@ -265,6 +267,10 @@ class Worker:
     @contextlib.contextmanager
     def _waiting(self) -> Iterator[None]:
         """While the running task waits for objects, its CPU is free and its prefetched tasks are taken back."""
+        if self._calls is not None:
+            with self._calls_wait:
+                yield
+            return
         task_id = self._running
         if not task_id or threading.current_thread() is not threading.main_thread():
             yield

@@ -75,6 +75,9 @@ class PlainMeeting:
         await asyncio.sleep(0.02)
         print(text)
 
+    async def ask(self, task: Any) -> Any:
+        return await task.remote()
+
     async def items(self, count: int) -> Any:
         for number in range(count):
             await asyncio.sleep(0)
@@ -238,6 +241,9 @@ class PlainPool:
     def leave(self) -> None:
         nbray.exit_actor()
 
+    def ask(self, task: Any) -> Any:
+        return nbray.get(task.remote())
+
     def fetch(self, refs: list[Any]) -> Any:
         return nbray.get(refs)
 
@@ -280,3 +286,18 @@ def test_cancelling_calls_that_no_thread_has_begun() -> None:
     with pytest.raises(nbray.TaskCancelledError):
         nbray.get(queued, timeout=5)
     assert len(nbray.get(running)) == 3
+
+
+# -------------------------------------------------------------------- resources
+
+
+@nbray.remote
+def five() -> int:
+    return 5
+
+
+@pytest.mark.parametrize("kind", [PlainMeeting, PlainPool])
+def test_an_actor_that_holds_all_cpus_gives_them_back_while_it_waits(kind: type) -> None:
+    actor = nbray.remote(num_cpus=2, max_concurrency=3)(kind).remote()
+    assert nbray.get([actor.ask.remote(five) for _ in range(5)], timeout=10) == [5] * 5
+    assert nbray.available_resources().get("CPU", 0) == 0

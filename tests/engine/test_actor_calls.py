@@ -9,9 +9,24 @@ from typing import Any, Literal
 import pytest
 
 from nbray import serialization
+from nbray.engine.actor_calls import CallsWait
 from nbray.engine.hosted_actor import HostedActor
 from nbray.ids import ActorId, CellRunId, TaskId, TemplateId
-from nbray.scheduler.messages import ActorSpec, CancelCalls, Exit, Failure, Finished, Host, Learn, Run, RunSpec, Template
+from nbray.scheduler.messages import (
+    ActorSpec,
+    Blocked,
+    CancelCalls,
+    Exit,
+    Failure,
+    Finished,
+    Host,
+    Learn,
+    Run,
+    RunSpec,
+    Template,
+    Unblocked,
+)
+from tests.engine.pretended_scheduler import Ends
 from tests.engine.worker_lab import Lab
 
 CREATION = TaskId(1000)
@@ -171,3 +186,18 @@ def test_a_call_that_has_not_begun_is_cancelled(labs: Any, kind: Any) -> None:
     heard = actor.hear_all(*[spec.task_id for spec in specs])
     assert [heard[spec.task_id] for spec in specs] in ([[0], ["cancelled"], [2]], [[0], [1], [2]])
     assert (kind == "async") or heard[specs[1].task_id] == ["cancelled"]
+
+
+@pytest.mark.parametrize("holds", [True, False])
+def test_the_first_wait_and_the_last_are_told_where_somebody_gains_by_it(ends: Ends, holds: bool) -> None:
+    actor = HostedActor(ActorId(5), ActorSpec("Thing"))
+    actor.holds_cpus = holds
+    wait = CallsWait(actor, ends.link)
+    with wait, wait, wait:
+        pass
+    with wait:
+        pass
+    if holds:
+        said = [ends.scheduler.hear() for _ in range(4)]
+        assert said == [Blocked(ActorId(5)), Unblocked(ActorId(5)), Blocked(ActorId(5)), Unblocked(ActorId(5))]
+    assert ends.scheduler.hears_nothing(0.01)
