@@ -134,9 +134,7 @@ def __getattr__(name: str) -> Any:
     """Import the name's module at first use; every error's home is `nbray.errors`."""
     if name in ("errors", "exceptions"):  # the same, the latter with Ray's names beside nbray's
         return import_module(f"nbray.{name}")
-    if name == "actor":  # Ray's name of it: ray.actor.exit_actor
-        return import_module("nbray.actors")
-    if name in ("joblib", "runtime_env", "util"):
+    if name in ("actor", "joblib", "runtime_context", "runtime_env", "util"):
         return import_module(f"nbray.{name}")
     if name not in __all__:
         raise AttributeError(f"module 'nbray' has no attribute {name!r}")

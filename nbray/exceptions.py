@@ -7,6 +7,9 @@ from nbray.errors import *  # noqa: F403 - nbray's own names are here too
 
 RayError = errors.NbrayError
 RayTaskError = errors.RemoteError
+RayActorError = ActorDiedError = ActorUnavailableError = errors.ActorDied
+ActorAlreadyExistsError = ActorHandleNotFoundError = RuntimeEnvSetupError = errors.UsageError
+PendingCallsLimitExceeded = errors.ClusterError
 WorkerCrashedError = errors.WorkerDied
 OutOfMemoryError = errors.OutOfMemory
 ObjectLostError = ObjectFreedError = OwnerDiedError = ReferenceCountingAssertionError = errors.ObjectLost

@@ -6,8 +6,11 @@ import os
 from typing import Any
 
 from nbray import session
+from nbray.actor_handles import ActorHandle, from_found
+from nbray.backends.backend import FoundActor
 from nbray.engine import task_context
 from nbray.engine.hosted_actor import HostedActor, this_process
+from nbray.errors import UsageError
 from nbray.resources import from_units
 
 
@@ -61,6 +64,16 @@ class RuntimeContext:
     def get_accelerator_ids(self) -> dict[str, list[str]]:
         """The GPUs that the running task may use, by index."""
         return {"GPU": [str(index) for index in get_gpu_ids()]}
+
+    @property
+    def current_actor(self) -> ActorHandle:
+        """A handle of the actor whose method runs; one that the actor keeps keeps it alive. Raises UsageError elsewhere."""
+        actor = _actor()
+        if actor is None:
+            raise UsageError("current_actor: no method of an actor runs here, so there is none; pass a handle along instead")
+        backend = session.current_backend()
+        backend.hold(actor.actor_id)
+        return from_found(FoundActor(actor.actor_id, actor.actor.description), backend.epoch, actor.actor.name)
 
     @property
     def namespace(self) -> str:

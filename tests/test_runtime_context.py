@@ -64,3 +64,8 @@ def test_in_an_actor(monkeypatch: pytest.MonkeyPatch) -> None:
     assert nbray.get_runtime_context().get_actor_id() is None, "the driver is no part of the actor"
     actor.construction(object)()
     assert not actor.restarted
+
+
+def test_the_actor_s_own_handle() -> None:
+    with pytest.raises(nbray.UsageError, match="no method of an actor runs here"):
+        nbray.get_runtime_context().current_actor  # noqa: B018

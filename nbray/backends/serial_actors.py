@@ -51,7 +51,7 @@ class SerialActors:
             )
         pickled = self._tasks.pickle(cls)
         actor_id = self._objects.new_id()
-        spec = ActorSpec(actor.class_name, actor.name, actor.namespace, actor.detached)
+        spec = ActorSpec(actor.class_name, actor.name, actor.namespace, actor.detached, description=actor.description)
         made = self._actors[actor_id] = _Actor(HostedActor(actor_id, spec), actor)
         self._objects.hold(actor_id)
         self._objects.when_gone[actor_id] = lambda: self._end(actor_id, "nobody has a handle of it any more", gracefully=True)

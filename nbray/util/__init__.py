@@ -32,7 +32,7 @@ _HOMES = {
     "placement_groups": _GROUPS,
 }
 _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
-_MODULES = ("actor_pool", "multiprocessing", "queue", "scheduling_strategies")
+_MODULES = ("state", "actor_pool", "multiprocessing", "queue", "scheduling_strategies")
 
 
 def __getattr__(name: str) -> Any:

@@ -148,3 +148,31 @@ def test_a_task_whose_worker_died_runs_again_by_default_where_init_says_so(tmp_p
     assert nbray.get(nbray.apply_async(die_once, (tmp_path / "a",)), timeout=20) == "made it"
     with pytest.raises(nbray.WorkerDied, match="exit code 3"):
         nbray.get(nbray.apply_async(die_once, (tmp_path / "b",), max_retries=0), timeout=20)
+
+
+class Registered:
+    def __init__(self) -> None:
+        self.value = 7
+
+    def get_value(self) -> int:
+        return self.value
+
+    def own_handle(self) -> Any:
+        return nbray.get_runtime_context().current_actor
+
+    def where(self) -> Any:
+        context = nbray.get_runtime_context()
+        return context.get_actor_id(), context.get_actor_name(), context.get_task_name()
+
+
+@pytest.mark.parametrize("kind", ["serial", pytest.param("local", marks=pytest.mark.local)])
+def test_an_actor_knows_itself(kind: str) -> None:
+    with fresh_session():
+        nbray.init(kind, num_workers=1)
+        actor: Any = nbray.remote(Registered).options(name="me").remote()
+        again = nbray.get(actor.own_handle.remote())
+        assert again == actor
+        assert nbray.get(again.get_value.remote()) == 7
+        actor_id, name, task = nbray.get(actor.where.remote())
+        assert (name, task) == ("me", "Registered.where")
+        assert int(actor_id, 16) == actor._actor_id
