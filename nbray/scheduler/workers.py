@@ -368,8 +368,10 @@ class Fleet:
         return sum(1 for worker in self._plain() if worker.state not in (WorkerState.BLOCKED, WorkerState.STOPPING))
 
     def needed(self) -> set[ObjectId]:
-        """The objects that tasks inside workers read, or will."""
-        return {object_id for worker in self.workers.values() for task in worker.queue for object_id in task.spec.deps}
+        """The objects that tasks and calls inside workers read, or will."""
+        tasks = [task for worker in self.workers.values() for task in worker.queue]
+        calls = [call for host in self.hosts.values() if host.actor is not None for call in host.actor.running.values()]
+        return {object_id for task in (*tasks, *calls) for object_id in task.spec.deps}
 
     def starting(self) -> int:
         """Plain workers that have not joined yet."""

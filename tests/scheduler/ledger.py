@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from nbray.ids import ActorId, ObjectId, ProcessId, TaskId
-from nbray.scheduler.messages import ActorSpec, Failure, RunSpec, Stored, Template, Value
+from nbray.scheduler.messages import ActorSpec, Failure, RunSpec, Spilled, Stored, Template, Value
 
 
 class Ledger:
@@ -50,7 +50,7 @@ class Ledger:
         made = self._items.pop(object_id, None)
         assert made is not None, f"item {index} of {stream:#x} came twice"
         assert made[:2] == (stream, index), f"item {index} of {stream:#x} came as {made}"
-        assert made[2] == value or (isinstance(value, Failure) and value.kind == "store_full"), (made, value)
+        assert anywhere(made[2]) == anywhere(value) or (isinstance(value, Failure) and value.kind == "store_full"), (made, value)
         self.delivered += 1
 
     def called(self, process: ProcessId, actor_id: ActorId, task_id: TaskId) -> None:
@@ -95,10 +95,16 @@ class Ledger:
         if isinstance(value, Failure) and value.kind == "lost":
             return
         first = self.values.setdefault(object_id, value)
-        assert first == value, f"{object_id:#x} has two values: {first!r}, {value!r}"
+        assert anywhere(first) == anywhere(value), f"{object_id:#x} has two values: {first!r}, {value!r}"
         if not isinstance(value, Failure) and object_id in self.tasks:
-            assert value in self._produced[object_id], f"{object_id:#x} has a value that nobody made"
+            made = [anywhere(produced) for produced in self._produced[object_id]]
+            assert anywhere(value) in made, f"{object_id:#x} has a value that nobody made"
         self.outcomes[value.kind if isinstance(value, Failure) else "result"] += 1
+
+
+def anywhere(value: Value) -> Value:
+    """The same value, wherever its bytes are."""
+    return Spilled(value.size, value.nested) if isinstance(value, Stored) else value
 
 
 class SimulatedArena:
@@ -125,6 +131,16 @@ class SimulatedArena:
         """The object has this value; a re-run of its task may seal another one."""
         if isinstance(value, Stored):
             self._sealed[object_id] = self._contents[value.offset][1]
+
+    def copy(self, object_id: ObjectId, offset: int) -> int:
+        """The number of the writing that an object's bytes come from, which must still be there."""
+        assert self._contents[offset][1] == self._sealed[object_id], f"the bytes of {object_id:#x} were overwritten"
+        return self._contents[offset][1]
+
+    def fill(self, offset: int, size: int, number: int) -> None:
+        """Bytes of an earlier writing come back."""
+        self.wipe(offset, size)
+        self._contents[offset] = (size, number)
 
     def read(self, object_id: ObjectId, value: Value) -> None:
         """I5: the bytes of a held object are those that its maker wrote."""

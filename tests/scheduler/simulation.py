@@ -28,13 +28,26 @@ from nbray.config import ClusterConfig
 from nbray.ids import NO_TASK, ProcessId, TaskId
 from nbray.resources import CPU, GPU, UNIT
 from nbray.scheduler import messages
-from nbray.scheduler.actions import Action, Admit, Fork, Punch, Send, SetCancelWord, Signal, StopCluster
+from nbray.scheduler.actions import (
+    Action,
+    Admit,
+    Fork,
+    Punch,
+    RemoveSpilled,
+    Restore,
+    Send,
+    SetCancelWord,
+    Signal,
+    Spill,
+    StopCluster,
+)
 from nbray.scheduler.events import Event, Joined, Left, Received, Started, Tick, WorkerExited, WorkerForked
 from nbray.scheduler.scheduler import Scheduler
 from nbray.scheduler.states import GangState
 from nbray.store.allocator import Allocator
 from tests.scheduler.audit import audit, pending_tasks
 from tests.scheduler.ledger import Ledger, SimulatedArena
+from tests.scheduler.simulated_disk import SimulatedDisk
 from tests.scheduler.simulated import Simulated, SimulatedDriver, SimulatedWorker
 
 EPOCH = "sim"
@@ -54,14 +67,17 @@ class World:
         self.with_actors = self.random.random() < 0.7
         workers = self.random.choice([1, 2, 2, 4])
         self.cpus = workers
-        limit = self.random.choice([1, 64]) * 1024 * 1024
+        spill_directory = self.random.choice(["", "/disk", "/disk"])
+        limit = self.random.choice([1, 1 if spill_directory else 64]) * 1024 * 1024
         config = ClusterConfig(
             epoch=EPOCH, run_directory="/run", num_workers=workers, store_limit=limit, linger=30.0, output_limit=64,
+            spill_directory=spill_directory,
             resources={CPU: workers * UNIT, "disk": UNIT} | ({GPU: self.gpus * UNIT} if self.gpus else {}),
         )  # fmt: skip
         self.scheduler = make_scheduler(config, Allocator(limit, 4 * limit))
         self.ledger = Ledger()
         self.arena = SimulatedArena()
+        self.disk = SimulatedDisk(self)
         self.now = 0.0
         self.events = 0
         self.digest = hashlib.blake2b()
@@ -109,6 +125,8 @@ class World:
             self.cancel_words[action.slot] = action.task_id
         elif isinstance(action, Punch):
             self.arena.wipe(action.offset, action.size)
+        elif isinstance(action, (Spill, Restore, RemoveSpilled)):
+            self.disk.jobs.append(action)
         elif isinstance(action, StopCluster):
             self.stopped = action.reason
         else:
@@ -251,7 +269,7 @@ class World:
         """One step of one process or of the zygote, chosen at random among those that can; False when none can."""
         self.now += self.random.choice([0.0, 1e-5, 1e-3])
         self._tick()
-        movers: list[Callable[[], bool]] = [self._hear_zygote, self._hear_dead]
+        movers: list[Callable[[], bool]] = [self._hear_zygote, self._hear_dead, self.disk.step]
         for process in (*self.workers.values(), *self.drivers):
             if process.alive:
                 movers += [partial(self._hear, process), process.read]
@@ -333,7 +351,7 @@ class World:
             quiet += 1
             if quiet % LONG_QUIET == 0 and (self._kill_actor() or self._remove_gang()):
                 continue
-            busy = any(not worker.idle() for worker in self.workers.values())
+            busy = any(not worker.idle() for worker in self.workers.values()) or any(one.writing for one in self.drivers)
             if not busy and not pending_tasks(self.scheduler) and not self.scheduler._gangs.pending:
                 return
             if not self._pass_time() and not self._remove_gang() and not self._kill_actor():
@@ -372,6 +390,7 @@ class World:
         assert not scheduler._gangs.gangs, "gangs are left that nobody holds"
         self.audit()
         self._check_only_circles()
+        assert scheduler._spilling.places or not (self.disk.copies or self.disk.jobs), "files are left on the disk"
         assert scheduler._pool.available == scheduler._pool.total, "I4: resources are left"
         assert not any(process.held for process in scheduler._processes.values())
         assert scheduler._registry.counts() == (0, 0), "functions or templates are left"
