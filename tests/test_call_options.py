@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -72,7 +73,29 @@ def test_options_of_streams() -> None:
     assert (options.num_returns, options.window) == (DYNAMIC, 0)
 
 
-@pytest.mark.parametrize("options", [{"runtime_env": {}}, {"max_calls": 1}])
-def test_options_that_come_later(options: dict[str, Any]) -> None:
-    with pytest.raises(nbray.NotSupportedHere, match="later release"):
+def test_where_a_task_runs() -> None:
+    options = call_options.build({"priority": -2, "max_calls": 3, "runtime_env": {"env_vars": {"A": "1"}}})
+    assert (options.priority, options.max_calls, options.profile.env_vars) == (-2, 3, (("A", "1"),))
+    assert call_options.build({"scheduling_strategy": "SPREAD"}) is call_options.build({})
+    group = SimpleNamespace(id=7, epoch="here")
+    strategy = SimpleNamespace(placement_group=group, placement_group_bundle_index=1)
+    placed = call_options.build({"scheduling_strategy": strategy})
+    assert (placed.gang, placed.gang_epoch, placed.bundle) == (7, "here", 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "said"),
+    [
+        ({"priority": 0.5}, nbray.UsageError, "priority=0.5: expected a whole number"),
+        ({"max_calls": -1}, nbray.UsageError, "max_calls=-1: expected after how many calls"),
+        ({"max_call": 1}, nbray.UsageError, "did you mean max_calls="),
+        ({"runtime_env": {"pip": []}}, nbray.NotSupportedHere, "nbray installs nothing"),
+        ({"scheduling_strategy": "NODE"}, nbray.UsageError, 'expected "DEFAULT", "SPREAD" or PlacementGroupSchedulingStrategy'),
+        ({"accelerator_type": "H100"}, nbray.NotSupportedHere, "this cluster is one"),
+        ({"resources": {"disk": -1}}, nbray.UsageError, "resources\\['disk'\\]=-1"),
+        ({"num_cpus": -1}, nbray.UsageError, "num_cpus=-1: expected a number >= 0"),
+    ],
+)
+def test_misplaced_tasks_are_told(options: dict[str, Any], error: type[Exception], said: str) -> None:
+    with pytest.raises(error, match=said):
         call_options.build(options)

@@ -2,7 +2,7 @@ import os
 import subprocess
 import sys
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from nbray.scheduler.actor_records import Actor, Call
 from nbray.scheduler.events import WorkerExited
 from nbray.scheduler.messages import Value, Yielded
 from nbray.scheduler.ownership import ObjectEntry
+from nbray.scheduler.places import Place
 from nbray.scheduler.pool import Shape
 from nbray.scheduler.processes import Process
 from nbray.scheduler.scheduler import Scheduler
@@ -44,6 +45,7 @@ def test_the_seeds_cover_what_they_are_meant_to_cover() -> None:
     assert expected <= {kind for kind, count in outcomes.items() if count >= 5}, outcomes
     assert {"kill", "leave", "late", "restarts"} <= {kind for kind, count in faults.items() if count >= 5}, faults
     assert faults["calls"] >= 200, faults
+    assert {"spilled", "restored"} <= {kind for kind, count in faults.items() if count >= 5}, faults
 
 
 def test_the_same_seed_gives_the_same_events_and_actions() -> None:
@@ -273,20 +275,79 @@ def items_belong_to_nobody(scheduler: Scheduler) -> None:
     scheduler._objects.create = create_and_release  # type: ignore[method-assign, assignment]
 
 
+def removed_gangs_keep_their_resources(scheduler: Scheduler) -> None:
+    """What was set aside stays so."""
+    scheduler._pool.take_back = lambda reservoir: None  # type: ignore[method-assign]
+
+
+def profiles_are_not_looked_at(scheduler: Scheduler) -> None:
+    """A task that needs an environment of its own runs in any worker without one."""
+
+    def idle_worker(shape: Shape) -> Worker | None:
+        return next(iter(scheduler._fleet.idle.values()), None)
+
+    scheduler._placement._idle_worker = idle_worker  # type: ignore[method-assign]
+
+
+def doomed_tasks_are_forgotten(scheduler: Scheduler) -> None:
+    """What a cancel has taken out of the lines is never ended."""
+
+    def targets(request: object, runs: object, now: list[Task]) -> Iterator[Task]:
+        yield from now
+
+    scheduler._cancels._targets = targets  # type: ignore[method-assign, assignment]
+
+
 def run_seeds(seeds: Iterable[int], make: Callable[[ClusterConfig, Allocator], Scheduler]) -> None:
     """Run them until a rule is broken."""
     for seed in seeds:
         run(seed, STEPS, make)
 
 
+def objects_leave_without_a_word(scheduler: Scheduler) -> None:
+    """Their extents are used again while others still read them there."""
+    let_go = scheduler._spilling._let_go
+
+    def let_go_unasked(places: Iterable[Place]) -> None:
+        processes, scheduler._spilling._processes = scheduler._spilling._processes, {}
+        let_go(places)
+        scheduler._spilling._processes = processes
+
+    scheduler._spilling._let_go = let_go_unasked  # type: ignore[method-assign]
+
+
+def arguments_leave_while_they_are_read(scheduler: Scheduler) -> None:
+    """What a task in a worker reads, where that worker holds no reference, may go."""
+    scheduler._spilling.in_use = lambda: ()
+
+
+def copies_stay_on_the_disk(scheduler: Scheduler) -> None:
+    """An object is gone, and its file is not."""
+    end = scheduler._spilling._end
+
+    def end_without_removing(place: Place) -> None:
+        place.copied = False
+        end(place)
+
+    scheduler._spilling._end = end_without_removing  # type: ignore[method-assign]
+
+
+def an_object_that_stays_is_freed(scheduler: Scheduler) -> None:
+    """What a process reads just now goes all the same."""
+    let_gone = scheduler._spilling.let_gone
+    scheduler._spilling.let_gone = lambda process_id, request_id, in_use: let_gone(process_id, request_id, ())  # type: ignore[method-assign]
+
+
 BUGS = [
+    removed_gangs_keep_their_resources, profiles_are_not_looked_at, doomed_tasks_are_forgotten,
     arguments_are_never_let_go, a_dead_workers_tasks_all_run_again, a_dead_worker_keeps_its_lease, dependents_are_not_told,
     objects_go_with_their_first_release, subscribers_are_not_told, blocked_tasks_keep_their_cpus, retries_are_not_counted,
     a_killed_worker_is_not_mourned, gpus_are_not_looked_at, extents_of_the_dead_leak, leases_are_granted_without_looking,
     calls_that_had_begun_run_again, calls_are_put_back_at_the_end, actors_outlive_their_handles, calls_do_not_keep_their_actor,
     calls_die_with_their_actor_unseen, actors_take_the_workers_of_tasks, actors_restart_for_ever,
     items_of_another_attempt_are_delivered_again, streams_of_the_gone_go_on, workers_do_not_hear_of_their_consumers,
-    items_belong_to_nobody,
+    items_belong_to_nobody, objects_leave_without_a_word, arguments_leave_while_they_are_read, copies_stay_on_the_disk,
+    an_object_that_stays_is_freed,
 ]  # fmt: skip
 
 
