@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import inspect
 from collections.abc import Callable, Iterator, Sequence
@@ -39,14 +40,17 @@ class ObjectRefGenerator(Stream):
         self.task = task
         self.stream = stream
         self._ahead: ObjectRef | None = None
-        """Taken already, by who asked whether there is one."""
+        """Taken already, by who asked after the end whether there is one."""
         self._given_up = False
         self._keeps_running = False
 
     def __del__(self, current: session.Session = session.current) -> None:  # bound early: globals are gone at exit
-        backend = current.backend
-        if backend is not None and backend.epoch == getattr(self, "epoch", ""):  # it may not be complete
-            backend.close_stream(self.stream, cancel=not self._keeps_running)
+        try:
+            backend = current.backend
+            if backend is not None and backend.epoch == getattr(self, "epoch", ""):  # it may not be complete
+                backend.close_stream(self.stream, cancel=not self._keeps_running)
+        except KeyboardInterrupt:  # what a finalizer raises is dropped, and a Stop must not be
+            _thread.interrupt_main()
 
     # ---------------------------------------------------------------- iteration
 
@@ -102,8 +106,12 @@ class ObjectRefGenerator(Stream):
 
     def next_ready(self) -> bool:
         """Whether `next` would return a ref without waiting."""
-        with contextlib.suppress(StopIteration):
-            self._ahead = self._take()
+        backend = backend_of(self)
+        if self._ahead is None and not self._given_up and backend.wait((self.id,), 1, 0):
+            if backend.state(self.stream) == "pending":
+                return True
+            with contextlib.suppress(StopIteration):
+                self._ahead = self._take()
         return self._ahead is not None
 
     def is_finished(self) -> bool:

@@ -11,19 +11,17 @@ import signal
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
-import msgspec
-
 from nbray.ids import ObjectId
 from nbray.scheduler.actions import SetCancelWord, Signal
 from nbray.scheduler.actor_calls import ActorCalls
-from nbray.scheduler.actor_records import Call, is_restart
-from nbray.scheduler.cell_runs import CellRun, Job
+from nbray.scheduler.actor_records import Call
+from nbray.scheduler.cell_runs import CellRun
 from nbray.scheduler.deadlines import Deadlines
 from nbray.scheduler.fairness import Turns
-from nbray.scheduler.messages import Answer, Cancel, Failure
+from nbray.scheduler.messages import Failure
 from nbray.scheduler.outcomes import Outcomes
 from nbray.scheduler.ownership import Objects
-from nbray.scheduler.processes import Outbox, Process
+from nbray.scheduler.processes import Outbox
 from nbray.scheduler.states import TaskState, WorkerState, move_task
 from nbray.scheduler.tasks import Task
 from nbray.scheduler.worker_queues import WorkerQueues
@@ -61,6 +59,10 @@ class Cancellation:
         """Whether a worker has been given the task that makes the object, and it has not ended."""
         entry = self._objects.entries.get(object_id)
         return entry is not None and entry.task is not None and entry.task.state not in UNSTARTED
+
+    def stop_one(self, task: Task) -> None:
+        """Stop one task."""
+        self.stop((task,), force=False)
 
     def stop(self, tasks: Iterable[Task], *, force: bool, why: Callable[[Task], Failure] | None = None) -> None:
         """Stop tasks; those that ended meanwhile, because what they needed was stopped, are left alone."""

@@ -121,16 +121,15 @@ class Scheduler:
         self._memory_guard = MemoryGuard(config.memory_threshold, self._fleet, self._outcomes.retries)
         self._spilling.in_use = self._fleet.needed
         self._spilling.on_pressed = self._worker_queues.empty
-        self._streams = Streams(self._objects, self._processes, outbox)
-        self._streams.on_unwanted = lambda task: self._cancellation.stop([task], force=False)
+        self._streams = Streams(self._objects, self._processes, outbox, self._cancellation.stop_one)
         self._lifetime = Lifetime(config.linger, self._jobs, outbox, deadlines)
         self._membership = Membership(
             config.epoch, self._processes, self._jobs, self._fleet, self._pool, self._objects, self._extents, self._registry,
             self._outcomes, self._actors, self._cancellation, self._gangs, self._streams, self._output, self._lifetime, outbox,
         )  # fmt: skip
         self._pictures = Pictures(
-            config.epoch, config.store_limit, self._jobs, self._fleet, self._pool, self._objects, self._extents,
-            self._actor_answers.table,
+            config.epoch, config.store_limit, self._jobs, self._fleet, self._pool, self._gangs, self._objects,
+            self._extents, self._actor_answers.table,
         )  # fmt: skip
         self._listings = Listings(
             self._jobs, self._fleet, self._objects, self._registry, self._outcomes.records, self._processes,

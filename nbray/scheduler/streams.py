@@ -32,12 +32,14 @@ class Stream(msgspec.Struct, gc=False):
 class Streams:
     """Passes items on to consumers, and what these have taken back to the workers."""
 
-    def __init__(self, objects: Objects, processes: dict[ProcessId, Process], outbox: Outbox) -> None:
+    def __init__(
+        self, objects: Objects, processes: dict[ProcessId, Process], outbox: Outbox, stop: Callable[[Task], None]
+    ) -> None:
         self._objects = objects
         self._processes = processes
         self._outbox = outbox
-        self.on_unwanted: Callable[[Task], None] = lambda task: None
-        """What to do with a running task whose items nobody will take."""
+        self._stop = stop
+        """What to do with a task whose items nobody will take."""
 
     def yielded(self, maker: Process, message: Yielded) -> None:
         """A worker's next items."""
@@ -49,7 +51,7 @@ class Streams:
         if consumer is None:
             self._reject(maker, message.items)
             if task.state is TaskState.ASSIGNED:
-                self.on_unwanted(task)
+                self._stop(task)
             return
         stream = task.stream
         if stream is None:
@@ -89,7 +91,7 @@ class Streams:
             entry = entries.get(object_id)
             task = entry.task if entry is not None else None
             if task is not None and task.template.template.num_returns == STREAMING:
-                self.on_unwanted(task)
+                self._stop(task)
 
     def _running(self, task_id: ObjectId) -> Task | None:
         """The task if it is in a worker."""

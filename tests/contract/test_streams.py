@@ -225,6 +225,7 @@ def test_wait_takes_generators_among_refs(backend: Backend, gate: Gate) -> None:
     gate.open()
     assert nbray.wait([queued]) == ([queued], [])
     assert queued.next_ready()
+    assert nbray.wait([queued], timeout=0) == ([queued], []), "to look takes nothing away"
     assert nbray.get(next(queued)) == 0
 
 
