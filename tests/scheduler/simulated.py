@@ -214,7 +214,10 @@ class SimulatedDriver(Simulated):
         """Do something that a user may do."""
         draw = self.random
         choice = draw.random()
-        if self.world.with_actors and draw.random() < 0.4:
+        on_disk = self.reader.on_disk()
+        if on_disk and draw.random() < 0.5:
+            self.reader.fetch(draw.choice(on_disk))
+        elif self.world.with_actors and draw.random() < 0.4:
             self.actors.act(self)
         elif choice < 0.4 or not self.templates:
             self._call()
@@ -224,8 +227,6 @@ class SimulatedDriver(Simulated):
         elif choice < 0.6 and self.writing is None:
             self.writing = (draw.choice([100, 5000, 200_000, 400_000, 900_000]), self.some(1))
             self.say(messages.Allocate(1, self.writing[0]))
-        elif choice < 0.7 and (on_disk := self.reader.on_disk()):
-            self.reader.fetch(draw.choice(on_disk))
         elif choice < 0.8:
             self.release(self.some(4))
         elif choice < 0.85 and len(self.templates) > 2:
@@ -355,7 +356,10 @@ class SimulatedWorker(Simulated):
         elif isinstance(message, (messages.Granted, messages.Refused)):
             self._store(message)
         elif isinstance(message, messages.Exit):
-            assert self.idle() or (self.hosted is not None and not self.created), "a worker was told to end that is at work"
+            at_work = self.queue or self.running is not None or self.reports
+            if self.hosted is not None:  # a creation that nobody waits for any more does not count
+                at_work = self.created and (self.queue or self.running is not None or not self.hosted.idle())
+            assert not at_work, "a worker was told to end that is at work"
             self.world.end(self, exit_code=0)
         return True
 

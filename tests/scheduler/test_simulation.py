@@ -295,7 +295,7 @@ def doomed_tasks_are_forgotten(scheduler: Scheduler) -> None:
     def targets(request: object, runs: object, now: list[Task]) -> Iterator[Task]:
         yield from now
 
-    scheduler._cancels._targets = targets  # type: ignore[method-assign, assignment]
+    scheduler._cancels._targets = targets  # type: ignore[method-assign]
 
 
 def run_seeds(seeds: Iterable[int], make: Callable[[ClusterConfig, Allocator], Scheduler]) -> None:
