@@ -23,7 +23,9 @@ def scale(workers: int | None = None, *, min_workers: int | None = None, max_wor
     if (workers is None) == (max_workers is None):
         raise UsageError("scale(): expected one number, scale(4), or a largest one, scale(max_workers=8)")
     if workers is not None and min_workers is not None:
-        raise UsageError(f"scale({workers!r}, min_workers={min_workers!r}): write scale(min_workers={min_workers!r}, max_workers=...)")
+        raise UsageError(
+            f"scale({workers!r}, min_workers={min_workers!r}): write scale(min_workers={min_workers!r}, max_workers=...)"
+        )
     most = _number("max_workers" if workers is None else "workers", max_workers if workers is None else workers)
     least = most if workers is not None else _number("min_workers", 1 if min_workers is None else min_workers)
     if least > most:

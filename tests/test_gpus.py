@@ -1,4 +1,6 @@
+import ctypes
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,3 +29,31 @@ def test_hidden_gpus_are_not_even_counted(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(gpus, "count_devices", lambda: 3)
     monkeypatch.setenv(gpus.VARIABLE, "2")
     assert gpus.detect() == ("2",)
+
+
+def test_the_management_library_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    calls = []
+
+    class Library:
+        """What the driver brings, with two devices."""
+
+        failing = 0
+
+        def __init__(self, name: str) -> None:
+            calls.append(name)
+
+        def nvmlInit_v2(self) -> int:  # noqa: N802
+            return self.failing
+
+        def nvmlDeviceGetCount_v2(self, reference: Any) -> int:  # noqa: N802
+            reference._obj.value = 2
+            return 0
+
+        def nvmlShutdown(self) -> None:  # noqa: N802
+            calls.append("shutdown")
+
+    monkeypatch.setattr(ctypes, "CDLL", Library)
+    assert gpus.count_devices() == 2
+    assert calls == ["libnvidia-ml.so.1", "shutdown"]
+    Library.failing = 999  # the library is there, the driver is not
+    assert gpus.count_devices(folder=tmp_path) == 0

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable
 from nbray.resources import CPU, UNIT
 from nbray.scheduler.cell_runs import CellRun, Jobs
 from nbray.scheduler.extents import Extents
+from nbray.scheduler.gangs import Gangs
 from nbray.scheduler.ownership import Objects
 from nbray.scheduler.pool import Pool, Shape
-from nbray.scheduler.states import WorkerState
+from nbray.scheduler.states import GangState, WorkerState
 from nbray.scheduler.workers import Fleet, Worker
 from nbray.snapshot import ActorSnapshot, CellRunSnapshot, ClusterSnapshot, StoreSnapshot, WorkerSnapshot
 from nbray.snapshot import WorkerState as StateName
@@ -34,14 +35,15 @@ class Pictures:
     """Reads every table and changes none."""
 
     def __init__(
-        self, epoch: str, limit: int, jobs: Jobs, fleet: Fleet, pool: Pool, objects: Objects, extents: Extents,
-        actors: Callable[[], list[ActorSnapshot]],
+        self, epoch: str, limit: int, jobs: Jobs, fleet: Fleet, pool: Pool, gangs: Gangs, objects: Objects,
+        extents: Extents, actors: Callable[[], list[ActorSnapshot]],
     ) -> None:  # fmt: skip
         self._epoch = epoch
         self._limit = limit
         self._jobs = jobs
         self._fleet = fleet
         self._pool = pool
+        self._gangs = gangs
         self._objects = objects
         self._extents = extents
         self._actors = actors
@@ -107,7 +109,10 @@ class Pictures:
             return ""
         task = next(run.queued(), None)
         if task is None:
-            return "its inputs, which other tasks have not made yet" if run.waiting else ""
+            waiting = next(iter(run.waiting.values()), None)
+            if waiting is not None and waiting.template.template.gang in self._gangs.pending:
+                return "its placement group, for which resources are not free yet"
+            return "its inputs, which other tasks have not made yet" if waiting is not None else ""
         shape = task.template.shape
         short = self._pool.missing(shape)
         if short:
@@ -116,9 +121,13 @@ class Pictures:
 
     def _held(self, resource: str, shape: Shape, run: CellRun) -> str:
         """ "all CPUs held by cell [4]", or how much is free of what it needs."""
-        holders = [worker for worker in self._fleet.workers.values() if _holds(worker, resource)]
+        holders = [
+            worker for worker in self._fleet.workers.values()
+            if worker.reservoir in shape.reservoirs and _holds(worker, resource)
+        ]  # fmt: skip
         names = dict.fromkeys(self._name(worker, run) for worker in holders)
-        available = max(0, self._pool.available.get(resource, 0))
+        names.update(dict.fromkeys(self._reserving(resource, shape)))
+        available = max(0, *(reservoir.available.get(resource, 0) for reservoir in shape.reservoirs))
         what = f"{resource}s" if resource in (CPU, "GPU") else resource
         if available:
             needed = shape.amounts[resource] / UNIT
@@ -126,6 +135,13 @@ class Pictures:
         else:
             part = f"all {what}"
         return f"{part}, held by {_join(names)}" if names and available else f"{part} held by {_join(names)}" if names else part
+
+    def _reserving(self, resource: str, shape: Shape) -> list[str]:
+        """The gangs for which this resource was set aside, where the shape does not draw from one itself."""
+        if self._pool.cluster not in shape.reservoirs:
+            return []
+        gangs = [gang for gang in self._gangs.gangs.values() if gang.state is GangState.RESERVED]
+        return [f"the placement group {gang.name}" for gang in gangs if any(resource in bundle.total for bundle in gang.bundles)]
 
     @staticmethod
     def _name(worker: Worker, run: CellRun) -> str:

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,7 +63,7 @@ def test_tasks_and_actors_run_in_it_and_others_do_not(pair: PlacementGroup) -> N
         def where(self) -> int:
             return os.getpid()
 
-    actor = Inside.remote()
+    actor = Inside.remote()  # type: ignore[attr-defined]
     assert nbray.get(actor.where.remote(), timeout=20) > 0
     assert nbray.util.placement_group_table(pair)["available"][0]["CPU"] == 0
     nbray.cancel(outside)
@@ -71,7 +72,7 @@ def test_tasks_and_actors_run_in_it_and_others_do_not(pair: PlacementGroup) -> N
 
 def test_a_handle_that_travels_is_the_same_group(pair: PlacementGroup) -> None:
     @nbray.remote(num_cpus=0)
-    def inside(group: PlacementGroup) -> int:
+    def inside(group: PlacementGroup) -> Any:
         there = pid.options(scheduling_strategy=PlacementGroupSchedulingStrategy(group))
         return nbray.get(there.remote())
 
@@ -137,7 +138,7 @@ def test_workers_are_kept_for_each_environment() -> None:
 
 def test_what_a_task_submits_has_its_variables_too() -> None:
     @nbray.remote(runtime_env={"env_vars": {"OUTER": "1", "BOTH": "1"}})
-    def outer() -> list[list[str | None]]:
+    def outer() -> Any:
         inner = look.options(runtime_env={"env_vars": {"BOTH": "2"}})
         return nbray.get([look.remote("OUTER", "BOTH"), inner.remote("OUTER", "BOTH")])
 
@@ -165,7 +166,7 @@ def test_an_actor_has_its_environment() -> None:
         def ask(self) -> str | None:
             return os.environ.get("MINE")
 
-    actor = Asked.remote()
+    actor = Asked.remote()  # type: ignore[attr-defined]
     assert nbray.get(actor.ask.remote(), timeout=30) == "yes"
     nbray.kill(actor)
 

@@ -47,8 +47,8 @@ from nbray.scheduler.states import GangState
 from nbray.store.allocator import Allocator
 from tests.scheduler.audit import audit, pending_tasks
 from tests.scheduler.ledger import Ledger, SimulatedArena
-from tests.scheduler.simulated_disk import SimulatedDisk
 from tests.scheduler.simulated import Simulated, SimulatedDriver, SimulatedWorker
+from tests.scheduler.simulated_disk import SimulatedDisk
 
 EPOCH = "sim"
 AUDIT_EVERY = 25

@@ -96,3 +96,24 @@ def test_a_question_that_nobody_knows_is_answered_all_the_same(cluster: Cluster)
 
 def test_sequence_numbers_grow(cluster: Cluster) -> None:
     assert [cluster.scheduler.snapshot(0.0).sequence for _ in range(3)] == [1, 2, 3]
+
+
+def test_a_placement_group_that_holds_what_is_missing_is_named() -> None:
+    cluster = Cluster(workers=2)
+    driver = cluster.driver()
+    group = driver.new_object()
+    driver.say(messages.CreateGang(group, [{"CPU": 20_000}], b"", name="pair"))
+    driver.submit(driver.template("f", "cell"))
+    (run,) = cluster.scheduler.snapshot(cluster.now).cell_runs
+    assert run.waits_for == "all CPUs held by the placement group 'pair'"
+
+
+def test_a_placement_group_that_waits_is_a_reason() -> None:
+    cluster = Cluster(workers=1)
+    driver = cluster.driver()
+    driver.submit(driver.template("first", "other cell"))
+    group = driver.new_object()
+    driver.say(messages.CreateGang(group, [{"CPU": 10_000}], b""))
+    driver.submit(driver.template("f", "cell", gang=group))
+    reasons = {run.cell_run: run.waits_for for run in cluster.scheduler.snapshot(cluster.now).cell_runs}
+    assert reasons["cell"] == "its placement group, for which resources are not free yet"  # type: ignore[index]
