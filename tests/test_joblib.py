@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import joblib
@@ -156,6 +157,21 @@ def test_nested_calls_end(cluster: Backend) -> None:
 
     with joblib.parallel_config("nbray"):
         assert Parallel(n_jobs=2)(delayed(outer)(n) for n in (3, 4, 5)) == [9, 18, 30]
+
+
+@pytest.mark.local
+def test_a_call_inside_a_batch_has_the_cpu_of_that_batch_too(cluster: Backend, tmp_path: Path) -> None:
+    def meet(me: str, other: str) -> str:
+        (tmp_path / me).touch()
+        assert until((tmp_path / other).exists, 20), "nobody runs beside it"
+        return me
+
+    def outer() -> list[str]:
+        pairs = [("a", "b"), ("b", "a")]
+        return Parallel(n_jobs=2, batch_size=1)(delayed(meet)(*pair) for pair in pairs)  # type: ignore[no-any-return]
+
+    with joblib.parallel_config("nbray"):
+        assert Parallel(n_jobs=2)(delayed(outer)() for _ in range(1)) == [["a", "b"]]
 
 
 @pytest.mark.local

@@ -148,5 +148,7 @@ def test_on_real_processes(tmp_path: Path) -> None:
             assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {str(pid): "x" for pid in pids}
             assert pool.map(abs, range(-5000, 0)) == list(range(5000, 0, -1))
             running = pool.apply_async(time.sleep, (60,))
+        with Pool(2, maxtasksperchild=2) as pool:
+            assert len(set(pool.map(pid_of_worker, range(8), chunksize=1))) >= 4
         with pytest.raises(CancelledError):
             running.get(10)
