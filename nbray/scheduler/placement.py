@@ -63,7 +63,7 @@ class Placement:
             self._gangs.reserve()
         if self._turns:
             self._assign_all()
-        if self._fleet.idle:
+        if self._fleet.idle and self._worker_queues.prefetched:
             self._worker_queues.steal()
 
     def _assign_all(self) -> None:
@@ -157,7 +157,9 @@ class Placement:
         worker.due = max(worker.due, now) + backlog - before
         line.charge((backlog - before) * shape.share)
         self._turns.shrink(line, count)
-        if not queue:
+        if len(queue) > 1:
+            self._worker_queues.prefetched = True
+        elif not queue:
             self._worker_queues.progressed(worker)
 
     def _host(self, worker: Worker, line: Line, shape: Shape) -> None:

@@ -35,6 +35,8 @@ class WorkerQueues:
         self._outcomes = outcomes
         self._outbox = outbox
         self._deadlines = deadlines
+        self.prefetched = False
+        """Tasks may wait inside workers behind others: a look through 64 workers after every event would cost too much."""
         self._looking = False
         """A look at slow workers is due."""
         self.on_timeout: OnTimeout = lambda task, attempt: None
@@ -116,9 +118,12 @@ class WorkerQueues:
 
     def steal(self) -> None:
         """Take back half of what waits inside a worker that is slower than thought, while another one idles."""
-        now = self._deadlines.now
+        now, self.prefetched = self._deadlines.now, False
         for worker in self._fleet.workers.values():
-            if len(worker.queue) < 2 or worker.asked or worker.state is not WorkerState.BUSY:
+            if len(worker.queue) < 2:
+                continue
+            self.prefetched = True
+            if worker.asked or worker.state is not WorkerState.BUSY:
                 continue
             assert worker.shape is not None
             if worker.shape.gpus or not self._pool.fits(worker.shape):
