@@ -257,6 +257,8 @@ def _fill(tree: Any, values: Iterator[Any]) -> Any:
 def refuse_value(verb: str, value: Any) -> NoReturn:
     if isinstance(value, Stream):
         hint = f"it gives refs one by one: [nbray.{verb}(ref) for ref in generator], or nbray.{verb}(list(generator))"
+    elif hasattr(value, "_actor_id"):  # a handle, of which only modules above this one know
+        hint = f"an actor is no value: call a method of it, nbray.{verb}(actor.method.remote(...))"
     elif hasattr(value, "remote"):
         hint = f"call it first: nbray.{verb}(f.remote(...))"
     elif hasattr(value, "__next__") and hasattr(value, "get"):  # nbray.map's, which stands above this module
