@@ -399,6 +399,38 @@ def test_cancel_of_a_stream_that_waits_for_its_consumer(real_backend: Backend) -
         nbray.get(list(generator))
 
 
+@pytest.mark.local
+def test_cancel_of_an_async_generator(real_backend: Backend, end: Path) -> None:
+    @nbray.remote
+    async def slow(path: Path) -> AsyncIterator[int]:
+        try:
+            while True:
+                await asyncio.sleep(0.005)
+                yield 1
+        finally:
+            path.touch()
+
+    generator = slow.remote(end)
+    next(generator)
+    nbray.cancel(generator)
+    refs = list(generator)
+    with pytest.raises(nbray.TaskCancelledError):
+        nbray.get(refs[-1])
+    assert end.exists()
+
+
+@pytest.mark.local
+@pytest.mark.parametrize("function", [count, count_async])
+def test_a_consumer_that_needs_all_cpus_between_two_items(real_backend: Backend, function: Any) -> None:
+    stream = function.options(num_cpus=2, _generator_backpressure_num_objects=2)
+
+    @nbray.remote(num_cpus=2)
+    def consume() -> int:
+        return sum(nbray.get(echo.options(num_cpus=2).remote(ref)) for ref in stream.remote(20))
+
+    assert nbray.get(consume.remote(), timeout=60) == 190
+
+
 def test_cancel_of_a_queued_stream(backend: Backend, gate: Gate) -> None:
     gate.close()
     generator = count.remote(3)
