@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nbray import resources as amounts
+from nbray import terminal_bars
 from nbray.backends import registry
 from nbray.backends.backend import Backend
 from nbray.cluster_info import ClusterInfo
@@ -83,6 +84,7 @@ class Session:
             backend, self.backend, self.given = self.backend, None, {}
             if backend is not None:
                 backend.close(stop=stop)
+            terminal_bars.BARS.finish()  # behind the last words of the tasks
 
     def mark_forked(self) -> None:
         """In the child of a fork: its threads, and so its connection, are gone."""

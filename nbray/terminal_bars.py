@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import sys
 import threading
 import time
@@ -109,6 +108,4 @@ def _rewrites(stream: TextIO) -> bool:
 
 
 BARS = TerminalBars(lambda: sys.stderr)
-"""Those of this process."""
-
-atexit.register(BARS.finish)
+"""Those of this process; the end of its session finishes them."""
