@@ -59,6 +59,7 @@ from nbray.scheduler.messages import (
     Allocate,
     Answer,
     Ask,
+    Call,
     Exit,
     Finished,
     Hello,
@@ -81,7 +82,7 @@ MEMORY_SECONDS = 0.05
 """How often to look at the workers' memory when less than a fifth is left: a task can fill a GiB in so much time."""
 CALM_MEMORY_SECONDS = 0.25
 STAY_AWAKE_SECONDS = 0.0002
-_CONVERSATION = (Submit, Finished, Allocate)
+_CONVERSATION = (Submit, Finished, Call, Allocate)
 
 
 class Link:
@@ -131,7 +132,7 @@ class SchedulerProcess:
         self._measures: dict[int, tuple[float, int]] = {}
         """Cores and bytes of each worker, at the last look."""
         self._zygote_decoder: wire.FrameDecoder[FromZygote] = wire.FrameDecoder(FromZygote)
-        self._disk = Disk(SpillFiles(self._arena.fd, self._make_spill_directory))
+        self._disk = Disk(SpillFiles(self._arena, self._make_spill_directory))
         self._converses = False
         """A message has come that another one is likely to follow within the moment."""
         self._look_at = self._publish_at = self._logs_at = self._headroom_at = self._memory_at = 0.0
