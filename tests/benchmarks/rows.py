@@ -112,7 +112,7 @@ ROWS = (
     Row("small_put", "put 8 bytes, p50", "us", small_objects.put, (Target(AT_MOST, 60),), "socket"),
     Row("small_get", "get 8 bytes, p50", "us", small_objects.get, (Target(AT_MOST, 20),), "socket"),
     Row("wait", "10,000 results taken one at a time", "us each", small_objects.one_at_a_time, (Target(AT_MOST, 200),)),
-    Row("cancel", "100,000 queued tasks cancelled", "us each", scale.cancelled, (Target(AT_MOST, 10),)),
+    Row("cancel", "100,000 queued tasks cancelled", "us each", scale.cancelled, (Target(AT_MOST, 20),)),
     Row("queued", "1,000,000 queued no-op tasks", "bytes each", scale.queued, (Target(AT_MOST, 1024),), pick=_first),
     Row("lag", "longest answer time meanwhile", "ms", scale.queued, (Target(AT_MOST, 250),), pick=_last),
     Row("live", "1,000,000 live 100-byte objects", "bytes each", scale.live, (Target(AT_MOST, 717),), pick=_first),
