@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
 
+from nbray.errors import StoreFull
 from nbray.scheduler.actions import RemoveSpilled, Restore, Spill
 from nbray.scheduler.events import RestoreDone, RestoreFailed, SpillDone, SpillFailed
 from nbray.store.spill_files import Damaged, SpillFiles
@@ -88,18 +89,16 @@ class Disk:
     def _spill(self, action: Spill) -> DiskEvent:
         try:
             return SpillDone(action.object_id, self._files.write(action.object_id, action.offset, action.size))
-        except Damaged as error:  # the arena could not be read
-            return SpillFailed(action.object_id, str(error))
         except OSError as error:
             return SpillFailed(action.object_id, error.strerror or str(error))
 
     def _restore(self, action: Restore) -> DiskEvent:
         try:
-            self._files.read(action.object_id, action.offset, action.size, action.checksum)
+            self._files.read(action.object_id, action.offset, action.size, action.checksum, action.warm)
         except Damaged as error:
             return RestoreFailed(action.object_id, str(error), damaged=True)
-        except OSError as error:
-            return RestoreFailed(action.object_id, error.strerror or str(error), damaged=False)
+        except StoreFull as error:
+            return RestoreFailed(action.object_id, str(error), damaged=False)
         return RestoreDone(action.object_id)
 
     def _remove(self, action: RemoveSpilled) -> None:

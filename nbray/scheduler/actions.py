@@ -87,6 +87,8 @@ class Restore(NamedTuple):
     offset: int
     size: int
     checksum: int
+    warm: bool
+    """All the extent's pages hold memory already."""
 
 
 class RemoveSpilled(NamedTuple):

@@ -103,19 +103,15 @@ class Extents:
 
     def grant(self, process: Process, request_id: int, size: int) -> bool:
         """Give the process an extent if there is room for one."""
-        extent = self._take(size)
+        extent = self.take(size)
         if extent is None:
             return False
         self._granted.setdefault(process.process_id, {})[extent.offset] = size
         self._outbox.send(process.process_id, Granted(request_id, extent.offset, extent.size, extent.warm))
         return True
 
-    def take(self, size: int) -> int | None:
-        """The offset of an extent for an object that comes back from disk, if there is room."""
-        extent = self._take(size)
-        return None if extent is None else extent.offset
-
-    def _take(self, size: int) -> Extent | None:
+    def take(self, size: int) -> Extent | None:
+        """An extent, for a process or for an object that comes back from disk, if there is room."""
         self.lacks_memory = False
         extent = self._allocator.allocate(size) if self.used + size <= self._limit else None
         if extent is not None and not extent.warm and not self._can_populate(extent.size):

@@ -223,13 +223,13 @@ class Spilling:
         return process is None or self._extents.grant(process, demand.request_id, demand.size)
 
     def _restore(self, place: Place) -> bool:
-        offset = self._extents.take(place.size)
-        if offset is None:
+        extent = self._extents.take(place.size)
+        if extent is None:
             return False
-        place.offset = offset
+        place.offset = extent.offset
         place.move(PlaceState.RESTORING)
         self.spilled -= place.size
-        self._outbox.actions.append(Restore(place.object_id, offset, place.size, place.checksum))
+        self._outbox.actions.append(Restore(place.object_id, extent.offset, place.size, place.checksum, extent.warm))
         return True
 
     def _make_room(self, size: int) -> bool:

@@ -79,6 +79,10 @@ class Arena:
         for start in range(offset, offset + size, TOUCH_AT_ONCE):  # other threads get their turn in between
             bytes(self.write_view(start, min(TOUCH_AT_ONCE, offset + size - start))[::FAULT_AROUND])
 
+    def untouch(self, offset: int, size: int) -> None:
+        """Unmap pages that were touched: their memory counts as this process's no more, and their bytes stay."""
+        self._for_writing().madvise(mmap.MADV_DONTNEED, offset, size)
+
     def pwrite(self, data: memoryview, offset: int) -> None:
         """Write without touching the map: twice as fast into fresh pages, and lets other threads run. Raises StoreFull."""
         while data:

@@ -1,7 +1,8 @@
 """The copies of stored objects on disk: one file for each, private, with a checksum over all of it.
 
-Bytes pass through a buffer of a few MiB, which stays in the processor's cache: they are read once, checked, and written once,
-and no page of the arena is mapped for it. What is on disk is only ever read back by the process that wrote it.
+Bytes go from the arena's pages to the file and back without another copy; only into fresh pages they go by way of a buffer and
+write(2), which is quicker there. The checksum is made piece by piece, while a piece is still in the processor's cache.
+What is on disk is only ever read back by the process that wrote it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 import xxhash
 
 from nbray.ids import ObjectId
+from nbray.store.arena import Arena
 
 PIECE = 4 << 20
 SPARE_SHARE = 20
@@ -29,8 +31,8 @@ class Damaged(Exception):
 class SpillFiles:
     """Copies extents of the arena to files and back; every call blocks for as long as the disk takes."""
 
-    def __init__(self, arena_fd: int, prepare: Callable[[], Path]) -> None:
-        self._arena_fd = arena_fd
+    def __init__(self, arena: Arena, prepare: Callable[[], Path]) -> None:
+        self._arena = arena
         self._prepare = prepare
         """Makes the directory; called before the first file is written."""
         self._directory: Path | None = None
@@ -46,21 +48,25 @@ class SpillFiles:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             _reserve(descriptor, size)
-            return self._copy(self._arena_fd, offset, descriptor, 0, size)
+            with self._mapped(offset, size) as view:
+                return _write(descriptor, view)
         except BaseException:
             path.unlink(missing_ok=True)
             raise
         finally:
             os.close(descriptor)
 
-    def read(self, object_id: ObjectId, offset: int, size: int, checksum: int) -> None:
-        """Copy a file into an extent. Raises Damaged when it is not what was written, OSError when the arena has no room."""
+    def read(self, object_id: ObjectId, offset: int, size: int, checksum: int, warm: bool) -> None:
+        """Copy a file into an extent. Raises Damaged when it is not what was written, StoreFull when the arena has no room.
+
+        `warm` says that all the extent's pages hold memory already.
+        """
         try:
             descriptor = os.open(self._path(object_id), os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             raise Damaged(f"its file cannot be opened ({error.strerror})") from error
         try:
-            found = self._copy(descriptor, 0, self._arena_fd, offset, size)
+            found = self._read_mapped(descriptor, offset, size) if warm else self._read_through(descriptor, offset, size)
         finally:
             os.close(descriptor)
         if found != checksum:
@@ -75,35 +81,56 @@ class SpillFiles:
         assert self._directory is not None
         return self._directory / f"{object_id:x}"
 
-    def _copy(self, source: int, start: int, target: int, offset: int, size: int) -> int:
-        """Copy between descriptors, and return the checksum of what was copied."""
+    def _read_mapped(self, descriptor: int, offset: int, size: int) -> int:
         digest = xxhash.xxh3_64()
-        position = 0
-        for piece in _pieces(source, start, size):
-            digest.update(piece)
-            _write_all(target, piece, offset + position)
-            position += len(piece)
+        with self._mapped(offset, size) as view:
+            for start in range(0, size, PIECE):
+                _fill(descriptor, view[start : start + PIECE], start, size)
+                digest.update(view[start : start + PIECE])
         return digest.intdigest()
 
+    def _read_through(self, descriptor: int, offset: int, size: int) -> int:
+        digest = xxhash.xxh3_64()
+        buffer = memoryview(bytearray(min(PIECE, size)))
+        for start in range(0, size, PIECE):
+            piece = buffer[: size - start]
+            _fill(descriptor, piece, start, size)
+            digest.update(piece)
+            self._arena.pwrite(piece, offset + start)
+        return digest.intdigest()
 
-def _pieces(source: int, start: int, size: int) -> Iterator[memoryview]:
-    buffer = memoryview(bytearray(min(PIECE, size)))
-    done = 0
-    while done < size:
+    @contextlib.contextmanager
+    def _mapped(self, offset: int, size: int) -> Iterator[memoryview]:
+        """The extent's bytes, whose pages hold memory."""
+        self._arena.touch(offset, size)
         try:
-            count = os.preadv(source, [buffer[: size - done]], start + done)
+            yield self._arena.write_view(offset, size)
+        finally:
+            self._arena.untouch(offset, size)
+
+
+def _write(descriptor: int, view: memoryview) -> int:
+    """Write all of it; returns its checksum."""
+    digest = xxhash.xxh3_64()
+    for start in range(0, len(view), PIECE):
+        piece = view[start : start + PIECE]
+        digest.update(piece)
+        while piece:
+            written = os.pwrite(descriptor, piece, start)
+            piece, start = piece[written:], start + written
+    return digest.intdigest()
+
+
+def _fill(descriptor: int, piece: memoryview, start: int, size: int) -> None:
+    """Read a piece of a file of `size` bytes."""
+    while piece:
+        try:
+            count = os.preadv(descriptor, [piece], start)
         except OSError as error:  # the disk has failed
             raise Damaged(f"its file cannot be read ({error.strerror})") from error
         if not count:
-            raise Damaged(f"its file ends after {done:,} of {size:,} bytes")
-        yield buffer[:count]
-        done += count
-
-
-def _write_all(target: int, piece: memoryview, offset: int) -> None:
-    while piece:
-        written = os.pwrite(target, piece, offset)
-        piece, offset = piece[written:], offset + written
+            raise Damaged(f"its file ends after {start:,} of {size:,} bytes")
+        piece, start = piece[count:], start + count
 
 
 def _reserve(descriptor: int, size: int) -> None:

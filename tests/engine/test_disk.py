@@ -25,7 +25,7 @@ class Bench:
         self.directory = directory
         self.arena = Arena.create(1 << 22)
         self.arena.write_view(0, SIZE)[:] = os.urandom(SIZE)
-        self.disk = Disk(SpillFiles(self.arena.fd, lambda: directory))
+        self.disk = Disk(SpillFiles(self.arena, lambda: directory))
 
     def next(self) -> DiskEvent:
         """What is done next."""
@@ -51,7 +51,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 def test_an_object_goes_comes_back_and_is_removed(bench: Bench) -> None:
     checksum = bench.spill()
-    bench.disk.carry_out(Restore(OBJECT, 1 << 20, SIZE, checksum))
+    bench.disk.carry_out(Restore(OBJECT, 1 << 20, SIZE, checksum, warm=False))
     assert bench.next() == RestoreDone(OBJECT)
     assert bench.arena.read_view(1 << 20, SIZE) == bench.arena.read_view(0, SIZE)
     done = threading.Event()
@@ -63,7 +63,7 @@ def test_an_object_goes_comes_back_and_is_removed(bench: Bench) -> None:
 
 def test_damage_is_told_from_want_of_room(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     checksum = bench.spill()
-    bench.disk.carry_out(Restore(OBJECT, 0, SIZE, checksum + 1))
+    bench.disk.carry_out(Restore(OBJECT, 0, SIZE, checksum + 1, warm=True))
     event = bench.next()
     assert isinstance(event, RestoreFailed)
     assert event.damaged
@@ -72,8 +72,11 @@ def test_damage_is_told_from_want_of_room(bench: Bench, monkeypatch: pytest.Monk
         raise MemoryError if not data else OSError(12, "Cannot allocate memory")
 
     monkeypatch.setattr(os, "pwrite", write)
-    bench.disk.carry_out(Restore(OBJECT, 0, SIZE, checksum))
-    assert bench.next() == RestoreFailed(OBJECT, "Cannot allocate memory", damaged=False)
+    bench.disk.carry_out(Restore(OBJECT, 0, SIZE, checksum, warm=False))
+    event = bench.next()
+    assert isinstance(event, RestoreFailed)
+    assert not event.damaged
+    assert "Cannot allocate memory" in event.reason
 
 
 def test_a_disk_that_takes_nothing_says_why(bench: Bench) -> None:
@@ -86,7 +89,7 @@ def test_what_comes_back_does_not_wait_for_what_leaves(bench: Bench) -> None:
     checksum = bench.spill()
     held = threading.Event()
     bench.disk.write(partial(_wait, held))
-    bench.disk.carry_out(Restore(OBJECT, 0, SIZE, checksum))
+    bench.disk.carry_out(Restore(OBJECT, 0, SIZE, checksum, warm=False))
     assert bench.next() == RestoreDone(OBJECT)
     held.set()
 

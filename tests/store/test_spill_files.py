@@ -26,12 +26,15 @@ def arena() -> Iterator[Arena]:
 @pytest.fixture
 def files(arena: Arena, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SpillFiles:
     monkeypatch.setattr(spill_files, "PIECE", 65_536)
-    return SpillFiles(arena.fd, lambda: tmp_path)
+    return SpillFiles(arena, lambda: tmp_path)
 
 
-def test_bytes_come_back_wherever_the_arena_has_room(arena: Arena, files: SpillFiles) -> None:
+@pytest.mark.parametrize("warm", [False, True])
+def test_bytes_come_back_wherever_the_arena_has_room(arena: Arena, files: SpillFiles, warm: bool) -> None:
     checksum = files.write(OBJECT, 4096, SIZE)
-    files.read(OBJECT, 1 << 22, SIZE, checksum)
+    if warm:
+        arena.write_view(1 << 22, SIZE)[:] = bytes(SIZE)
+    files.read(OBJECT, 1 << 22, SIZE, checksum, warm)
     assert arena.read_view(1 << 22, SIZE) == arena.read_view(4096, SIZE)
 
 
@@ -51,24 +54,25 @@ def test_what_stands_in_its_place_is_not_written_to(files: SpillFiles, tmp_path:
     assert not (tmp_path / "elsewhere").exists()
 
 
+@pytest.mark.parametrize("warm", [False, True])
 @pytest.mark.parametrize("place", [0, 65_536, SIZE - 1])
-def test_one_flipped_bit_is_found(files: SpillFiles, tmp_path: Path, place: int) -> None:
+def test_one_flipped_bit_is_found(files: SpillFiles, tmp_path: Path, place: int, warm: bool) -> None:
     checksum = files.write(OBJECT, 4096, SIZE)
     content = bytearray((tmp_path / "abc").read_bytes())
     content[place] ^= 1
     (tmp_path / "abc").write_bytes(content)
     with pytest.raises(Damaged, match="its checksum is not the one"):
-        files.read(OBJECT, 4096, SIZE, checksum)
+        files.read(OBJECT, 4096, SIZE, checksum, warm)
 
 
 def test_a_file_that_was_cut_off_or_removed_is_found(files: SpillFiles, tmp_path: Path) -> None:
     checksum = files.write(OBJECT, 4096, SIZE)
     os.truncate(tmp_path / "abc", 70_000)
     with pytest.raises(Damaged, match="its file ends after 70,000 of 300,000 bytes"):
-        files.read(OBJECT, 4096, SIZE, checksum)
+        files.read(OBJECT, 4096, SIZE, checksum, warm=True)
     files.remove(OBJECT)
     with pytest.raises(Damaged, match="cannot be opened"):
-        files.read(OBJECT, 4096, SIZE, checksum)
+        files.read(OBJECT, 4096, SIZE, checksum, warm=True)
 
 
 def test_a_full_disk_leaves_nothing_behind(files: SpillFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +116,7 @@ def test_the_directory_is_made_when_it_is_needed_first(arena: Arena, tmp_path: P
         made.append(tmp_path)
         return tmp_path
 
-    files = SpillFiles(arena.fd, prepare)
+    files = SpillFiles(arena, prepare)
     assert made == []
     files.write(OBJECT, 4096, SIZE)
     files.write(ObjectId(1), 4096, SIZE)
