@@ -18,8 +18,9 @@ INTERVAL = 0.3
 NEVER = float("inf")
 
 _TABLE = (
-    "font:13px/1.5 var(--jp-ui-font-family,system-ui,sans-serif);font-variant-numeric:tabular-nums;max-width:640px;"
-    "display:grid;grid-template-columns:fit-content(45%) 1fr fit-content(50%);gap:1px 10px;align-items:center;margin:2px 0"
+    "font:13px/1.5 var(--jp-ui-font-family,system-ui,sans-serif);font-variant-numeric:tabular-nums;max-width:760px;"
+    "display:grid;grid-template-columns:fit-content(30%) minmax(110px,1fr) fit-content(50%);gap:1px 10px;align-items:center;"
+    "margin:2px 0"
 )
 _BAR = "height:6px;border-radius:3px;overflow:hidden;background:rgba(128,128,128,.22)"
 _LABEL = "overflow-wrap:anywhere;font-weight:600"
@@ -80,12 +81,13 @@ def progress_text(lines: list[Line], hidden: int) -> str:
 def progress_html(lines: list[Line], hidden: int) -> str:
     """The bars as HTML: label, bar, counts."""
     rows = [cell for line in lines for cell in _cells(line)]
-    more = f'<div style="opacity:.7">and {hidden:,} more</div>' if hidden else ""
-    return f'<div style="{_TABLE}">{"".join(rows)}</div>{more}'
+    more = f'<div style="opacity:.7;grid-column:1/-1">and {hidden:,} more</div>' if hidden else ""
+    return f'<div style="{_TABLE}">{"".join(rows)}{more}</div>'
 
 
 def _cells(line: Line) -> list[str]:
-    details = html.escape(f"{line.counts} [{line.times}] {line.postfix}".rstrip())
+    percent = "" if line.fraction is None else f"{int(100 * line.fraction)}% · "
+    details = html.escape(f"{percent}{line.counts} [{line.times}] {line.postfix}".rstrip())
     return [
         f'<div style="{_LABEL}">{html.escape(line.label)}</div>',
         _bar(line),
