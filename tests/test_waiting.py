@@ -284,7 +284,7 @@ def test_bad_as_completed() -> None:
     with pytest.raises(TypeError, match=r"write nbray.as_completed\(\[ref\]\)"):
         nbray.as_completed(nbray.put(1))
     with pytest.raises(TypeError, match="not 7"):
-        nbray.as_completed([7])  # type: ignore[type-var]
+        nbray.as_completed([7])  # type: ignore[list-item]
 
 
 def test_as_completed_with_a_watch(watching: WatchingBackend) -> None:

@@ -16,7 +16,7 @@ from nbray.engine.connection import Connection
 from nbray.engine.references import References
 from nbray.errors import UsageError
 from nbray.functions import PickledFunction
-from nbray.ids import ActorId, CellRunId, ObjectId, TaskId, TemplateId
+from nbray.ids import ActorId, CellRunId, ObjectId, TemplateId
 from nbray.scheduler.messages import Answer, CreateActor, KillActor, RegisterTemplate, TaskSpec
 
 CELL = CellRunId("cell")
@@ -76,15 +76,12 @@ class World:
         self.link = PretendedConnection()
         link = cast(Connection, self.link)
         self.filled: list[tuple[Any, Any, str]] = []
-        self.actors = LocalActors(link, Templates(link, 1000, lambda _: b""), self._fill, lambda options: 0, self._returns)
+        self.actors = LocalActors(link, Templates(link, 1000, lambda _: b""), self._fill, lambda options: 0)
 
     def _fill(self, task: TaskSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any], name: str) -> TaskSpec:
         self.filled.append((args, kwargs, name))
         task.payload = ObjectId(7)
         return task
-
-    def _returns(self, task_id: TaskId, options: CallOptions) -> list[ObjectId]:
-        return [ObjectId(task_id + index) for index in range(options.num_returns)]
 
     def create(self, **options: Any) -> FoundActor:
         actor = ActorOptions(class_name="Thing", description=b"description", **options)
