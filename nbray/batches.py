@@ -60,9 +60,11 @@ class _FastBatchPickler(FastPickler):
 
 
 class _Unpickler(pickle.Unpickler):
-    def __init__(self, file: io.BytesIO, arrays: tuple[Any, ...]) -> None:
+    """Arrays from `read_only` bytes on are views into the store; smaller ones are copies, which the code may write to."""
+
+    def __init__(self, file: io.BytesIO, arrays: tuple[Any, ...], read_only: float) -> None:
         super().__init__(file)
-        self._arrays = arrays
+        self._arrays = [array if array.nbytes >= read_only else array.copy() for array in arrays]
 
     def persistent_load(self, pid: Any) -> Any:
         return self._arrays[pid]
@@ -82,9 +84,12 @@ def pack(batch: Callable[[], Any], arrays: SharedArrays) -> tuple[bytes, list[Ob
     return file.getvalue(), list(sharing.refs)
 
 
-def run_batch(threads: int | None, blob: bytes, *arrays: Any) -> bytes:
-    """Run a batch in a worker, whose libraries use `threads` threads of their own; returns the results as bytes."""
-    batch = _Unpickler(io.BytesIO(blob), arrays).load()
+def run_batch(threads: int | None, read_only: float, blob: bytes, *arrays: Any) -> bytes:
+    """Run a batch in a worker, whose libraries use `threads` threads of their own; returns the results as bytes.
+
+    Its arrays of at least `read_only` bytes cannot be written to.
+    """
+    batch = _Unpickler(io.BytesIO(blob), arrays, read_only).load()
     with _limited(threads):
         results = batch()
     return _dump_results(results)

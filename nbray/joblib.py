@@ -9,12 +9,13 @@
 
 joblib asks for batches so large that sending one does not matter, keeps twice `n_jobs` of them on their way, and is told of
 each end on the executor's thread. A batch is pickled here, not by the executor: so large arrays, wherever they hide in it,
-become references, and small ones arrive writable, as with joblib's own backends.
+become references, and arrives writable what joblib's own backends would deliver so.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
 from typing import Any
@@ -27,7 +28,7 @@ except ImportError as error:
 
 from nbray import session
 from nbray.batches import SharedArrays, pack, run_batch, unpack
-from nbray.errors import UsageError
+from nbray.errors import NotSupportedHere, UsageError
 from nbray.executor import Executor, checked_options
 from nbray.functions import name_of
 from nbray.parallel_map import slots
@@ -70,6 +71,7 @@ class NbrayBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
             self.default_n_jobs = 1  # inside a batch only who asks for more jobs gets them
         self._options = options
         self._n_jobs = 1
+        self._read_only = math.inf
         self._executor: Executor | None = None
         self._arrays: SharedArrays | None = None
 
@@ -83,8 +85,19 @@ class NbrayBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
             return n_jobs
         return max(1, slots(session.current_backend(), checked_options(self._options)) + 1 + n_jobs)
 
-    def configure(self, n_jobs: int = 1, parallel: Any = None, **_: Any) -> int:
-        """A Parallel begins; returns how many batches run at once."""
+    def configure(
+        self, n_jobs: int = 1, parallel: Any = None, max_nbytes: int | None = None, mmap_mode: str | None = "r", **_: Any
+    ) -> int:
+        """A Parallel begins; returns how many batches run at once.
+
+        As with joblib's own backends, arrays of more than its `max_nbytes` are shared and cannot be written to.
+        """
+        if mmap_mode in ("r+", "w+"):
+            raise NotSupportedHere(
+                f'mmap_mode={mmap_mode!r}: what a batch writes into its arrays does not come back from the cluster. Return it, '
+                'or let those batches run in threads of this process: joblib.parallel_config("threading")'
+            )
+        self._read_only = math.inf if max_nbytes is None or mmap_mode != "r" else max_nbytes
         n_jobs = self.effective_n_jobs(n_jobs)
         if n_jobs == 1 or self._is_nested_without_room():
             raise FallbackToBackend(SequentialBackend(nesting_level=self.nesting_level))
@@ -116,7 +129,7 @@ class NbrayBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
             name = name_of(batch.items[0][0]) if batch.items else "joblib"
             self._executor = Executor(self._n_jobs, **{"name": name, **self._options})
         blob, refs = pack(batch, self._arrays)
-        return self._executor.submit(run_batch, self.inner_max_num_threads, blob, *refs)
+        return self._executor.submit(run_batch, self.inner_max_num_threads, self._read_only, blob, *refs)
 
     def retrieve_result_callback(self, out: Future[Any]) -> Any:
         """The results of a batch that has ended."""

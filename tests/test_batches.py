@@ -31,9 +31,9 @@ class Batch:
         return [function(*args) for function, args in self.items]
 
 
-def run(batch: Batch, arrays: SharedArrays | None = None) -> list[Any]:
+def run(batch: Batch, arrays: SharedArrays | None = None, read_only: float = 1 << 20) -> list[Any]:
     blob, refs = pack(batch, arrays or SharedArrays())
-    return unpack(run_batch(None, blob, *nbray.get(refs)))  # type: ignore[no-any-return]
+    return unpack(run_batch(None, read_only, blob, *nbray.get(refs)))  # type: ignore[no-any-return]
 
 
 def test_code_of_the_notebook_travels() -> None:
@@ -74,12 +74,16 @@ def test_small_arrays_and_results_arrive_writable() -> None:
         array += 1
 
 
-def test_large_arrays_are_read_only() -> None:
-    def spoil(x: Any) -> None:
-        x[0] = 1
+def test_from_a_size_on_arrays_are_read_only() -> None:
+    def spoil(x: Any, y: Any) -> float:
+        x[0] = 7
+        return float(y[0])
 
+    array = np.ones(LARGE)
     with pytest.raises(ValueError, match="read-only"):
-        run(Batch((spoil, (np.ones(LARGE),))))
+        run(Batch((spoil, (array, array))), read_only=array.nbytes)
+    assert run(Batch((spoil, (array, array))), read_only=array.nbytes + 1) == [7.0], "one array, not two"
+    assert array[0] == 1
 
 
 def test_what_cannot_be_sent_is_named() -> None:
@@ -87,7 +91,7 @@ def test_what_cannot_be_sent_is_named() -> None:
         pack(Batch((id, ({"the": threading.Lock()},))), SharedArrays())
     blob, _ = pack(Batch((lambda: threading.Lock(), ())), SharedArrays())
     with pytest.raises(NotShippable, match="the results of a batch of joblib"):
-        run_batch(None, blob)
+        run_batch(None, 0, blob)
 
 
 def test_threads_are_limited() -> None:
@@ -97,4 +101,4 @@ def test_threads_are_limited() -> None:
         return [pool["num_threads"] for pool in threadpoolctl.threadpool_info()]
 
     blob, _ = pack(Batch((threads, ())), SharedArrays())
-    assert set(unpack(run_batch(1, blob))[0]) <= {1}
+    assert set(unpack(run_batch(1, 0, blob))[0]) <= {1}

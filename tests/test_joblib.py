@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import subprocess
@@ -20,7 +21,7 @@ import nbray
 import nbray.joblib
 from nbray import session
 from nbray.backends.backend import Backend
-from nbray.errors import NotShippable, UsageError
+from nbray.errors import NotShippable, NotSupportedHere, UsageError
 from nbray.joblib import NbrayBackend
 from tests.contract.conftest import until
 from tests.fakes import FakeBackend, fake_session, fresh_session
@@ -60,6 +61,15 @@ def test_misuse(fake: FakeBackend) -> None:
         NbrayBackend().effective_n_jobs(0)
     with pytest.raises(UsageError, match="did you mean num_cpus="), joblib.parallel_config("nbray", num_cpu=2):
         pass
+    with pytest.raises(NotSupportedHere, match="mmap_mode='r\\+'"), joblib.parallel_config("nbray", mmap_mode="r+"):
+        Parallel(n_jobs=2)(delayed(abs)(n) for n in range(2))
+
+
+@pytest.mark.parametrize(("settings", "limit"), [({}, 1 << 20), ({"max_nbytes": 5}, 5), ({"max_nbytes": None}, math.inf)])
+def test_joblibs_own_limit_decides_what_is_read_only(fake: FakeBackend, settings: dict[str, Any], limit: float) -> None:
+    backend = NbrayBackend(nesting_level=0)
+    with Parallel(n_jobs=2, backend=backend, **settings):
+        assert backend._read_only == limit
 
 
 @pytest.mark.parametrize("order", ["import nbray, joblib", "import joblib, nbray", "import joblib.parallel, nbray"])
