@@ -225,3 +225,12 @@ def test_an_exception_that_is_tried_again(real_backend: Backend, tmp_path: Path)
         yield 3
 
     assert nbray.get(list(flaky.remote(tmp_path))) == [1, 2, 3]
+
+
+@pytest.mark.local
+def test_a_stream_that_takes_too_long(real_backend: Backend, end: Path) -> None:
+    *items, last = list(tick.options(timeout=0.3).remote(end))
+    assert nbray.get(items) == list(range(len(items)))
+    assert items
+    with pytest.raises(nbray.TaskTimeout):
+        nbray.get(last)

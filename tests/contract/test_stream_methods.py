@@ -109,15 +109,6 @@ def test_an_async_actor_takes_items_with_async_for(real_backend: Backend) -> Non
 
 
 @pytest.mark.local
-def test_a_stream_that_takes_too_long(real_backend: Backend, end: Path) -> None:
-    *items, last = list(tick.options(timeout=0.3).remote(end))
-    assert nbray.get(items) == list(range(len(items)))
-    assert items
-    with pytest.raises(nbray.TaskTimeout):
-        nbray.get(last)
-
-
-@pytest.mark.local
 @pytest.mark.parametrize("kind", [Counter, AsyncCounter])
 def test_cancel_of_a_methods_stream(real_backend: Backend, kind: Any) -> None:
     counter = nbray.remote(kind).remote()
