@@ -127,6 +127,13 @@ class Scheduler:
             config.epoch, self._processes, self._jobs, self._fleet, self._pool, self._objects, self._extents, self._registry,
             self._outcomes, self._actors, self._cancellation, self._gangs, self._streams, self._output, self._lifetime, outbox,
         )  # fmt: skip
+        self._set_up_answers()
+        self._on_event = self._event_table()
+        self._on_message = self._message_table()
+
+    def _set_up_answers(self) -> None:
+        """What people ask for: the tables as they are now, and as they were."""
+        config = self._config
         self._pictures = Pictures(
             config.epoch, config.store_limit, self._jobs, self._fleet, self._pool, self._gangs, self._objects,
             self._extents, self._actor_answers.table,
@@ -135,8 +142,6 @@ class Scheduler:
             self._jobs, self._fleet, self._objects, self._registry, self._outcomes.records, self._processes,
             self._actors.table,
         )
-        self._on_event = self._event_table()
-        self._on_message = self._message_table()
 
     def _event_table(self) -> dict[type, Callable[[Any], None]]:
         return {
