@@ -50,6 +50,11 @@ class Streams:
         consumer = self._consumer(task)
         if consumer is None:
             self._reject(maker, message.items)
+            if task.stream is None:
+                task.stream = Stream()
+            if not task.stream.unlimited:  # a call of an actor may go on although it was interrupted
+                task.stream.unlimited = True
+                self._tell(task, task.stream)
             if task.state is TaskState.ASSIGNED:
                 self._stop(task)
             return

@@ -159,7 +159,8 @@ class Hosted:
     def act(self) -> bool:
         """Start or end one of the concurrent calls."""
         draw, worker = self._worker.random, self._worker
-        if self.waiting and len(self.under_way) < self.spec.max_concurrency and draw.random() < 0.7:
+        room = len(self.under_way) < self.spec.max_concurrency
+        if self.waiting and room and (not self.under_way or draw.random() < 0.7):
             spec = self.waiting.popleft()
             worker.world.start(worker, spec)
             self.under_way[spec.task_id] = spec

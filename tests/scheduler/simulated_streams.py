@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from nbray.ids import ObjectId, TaskId
 from nbray.scheduler import messages
-from nbray.scheduler.messages import NO_LIMIT, STREAMING, Failure, Inline, Template, Value
+from nbray.scheduler.messages import NO_LIMIT, STREAMING, Failure, Inline, Stored, Template, Value
 
 if TYPE_CHECKING:
     from tests.scheduler.simulated import Simulated, SimulatedWorker
@@ -104,6 +104,9 @@ class Producer:
         worker, task_id = self._worker, self._spec.task_id
         skipped = min(len(values), max(0, self._consumed - self._made))
         self._made += skipped
+        for value in values[:skipped]:
+            if isinstance(value, Stored):
+                worker.say(messages.GiveBack(value.offset))
         values = values[skipped:]
         if not values:
             return
