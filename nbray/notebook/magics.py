@@ -97,21 +97,23 @@ class NbrayMagics(Magics):
     # ---------------------------------------------------------------- %nbray
 
     @magic_arguments()
-    @argument("action", nargs="?", default="status", metavar="status|start|stop|cancel|memory|stack", help="what to do (status)")
-    @argument("cell", nargs="?", metavar="CELL", help="cancel: the number of the cell, 4 for [4]")
+    @argument(
+        "action", nargs="?", default="status", metavar="status|start|stop|scale|cancel|memory|stack", help="what to do (status)"
+    )
+    @argument("cell", nargs="?", metavar="CELL|N", help="cancel: the number of the cell, 4 for [4]; scale: how many workers")
     @argument("--all", action="store_true", help="cancel: all work of this notebook")
     @argument("-n", "--workers", type=int, metavar="N", help="start: how many workers (as many as CPUs)")
     @argument("--memory", metavar="SIZE", help="start: size of the object store, for example 4GB")
     @line_magic
     def nbray(self, line: str) -> None:
-        """The cluster of this notebook: show it, start it, stop it, cancel work on it; what fills its store and which names
-        keep it there (memory), what every worker is doing (stack).
+        """The cluster of this notebook: show it, start it, stop it, scale it to so many workers, cancel work on it; what fills
+        its store and which names keep it there (memory), what every worker is doing (stack).
 
         A cluster starts by itself at the first use; `start` is for other settings.
         """
         asked = parse(self.nbray, line)
         actions = {
-            "status": self._status, "start": self._start, "stop": self._stop, "cancel": self._cancel,
+            "status": self._status, "start": self._start, "stop": self._stop, "scale": self._scale, "cancel": self._cancel,
             "memory": self._memory, "stack": self._stack,
         }  # fmt: skip
         action = actions.get(asked.action)
@@ -155,6 +157,14 @@ class NbrayMagics(Magics):
         session.shutdown()
         print("nbray: the cluster has ended, with its tasks and objects." if was_there else "nbray: no cluster runs.")  # noqa: T201
 
+    def _scale(self, asked: Any) -> None:
+        from nbray.scaling import scale
+
+        if not (asked.cell or "").isdigit():
+            raise UsageError(f"%nbray scale {asked.cell or ''}: expected how many workers there shall be, as %nbray scale 4")
+        scale(int(asked.cell))
+        self._status(asked)
+
     def _cancel(self, asked: Any) -> None:
         if bool(asked.cell) == asked.all:
             raise UsageError("%nbray cancel: name one cell, as %nbray cancel 4 for [4], or all: %nbray cancel --all")
@@ -172,7 +182,7 @@ class NbrayMagics(Magics):
 
 def _refuse_strangers(asked: Any) -> None:
     """Options belong to one action each."""
-    owners = {"cell": "cancel", "all": "cancel", "workers": "start", "memory": "start"}
+    owners = {"cell": "cancel" if asked.action != "scale" else "scale", "all": "cancel", "workers": "start", "memory": "start"}
     for name, owner in owners.items():
         if asked.action != owner and getattr(asked, name) not in (None, False):
             shown = asked.cell if name == "cell" else f"--{name}"

@@ -225,11 +225,11 @@ def test_status(notebook: InteractiveShell, capsys: pytest.CaptureFixture[str]) 
 def test_without_a_cluster(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
     with fresh_session():
         extension.load_ipython_extension(shell)
-        for line in ("%nbray", "%nbray stop", "%nbray cancel --all"):
+        for line in ("%nbray", "%nbray stop", "%nbray cancel --all", "%nbray memory", "%nbray stack"):
             run_ok(shell, line)
         assert not session.is_initialized()
         extension.unload_ipython_extension(shell)
-    assert capsys.readouterr().out.count("no cluster runs") == 3
+    assert capsys.readouterr().out.count("no cluster runs") == 5
 
 
 def test_stop(notebook: InteractiveShell, backend: FakeBackend) -> None:
@@ -241,6 +241,13 @@ def test_start_says_what_differs(notebook: InteractiveShell) -> None:
     error = run(notebook, "%nbray start -n 7").error_in_exec
     assert isinstance(error, errors.UsageError)
     assert "num_workers=7 (it runs with 2)" in str(error)
+
+
+def test_scale(notebook: InteractiveShell, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(FakeBackend, "scale", lambda backend, least, most: asked.append((least, most)))
+    run_ok(notebook, "%nbray scale 3")
+    assert asked == [(3, 3)]
 
 
 def test_cancel(notebook: InteractiveShell, backend: FakeBackend, capsys: pytest.CaptureFixture[str]) -> None:
@@ -259,6 +266,8 @@ def test_cancel(notebook: InteractiveShell, backend: FakeBackend, capsys: pytest
     [
         ("%nbray stpo", "%nbray stpo: did you mean stop?"),
         ("%nbray cancel", "name one cell, as %nbray cancel 4"),
+        ("%nbray scale", "expected how many workers there shall be, as %nbray scale 4"),
+        ("%nbray scale -3", "%nbray scale -3: expected how many workers"),
         ("%nbray cancel 99", "no cell [99] has run"),
         ("%nbray stop --all", "%nbray stop takes no --all; it belongs to %nbray cancel"),
         ("%nbray start 3", "%nbray start takes no 3"),
