@@ -67,6 +67,9 @@ class ActorClass:
         return ActorClass(self.__wrapped__, {**self.given, **options})
 
     def _check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        missing = ", ".join(sorted(getattr(self.__wrapped__, "__abstractmethods__", ())))
+        if missing:
+            raise WrongType(f"class {self.__name__} is abstract: derive a class that has {missing}, and decorate that")
         try:
             signature = inspect.signature(self.__wrapped__)
         except ValueError:  # some classes written in C do not tell

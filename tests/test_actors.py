@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import pickle
 from collections.abc import Iterator
 
@@ -110,6 +111,15 @@ def test_a_class_derived_from_actors() -> None:
 def test_a_class_that_is_remote_already() -> None:
     with pytest.raises(nbray.WrongType, match=r"is remote already: write PlainThing\.options"):
         nbray.remote(Thing)
+
+
+def test_an_abstract_class(backend: FakeActors) -> None:
+    class Shape(abc.ABC):
+        @abc.abstractmethod
+        def area(self) -> float: ...
+
+    with pytest.raises(nbray.WrongType, match="class Shape is abstract: derive a class that has area, and decorate that"):
+        nbray.remote(Shape).remote()
 
 
 def test_arguments_that_the_class_does_not_take(backend: FakeActors) -> None:

@@ -15,7 +15,7 @@ from nbray.engine.incoming_streams import returns_of
 from nbray.errors import UsageError
 from nbray.functions import PickledFunction
 from nbray.ids import ActorId, CellRunId, ObjectId, TaskId, TemplateId
-from nbray.scheduler.messages import INLINE_LIMIT, ActorSpec, Answer, Ask, CreateActor, KillActor, TaskSpec
+from nbray.scheduler.messages import INLINE_LIMIT, ActorSpec, Answer, Ask, CreateActor, Failure, KillActor, TaskSpec
 
 NO_ARGUMENTS = b""
 NO_TEMPLATE = TemplateId(0)
@@ -127,6 +127,9 @@ class LocalActors:
 
     def state(self, actor_id: ActorId) -> str:
         """See `Backend.actor_state`."""
+        if self._link.io.on_this_thread():  # the answer would come to this very thread
+            value = self._link.value(actor_id)
+            return "pending" if value is None else "dead" if isinstance(value, Failure) else "alive"
         return str(self._ask("actor_state", actor_id)["state"]).lower()
 
     def _ask(self, question: str, argument: int = 0, text: str = "") -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any, cast
 
 import msgspec
@@ -17,7 +18,7 @@ from nbray.engine.references import References
 from nbray.errors import UsageError
 from nbray.functions import PickledFunction
 from nbray.ids import ActorId, CellRunId, ObjectId, TemplateId
-from nbray.scheduler.messages import Answer, CreateActor, KillActor, RegisterTemplate, TaskSpec
+from nbray.scheduler.messages import Answer, CreateActor, Failure, KillActor, RegisterTemplate, TaskSpec
 
 CELL = CellRunId("cell")
 PICKLED = PickledFunction(b"key", "Thing", b"blob", [])
@@ -34,6 +35,12 @@ class PretendedConnection:
         self.names: dict[str, tuple[ActorId, bytes]] = {}
         self.asked: list[Any] = []
         self._ids = itertools.count(1)
+        self.here = False
+        self.io = SimpleNamespace(on_this_thread=lambda: self.here)
+        self.values: dict[ObjectId, Any] = {}
+
+    def value(self, object_id: ObjectId) -> Any:
+        return self.values.get(object_id)
 
     def next_template(self) -> TemplateId:
         return TemplateId(next(self._ids))
@@ -151,3 +158,10 @@ def test_killing_finding_and_states(world: World) -> None:
     assert world.actors.find("nobody", "") is None
     assert world.actors.state(ActorId(5)) == "restarting"
     assert (world.link.asked[-1].question, world.link.asked[-1].argument) == ("actor_state", 5)
+
+
+def test_the_thread_that_receives_asks_nobody(world: World) -> None:
+    world.link.here = True
+    world.link.values = {ObjectId(6): b"", ObjectId(7): Failure("actor_died", "dead")}
+    assert [world.actors.state(ActorId(number)) for number in (5, 6, 7)] == ["pending", "alive", "dead"]
+    assert world.link.asked == []

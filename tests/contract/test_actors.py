@@ -68,6 +68,16 @@ class PlainCounter:
 Counter = nbray.remote(PlainCounter)
 
 
+class Keeper:
+    def __init__(self, array: Any, held: list[Any]) -> None:
+        self.array = array
+        self.held = held
+
+    def look(self) -> tuple[int, int, int]:
+        ref, counter = self.held
+        return int(self.array[-1]), int(nbray.get(ref)[-1]), nbray.get(counter.add.remote())
+
+
 def slowly(value: Any) -> Any:
     time.sleep(0.05)
     return value
@@ -136,6 +146,13 @@ def test_arguments_are_values_refs_and_large_arrays() -> None:
     assert nbray.get(nbray.get(counter.echo.remote([nbray.put(8)]))[0]) == 8
     assert np.array_equal(nbray.get(counter.echo.remote(array)), array)
     assert np.array_equal(nbray.get(counter.echo.remote(value=nbray.put(array))), array)
+
+
+def test_arguments_of_a_class_are_the_same_kinds() -> None:
+    array = np.arange(200_000)
+    assert nbray.get(Counter.remote(nbray.apply_async(slowly, (5,))).add.remote()) == 6
+    keeper = nbray.remote(Keeper).remote(array, held=[nbray.put(array), Counter.remote(3)])
+    assert nbray.get(keeper.look.remote(), timeout=10) == (199_999, 199_999, 4)
 
 
 def test_results_go_on_to_tasks_and_other_actors() -> None:
