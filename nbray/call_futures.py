@@ -49,6 +49,8 @@ class CallFuture(ValueFuture):
         self._owner = owner
         self._call: tuple[Function, tuple[Any, ...], Mapping[str, Any]] | None = (function, args, kwargs)
         self._cell_run = session.current_cell_run()
+        self._backend = session.current_backend()
+        """That of the call: when its turn comes late, no other cluster may be started for it."""
 
     # ---------------------------------------------------------------- what users call
 
@@ -83,7 +85,7 @@ class CallFuture(ValueFuture):
         """Give the call to the cluster. Raises NotShippable and what else a submission raises."""
         assert self._call is not None
         (function, args, kwargs), self._call = self._call, None
-        backend = session.current_backend()
+        backend = self._backend
         (object_id,) = backend.submit(function, args, kwargs, self._owner.options, self._cell_run)
         self.expect(backend, object_id, ObjectRef(object_id, backend.epoch))
 

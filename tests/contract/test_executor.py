@@ -14,6 +14,7 @@ import pytest
 import nbray
 from nbray.backends.backend import Backend
 from tests.contract.conftest import Gate, until
+from tests.fakes import fresh_session
 
 pytestmark = pytest.mark.usefixtures("real_backend")
 
@@ -119,6 +120,18 @@ def test_asyncio_cancels_what_has_not_begun(gate: Gate, real_backend: Backend) -
 
     with nbray.Executor() as executor:
         asyncio.run(run(executor))
+
+
+def test_calls_die_with_their_cluster(tmp_path: Path) -> None:
+    with fresh_session():
+        nbray.init(num_workers=1)
+        executor, one_by_one = nbray.Executor(), nbray.Executor(max_workers=1, num_cpus=0.5)
+        futures = [executor.submit(time.sleep, 60), *(one_by_one.submit(time.sleep, 60) for _ in range(3))]
+        nbray.shutdown()
+        assert [type(future.exception(10)) for future in futures] == [nbray.ClusterDied] * 4
+        executor.shutdown()
+        one_by_one.shutdown()
+        assert not nbray.is_initialized(), "no other one was started for those that had to wait"
 
 
 def test_stop_of_the_cell_cancels_the_futures(gate: Gate, real_backend: Backend) -> None:
