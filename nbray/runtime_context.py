@@ -79,7 +79,7 @@ class RuntimeContext:
     def namespace(self) -> str:
         """Where the names of this code's actors are looked up."""
         actor = _actor()
-        return "" if actor is None else actor.actor.namespace
+        return str(session.current.given.get("namespace") or "") if actor is None else actor.actor.namespace
 
     @property
     def was_current_actor_reconstructed(self) -> bool:

@@ -116,6 +116,27 @@ def test_a_worker_that_dies_is_told(kernel: Kernel) -> None:
     assert shown(kernel.run_ok("%%remote\n1")) == ["1"]
 
 
+# ---------------------------------------------------------------- looking closely
+
+
+def test_memory_names_what_holds_an_object(kernel: Kernel) -> None:
+    kernel.run_ok("import nbray\ntable = nbray.put(bytes(3_000_000))\nboxed = [0, table]\ntable")
+    number = kernel.run_ok("get_ipython().execution_count - 2").result
+    (text, *_) = kernel.run_ok("%nbray memory").data("text/plain")
+    assert "3 MB" in text
+    assert f"Out[{number}], table, boxed[1]" in text
+    kernel.run_ok(f"del table, boxed, Out[{number}], _{number}")
+
+
+def test_stacks_show_the_line_of_the_cell(kernel: Kernel) -> None:
+    kernel.run_ok("import nbray\ndef spin():\n    while True:\n        x = 1\nref = nbray.apply_async(spin, name='spinner')")
+    kernel.until(lambda: "running" in kernel.run_ok("nbray.list_tasks(name='spinner')[0].state.lower()").result, 5)
+    (text, *_) = kernel.run_ok("%nbray stack").data("text/plain")
+    assert "runs spinner" in text
+    assert re.search(r"in spin\n    (while True|x = 1)", text), text
+    kernel.run_ok("nbray.cancel(ref, force=True)\ndel ref")
+
+
 # ---------------------------------------------------------------- the cluster's life
 
 
@@ -146,4 +167,16 @@ def test_a_cluster_that_has_died_is_told_and_followed_by_a_new_one(fresh_kernel:
     os.kill(zygote, signal.SIGKILL)
     fresh_kernel.until(lambda: "ClusterDied" in cell.error, 5, cell)
     assert shown(fresh_kernel.run_ok("%%remote\n1")) == ["1"]
+    fresh_kernel.run_ok("%nbray stop")
+
+
+def test_in_serial_mode_a_debugger_finds_the_task_s_frames(fresh_kernel: Kernel) -> None:
+    fresh_kernel.run_ok("%nbray stop\nimport nbray\nnbray.init('serial')")
+    fresh_kernel.run_ok("@nbray.remote\ndef halve(x):\n    print('halving', x)\n    rest = x - x\n    return x / rest")
+    cell = failed(fresh_kernel, "nbray.get(halve.remote(8))")
+    assert "halving 8" in cell.stdout
+    assert "RemoteError(ZeroDivisionError)" in cell.everything()
+    look = "import sys, traceback\n*_, last = traceback.walk_tb(sys.last_traceback)\nlast[0].f_code.co_name, last[0].f_locals"
+    assert fresh_kernel.run_ok(look).result == "('halve', {'x': 8, 'rest': 0})"
+    assert "take the line off" in failed(fresh_kernel, "%%remote\n1").error
     fresh_kernel.run_ok("%nbray stop")
