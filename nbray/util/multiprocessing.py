@@ -39,7 +39,8 @@ class Pool:
     """Runs functions in the workers of the cluster; the methods are those of `multiprocessing.Pool`.
 
     At most `processes` calls run at once (default: as many as the cluster can). Other options are those of remote functions,
-    such as `num_cpus=2`, and apply to each call. `context` is there for the sake of `multiprocessing`'s signature.
+    such as `num_cpus=2`, and apply to each call. `context` and `ray_remote_args` (options in a dict) are there for the sake of
+    `multiprocessing`'s signature and Ray's.
 
     >>> from nbray.util.multiprocessing import Pool
     >>> with Pool() as pool:
@@ -49,8 +50,10 @@ class Pool:
 
     def __init__(
         self, processes: int | None = None, initializer: Function | None = None, initargs: Sequence[Any] = (),
-        maxtasksperchild: int | None = None, context: object = None, **options: Any,
+        maxtasksperchild: int | None = None, context: object = None, ray_remote_args: Mapping[str, Any] | None = None,
+        **options: Any,
     ) -> None:  # fmt: skip
+        options = {**(ray_remote_args or {}), **options}
         if checked_count("maxtasksperchild", maxtasksperchild) is not None:
             options["max_calls"] = maxtasksperchild
         self._processes = checked_count("processes", processes)

@@ -73,6 +73,13 @@ def test_an_exception_of_an_iterator_comes_in_its_place(pool: Pool) -> None:
         results.next()
 
 
+def test_options_reach_the_calls(backend: FakeBackend) -> None:
+    with Pool(ray_remote_args={"num_cpus": 2}, name="both") as pool:
+        assert pool.apply(abs, (-1,)) == 1
+    name, options, _ = backend.submitted[0]
+    assert (name, options.resources["CPU"]) == ("both", 20_000)
+
+
 def test_callbacks(pool: Pool) -> None:
     heard: list[Any] = []
     pool.map_async(abs, [-1, -2], callback=heard.append).wait(5)
