@@ -41,13 +41,14 @@ def returns_of(task_id: TaskId, num_returns: int) -> tuple[list[ObjectId], list[
 class _Incoming:
     """One stream."""
 
-    __slots__ = ("every", "items", "said", "taken")
+    __slots__ = ("every", "items", "on_end", "said", "taken")
 
-    def __init__(self, every: int) -> None:
+    def __init__(self, every: int, on_end: Callback) -> None:
         self.items: deque[ObjectId] = deque()
         self.taken = 0
         self.said = 0
         self.every = every
+        self.on_end = on_end
 
 
 class IncomingStreams:
@@ -67,10 +68,12 @@ class IncomingStreams:
 
     def open(self, stream: TaskId, window: int) -> None:
         """Before the task is submitted: its items will be taken here. `window` is that of its template."""
+        every = min(max(1, window // 4), SAID_EVERY) if window > 0 else SAID_EVERY
+        incoming = _Incoming(every, functools.partial(self._ended, stream))
         with self._lock:
-            self._streams[stream] = _Incoming(min(max(1, window // 4), SAID_EVERY) if window > 0 else SAID_EVERY)
+            self._streams[stream] = incoming
             self._values.expect((next_of(stream),))
-            self._values.call_back(stream, functools.partial(self._ended, stream))
+            self._values.call_back(stream, incoming.on_end)
 
     def receive(self, message: Streamed) -> None:
         """The next items have come; on the thread that receives."""
@@ -122,6 +125,8 @@ class IncomingStreams:
         with self._lock:
             incoming = self._streams.pop(stream, None)
             self._values.forget((next_of(stream),))
+            if incoming is not None:
+                self._values.forget_callbacks({stream: incoming.on_end})
             cancel = cancel and stream not in self._values.known
         if cancel:
             self._post(Cancel(NO_REQUEST, task_ids=[stream]))

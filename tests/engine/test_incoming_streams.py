@@ -124,6 +124,7 @@ def test_closing_stops_the_task_and_lets_the_items_go(ends: Ends) -> None:
     assert released == {flow.stream, *left}
     (late,) = flow.say(b"d")
     assert flow.scheduler.hear() == Released([late])
+    assert not flow.link._values._callbacks
     assert flow.link.value(kept) == b"a"
     assert flow.link.value(late) is None
 
