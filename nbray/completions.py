@@ -44,7 +44,10 @@ class Completions:
             self._arrived.put((context, callback))
             starts, self._runs = not self._runs, True
         if starts:
-            threading.Thread(target=self._run, name=self._name, daemon=True).start()
+            try:
+                threading.Thread(target=self._run, name=self._name, daemon=True).start()
+            except RuntimeError:  # the interpreter ends, or the system has no thread left: the next call tries again
+                self._runs = False
 
     def _run(self) -> None:
         while True:

@@ -52,6 +52,20 @@ def _is_there() -> bool:
     return "nbray-test" in {thread.name for thread in threading.enumerate()}
 
 
+def test_where_no_thread_can_be_started_the_next_call_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    completions, calls, done = Completions("nbray-test"), list[int](), threading.Event()
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        completions.call_soon(lambda: calls.append(1), None)
+    completions.call_soon(done.set, None)
+    assert done.wait(5)
+    assert calls == [1]
+
+
 def test_a_callback_works_for_the_task_that_asked(backend: FakeBackend) -> None:
     completions, seen, done = Completions("nbray-test"), list[object](), threading.Event()
     context = TaskContext(TaskId(1), "work", CellRunId("cell"), 1, "worker 1", lambda *_: None)
