@@ -37,7 +37,8 @@ class Executor(concurrent.futures.Executor):
 
     At most `max_workers` calls run at once (default: as many as the cluster can). `initializer(*initargs)` runs once in each
     worker, before the executor's first call there. The options are those of remote functions (`num_cpus=2`, ...) and apply to
-    each call. A call that no worker has begun can be cancelled; exceptions carry their remote traceback.
+    each call. A call that no worker has begun can be cancelled; exceptions carry their remote traceback. The end of a script
+    ends the calls that it does not wait for, as it ends its cluster.
 
     >>> import nbray
     >>> with nbray.Executor() as executor:
