@@ -125,6 +125,8 @@ class StoreSnapshot(msgspec.Struct, frozen=True):
     objects: int
     inline: int = 0
     """Bytes of small values that live in the scheduler."""
+    spilled: int = 0
+    """Bytes of objects that are on disk only; not part of `used`."""
 
 
 class ClusterSnapshot(msgspec.Struct, frozen=True):

@@ -64,6 +64,11 @@ class Objects:
         """Whether somebody waits for room in the store: what waits inside a worker would keep its arguments there."""
         return self._spilling.waiting
 
+    @property
+    def spilled(self) -> int:
+        """Bytes that are on disk only."""
+        return self._spilling.spilled
+
     # ---------------------------------------------------------------- keepers
 
     def hold(self, process: Process, object_ids: Iterable[ObjectId]) -> None:

@@ -61,7 +61,9 @@ class Pictures:
             epoch=self._epoch,
             resources=dict(self._pool.total),
             available={name: max(0, units) for name, units in self._pool.available.items()},
-            store=StoreSnapshot(self._limit, self._extents.used, len(self._objects.entries), self._extents.inline),
+            store=StoreSnapshot(
+                self._limit, self._extents.used, len(self._objects.entries), self._extents.inline, self._objects.spilled
+            ),
             workers=[self._worker(self._fleet.workers[slot], now) for slot in sorted(self._fleet.workers)],
             cell_runs=self._cell_runs([run for run in runs if run in shown], now),
             actors=self._actors(),

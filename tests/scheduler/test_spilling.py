@@ -231,9 +231,11 @@ def test_small_values_may_exceed_the_limit_while_stored_ones_make_way(cluster: C
 
 def test_an_object_comes_back_elsewhere_and_its_copy_is_kept(cluster: Cluster, driver: Driver) -> None:
     objects = spill_one(cluster, driver)
+    assert cluster.scheduler.snapshot(cluster.now).store.spilled == 20 * MEBIBYTE
     driver.say(messages.Subscribe(objects[:1]))
     assert driver.values[objects[0]] == Spilled(20 * MEBIBYTE), "it exists: who only waits for it need not have it back"
     value = fetch(driver, objects[0])
+    assert cluster.scheduler.snapshot(cluster.now).store.spilled == 0
     assert isinstance(value, Stored)
     assert value.restored == 1
     ask(driver, 60 * MEBIBYTE)
