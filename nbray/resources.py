@@ -5,6 +5,7 @@ Memory is counted in bytes (its unit is 1 byte x `UNIT`).
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping
 
@@ -91,6 +92,20 @@ def give(needed: Mapping[str, int], available: Amounts) -> None:
     """Add back in place what `take` took."""
     for name, units in needed.items():
         available[name] = available.get(name, 0) + units
+
+
+def nearest_known(needed: Mapping[str, int], total: Mapping[str, int]) -> str:
+    """A sentence about resources of which the cluster has none, with what may have been meant; empty where it has all.
+
+    >>> nearest_known({"dsik": 1}, {"CPU": 20000, "disk": 10000})
+    "There is no 'dsik' in the cluster: did you mean 'disk'? "
+    """
+    unknown = next((name for name in needed if name not in total), None)
+    if unknown is None:
+        return ""
+    near = difflib.get_close_matches(unknown, total, 1)
+    hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(total)}."
+    return f"There is no {unknown!r} in the cluster: {hint} "
 
 
 def shortfall(needed: Mapping[str, int], total: Mapping[str, int]) -> str:

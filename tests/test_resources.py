@@ -75,3 +75,10 @@ def test_what_was_taken_can_be_given_back(needed: dict[str, int], total: dict[st
     assert resources.fits(needed, total) == all(amount >= 0 for amount in available.values())
     resources.give(needed, available)
     assert {name: amount for name, amount in available.items() if amount} == {name: n for name, n in total.items() if n}
+
+
+def test_unknown_resources_are_named_with_what_may_be_meant() -> None:
+    total = {"CPU": 10_000, "licence": 10_000}
+    assert resources.nearest_known({"CPU": 1}, total) == ""
+    assert "did you mean 'licence'?" in resources.nearest_known({"license": 1}, total)
+    assert "it has CPU, licence." in resources.nearest_known({"tpu": 1}, total)
