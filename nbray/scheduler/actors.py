@@ -158,6 +158,9 @@ class Actors:
             actor = next(iter(due))
             del due[actor]
             self._look_at(actor)
+            worker = actor.worker
+            if worker is not None:
+                (self._fleet.serving.add if worker.serving else self._fleet.serving.discard)(worker.slot)
 
     def _look_at(self, actor: Actor) -> None:
         state, creation = actor.state, actor.creation

@@ -164,6 +164,8 @@ class Fleet:
         """Workers with a profile or with GPUs, started when tasks need them, idle or not."""
         self.hosts: dict[int, Worker] = {}
         """Workers that are an actor's."""
+        self.serving: set[int] = set()
+        """The slots of those of them that have something to do."""
         self._idle_seconds = idle_seconds
         """How long a worker beyond the least number may idle."""
         self._outbox = outbox
@@ -242,6 +244,7 @@ class Fleet:
         worker.actor = actor
         worker.closed = True
         self.hosts[worker.slot] = worker
+        self.serving.add(worker.slot)
         self.fill()
 
     # ---------------------------------------------------------------- end
@@ -325,6 +328,7 @@ class Fleet:
         del self.workers[worker.slot]
         self.special.pop(worker.slot, None)
         self.hosts.pop(worker.slot, None)
+        self.serving.discard(worker.slot)
         self._last_pids[worker.slot] = worker.pid
         if not joined and self._cannot_start(worker):
             return
@@ -384,7 +388,7 @@ class Fleet:
     def working(self) -> int:
         """How many workers have something to do, or start."""
         idle = len(self.idle) + sum(one.state is WorkerState.IDLE for one in self.special.values())
-        return len(self.workers) - idle - sum(not one.serving for one in self.hosts.values())
+        return len(self.workers) - idle - len(self.hosts) + len(self.serving)
 
     def stuck(self) -> bool:
         """Whether there are as many workers as there may be, and every one that runs something is blocked."""

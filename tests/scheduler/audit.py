@@ -172,6 +172,8 @@ def _audit_actors(scheduler: Scheduler) -> None:
         assert worker.slot in scheduler._fleet.workers, worker
         assert worker.shape is not None, worker
         assert worker.slot not in scheduler._fleet.idle, worker
+        assert worker.serving == (worker.slot in fleet.serving) or worker.state is WorkerState.STOPPING, worker
+    assert fleet.serving <= set(fleet.hosts)
 
 
 def _audit_calls(actor: Actor) -> None:
@@ -185,7 +187,7 @@ def _audit_calls(actor: Actor) -> None:
     assert len(actor.running) <= actor.window, actor
     stopping = {call.task_id for call in actor.running.values() if call.state is TaskState.CANCELLING}
     assert stopping == actor.cancelling, actor
-    full = len(actor.running) >= actor.window
+    full = len(actor.running) >= min(actor.window, actor.few)
     if actor.state is ActorState.ALIVE and actor.worker is not None and actor.worker.state is not WorkerState.STOPPING:
         assert full or not any(queue and queue[0].state is TaskState.QUEUED for queue in actor.callers.values()), actor
     if actor.state is ActorState.DEAD:

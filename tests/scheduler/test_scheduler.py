@@ -53,3 +53,17 @@ def test_a_core_is_to_spare_while_at_most_one_worker_works() -> None:
     assert cluster.scheduler.has_a_core_to_spare()
     driver.submit(template)
     assert not cluster.scheduler.has_a_core_to_spare()
+
+
+def test_an_actor_counts_while_it_has_something_to_do() -> None:
+    cluster = Cluster(workers=2)
+    driver = cluster.driver()
+    actors = [driver.actor(), driver.actor()]
+    cluster.start_workers()
+    for actor_id in actors:
+        next(worker for worker in cluster.workers.values() if actor_id in worker.task_ids).finish(actor_id)
+    assert cluster.scheduler.has_a_core_to_spare()
+    (first,), (second,) = [driver.call(actor_id, driver.method()) for actor_id in actors]
+    assert not cluster.scheduler.has_a_core_to_spare()
+    next(worker for worker in cluster.workers.values() if first in worker.task_ids).finish(first)
+    assert cluster.scheduler.has_a_core_to_spare()
