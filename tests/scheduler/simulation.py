@@ -397,10 +397,11 @@ class World:
         assert not scheduler._cancels.unanswered
 
     def _end_actors(self) -> None:
-        """Without handles only detached actors are left, and those that are in circles."""
+        """Without handles only detached actors are left, and those that are in circles or among arguments for restarts."""
         self.do(Tick())
         self._settle()
         contained = {object_id for entry in self.scheduler._objects.entries.values() for object_id in entry.nested or ()}
+        contained |= {object_id for actor in self.scheduler._calls.table.values() for object_id in actor.pinned}
         for actor in list(self.scheduler._calls.table.values()):
             assert actor.spec.detached or actor.actor_id in contained, f"nobody has a handle of {actor}"
             self.drivers[0].say(messages.KillActor(actor.actor_id))
