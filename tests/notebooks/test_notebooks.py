@@ -80,6 +80,26 @@ def test_the_second_notebook() -> None:
     assert "2 too many" in shown(cell_with(notebook, "class NotEnough"))
 
 
+def test_the_third_notebook() -> None:
+    notebook = run("03_actors_and_streams.ipynb")
+    check_errors_are_the_expected_ones(notebook)
+    assert "Actor(Reader" in shown(cell_with(notebook, "class Reader"))
+    assert has_picture(cell_with(notebook, "reader.learn.remote"))
+    assert re.search(r"\{0: 0\.[89]\d*, 15: 0\.\d+, 30: ", shown(cell_with(notebook, "def read_turned")))
+    assert "in order: True" in shown(cell_with(notebook, "class Counter"))
+    assert "180 nines; there are 180" in shown(cell_with(notebook, "get_actor"))
+    assert "under way at the same time: 1000" in shown(cell_with(notebook, "class Librarian"))
+    assert re.search(r"\d+ topics, \d+,\d{3} words", shown(cell_with(notebook, "def words_by_topic")))
+    assert has_picture(cell_with(notebook, "plot(*zip(*growth))"))
+    assert has_picture(cell_with(notebook, "def noisier"))
+    assert "training" in shown(cell_with(notebook, "nbray.progress"))
+    assert "best: {" in shown(cell_with(notebook, "GridSearchCV"))
+    assert has_picture(cell_with(notebook, "cv_results_"))
+    assert "ended by exit code 3" in shown(cell_with(notebook, "class Fragile"))
+    assert "calls before: 3, after: 1; the same process: False" in shown(cell_with(notebook, "max_restarts=1"))
+    assert "42" in shown(cell_with(notebook, "with Counter"))
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 def test_as_committed_it_shows_its_outputs_and_nothing_of_the_machine(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
