@@ -186,6 +186,8 @@ class ActorCalls:
             call = queue[0]
             if call.state is waiting:
                 break
+            if call.spec.deps and len(running) >= actor.few and call.state is queued and self._objects.any_large(call.spec.deps):
+                break  # what a worker is to read stays in the store
             queue.popleft()
             if call.state is not queued:
                 continue  # it has ended

@@ -46,7 +46,7 @@ class Actor:
     """One actor, from its creation until it is dead and nobody has a handle any more."""
 
     __slots__ = (
-        "actor_id", "asked", "blocked", "callers", "cancelling", "creation", "death", "draining", "namespace", "orphaned",
+        "actor_id", "asked", "blocked", "callers", "cancelling", "creation", "death", "draining", "few", "namespace", "orphaned",
         "pinned", "restarts", "restarts_left", "run", "running", "spec", "state", "task", "template", "trail", "unended",
         "waiting", "window", "worker",
     )  # fmt: skip
@@ -75,6 +75,8 @@ class Actor:
         self.unended = 0
         """Accepted calls that have not ended; together they are one keeper of the actor."""
         self.window = max(WINDOW, 2 * spec.max_concurrency)
+        self.few = 2 * spec.max_concurrency
+        """With so many calls in its worker, it gets no more that have large arguments."""
         self.cancelling: set[TaskId] = set()
         """Those of its running calls that must not go on."""
         self.asked = 0

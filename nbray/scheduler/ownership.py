@@ -173,6 +173,11 @@ class Objects:
         """The values of objects that are there and kept."""
         return list(self._known(object_ids))
 
+    def any_large(self, object_ids: Iterable[ObjectId]) -> bool:
+        """Whether one of these takes room in the arena, or will."""
+        entries = self.entries
+        return any(type(entries[object_id].value) in (Stored, Spilled) for object_id in object_ids)
+
     def _known(self, object_ids: Iterable[ObjectId]) -> Iterator[tuple[ObjectId, Value]]:
         for object_id in object_ids:
             entry = self.entries[object_id]
