@@ -71,6 +71,8 @@ def _interned(
 def _refuse_unknown(name: str) -> NoReturn:
     if name in _ONE_MACHINE:
         raise NotSupportedHere(f"{name}= chooses among machines, and this cluster is one: leave it out")
+    if name.startswith("placement_group"):
+        raise UsageError(f"there is no option {name}=: write scheduling_strategy=PlacementGroupSchedulingStrategy(group, index)")
     near = difflib.get_close_matches(name, NAMES, 1)
     hint = f"did you mean {near[0]}=?" if near else f"the options are {', '.join(NAMES)}"
     raise UsageError(f"there is no option {name}=: {hint}")

@@ -71,6 +71,10 @@ class Profile(msgspec.Struct, array_like=True, frozen=True):
             self.module_folders or outer.module_folders,
         )
 
+    def needs_own_workers(self, directory: str) -> bool:
+        """Whether other workers than those of tasks without a profile are needed, where these work in `directory`."""
+        return bool(self.env_vars or self.module_folders or self.working_dir not in ("", directory))
+
     def path(self) -> list[str]:
         """What comes before the driver's own `sys.path`."""
         python_path = dict(self.env_vars).get("PYTHONPATH", "")

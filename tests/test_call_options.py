@@ -91,6 +91,7 @@ def test_where_a_task_runs() -> None:
         ({"max_call": 1}, nbray.UsageError, "did you mean max_calls="),
         ({"runtime_env": {"pip": []}}, nbray.NotSupportedHere, "nbray installs nothing"),
         ({"scheduling_strategy": "NODE"}, nbray.UsageError, 'expected "DEFAULT", "SPREAD" or PlacementGroupSchedulingStrategy'),
+        ({"placement_group": 1}, nbray.UsageError, "PlacementGroupSchedulingStrategy"),
         ({"accelerator_type": "H100"}, nbray.NotSupportedHere, "this cluster is one"),
         ({"resources": {"disk": -1}}, nbray.UsageError, "resources\\['disk'\\]=-1"),
         ({"num_cpus": -1}, nbray.UsageError, "num_cpus=-1: expected a number >= 0"),

@@ -44,6 +44,13 @@ def test_variables_add_up_and_the_rest_replaces() -> None:
     assert EMPTY.over(outer) == outer
 
 
+def test_the_usual_working_directory_needs_no_workers_of_its_own() -> None:
+    assert not Profile(working_dir="/here").needs_own_workers("/here")
+    assert Profile(working_dir="/there").needs_own_workers("/here")
+    assert Profile((("A", "1"),)).needs_own_workers("/here")
+    assert not EMPTY.needs_own_workers("/here")
+
+
 def test_values_may_name_variables_of_the_cluster() -> None:
     profile = profile_of({"env_vars": {"PATH": "/mine:${PATH}", "NONE": "<${NO_SUCH}>"}})
     assert profile.environ({"PATH": "/bin", "HOME": "/root"}) == {"PATH": "/mine:/bin", "HOME": "/root", "NONE": "<>"}

@@ -23,17 +23,21 @@ def capture(profile: Profile = EMPTY) -> bytes:
     """This process's environment as bytes, with what the profile changes of it; equal bytes mean equal environments."""
     if profile.working_dir:
         return _encoded(profile, profile.working_dir)
+    return _encoded(profile, directory())
+
+
+def directory() -> str:
+    """Where this process works; empty when that was deleted under the notebook, and tasks stay where they are."""
     try:
-        directory = str(Path.cwd())
-    except FileNotFoundError:  # the directory was deleted under the notebook: tasks stay where they are
-        directory = ""
-    return _encoded(profile, directory)
+        return str(Path.cwd())
+    except FileNotFoundError:
+        return ""
 
 
-def _encoded(profile: Profile, directory: str) -> bytes:
+def _encoded(profile: Profile, place: str) -> bytes:
     first = profile.path()
     rest = [entry for entry in sys.path if entry not in first]
-    return msgspec.msgpack.encode(Environment([*first, *rest], directory))
+    return msgspec.msgpack.encode(Environment([*first, *rest], place))
 
 
 def adopt(encoded: bytes) -> None:

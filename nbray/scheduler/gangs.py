@@ -30,6 +30,8 @@ from nbray.scheduler.tasks import Task
 
 FIRST_CLAIM_SECONDS = 1.0
 """After waiting so long a gang claims what it lacks for the first time."""
+LOOK_SECONDS = 0.5
+"""How often to look whether anything still runs in a gang that nobody holds any more: it means to look through all workers."""
 
 
 class Claim(NamedTuple):
@@ -49,7 +51,7 @@ class Claim(NamedTuple):
 class Gang:
     """One gang, from its creation to its end."""
 
-    __slots__ = ("bundles", "gang_id", "job", "message", "since", "state", "trail")
+    __slots__ = ("bundles", "gang_id", "job", "look_at", "message", "since", "state", "trail")
 
     def __init__(self, message: CreateGang, job: Job, bundles: list[Reservoir], now: float) -> None:
         self.gang_id = message.gang_id
@@ -58,6 +60,8 @@ class Gang:
         self.bundles = bundles
         self.since = now
         """When it was created."""
+        self.look_at = 0.0
+        """Nobody holds it, and when to look again whether something still runs in it."""
         self.state: State = GangState.NEW
         self.trail = 0
 
@@ -183,7 +187,12 @@ class Gangs:
         for gang in list(self.gangs.values()):
             entry = self._objects.entries.get(gang.gang_id)
             held = entry is not None and (gang.state is GangState.RESERVED or entry.keepers > 1)
-            if not (held or gang.message.detached or self.is_used(gang)):
+            if held or gang.message.detached or self._deadlines.now < gang.look_at:
+                continue
+            if self.is_used(gang):
+                gang.look_at = self._deadlines.now + LOOK_SECONDS
+                self._deadlines.at(gang.look_at, _nothing)
+            else:
                 self.remove(gang.gang_id)
 
     def end_job(self, job: Job) -> None:
@@ -254,6 +263,10 @@ def _sum(bundles: Iterable[dict[str, int]]) -> dict[str, int]:
     for amounts in bundles:
         give(amounts, needed)
     return needed
+
+
+def _nothing() -> None:
+    """The Tick itself is what is needed: `look` runs after every event."""
 
 
 def _turn(waited: float) -> int:

@@ -114,5 +114,5 @@ def test_bounds_are_checked_before_anything_starts() -> None:
             ({"max_worker": 2}, "did you mean max_workers="),
         ):
             with pytest.raises(UsageError, match=said):
-                nbray.init(**wrong)  # type: ignore[arg-type]
+                nbray.init(**wrong)
         assert not nbray.is_initialized()

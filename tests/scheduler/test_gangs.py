@@ -139,6 +139,7 @@ def test_a_gang_that_nobody_holds_ends_when_nothing_runs_in_it() -> None:
     assert table(driver)
     for worker in cluster.workers.values():
         worker.finish_all()
+    cluster.wait(1)
     assert not table(driver)
     assert cluster.scheduler.snapshot(cluster.now).available == TWO
 
