@@ -76,6 +76,11 @@ def _send(stream: BinaryIO, value: object) -> None:
     stream.flush()
 
 
+def one_by_one() -> float:
+    """How many messages a second go to another process and back when each waits for the one before."""
+    return 1e6 / socket_roundtrip()
+
+
 def fits_on_all_cores() -> float:
     """Fits/s of the grid search in one process, times the workers."""
     start = time.perf_counter()
@@ -83,4 +88,10 @@ def fits_on_all_cores() -> float:
     return workloads.FITS / (time.perf_counter() - start) * WORKERS
 
 
-LIMITS = {"memcpy": memcpy, "socket": socket_roundtrip, "batched": batched_calls, "all cores": fits_on_all_cores}
+LIMITS = {
+    "memcpy": memcpy,
+    "socket": socket_roundtrip,
+    "one by one": one_by_one,
+    "batched": batched_calls,
+    "all cores": fits_on_all_cores,
+}

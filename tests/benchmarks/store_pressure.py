@@ -61,17 +61,18 @@ def rate(call: Callable[[], object], total: int) -> float:
 
 def limits(data: np.ndarray, count: int) -> None:
     """What is possible: memory to memory, and into and out of files through the system's cache."""
-    target, source = np.empty_like(data), memoryview(data).cast("B")
+    target, source = np.empty_like(data), data.tobytes()
 
     def copy() -> None:
         for _ in range(count):
             np.copyto(target, data)
 
     print(f"{'memcpy':>32} {rate(copy, count * ITEM):>8.2f} GiB/s")
+    total = count * ITEM
     with tempfile.TemporaryDirectory(dir=Path.home()) as folder:
         paths = [Path(folder) / str(number) for number in range(count)]
-        print(f"{'write(2) into files':>32} {rate(lambda: [path.write_bytes(source) for path in paths], count * ITEM):>8.2f} GiB/s")
-        print(f"{'read(2) from the cache':>32} {rate(lambda: [path.read_bytes() for path in paths], count * ITEM):>8.2f} GiB/s")
+        print(f"{'write(2) into files':>32} {rate(lambda: [path.write_bytes(source) for path in paths], total):>8.2f} GiB/s")
+        print(f"{'read(2) from the cache':>32} {rate(lambda: [path.read_bytes() for path in paths], total):>8.2f} GiB/s")
 
 
 def working_set(store: int) -> None:
