@@ -48,7 +48,9 @@ Fail = Callable[[BaseException], Failure]
 class OutgoingStream:
     """One attempt at one stream; the thread that iterates adds, and any thread flushes or hears of the consumer."""
 
-    def __init__(self, connection: Connection, exchange: ObjectExchange, task_id: TaskId, template: Template, bytes_ahead: int):
+    def __init__(
+        self, connection: Connection, exchange: ObjectExchange, task_id: TaskId, template: Template, bytes_ahead: int
+    ) -> None:  # fmt: skip
         self.made = 0
         """Items so far, with those that an earlier attempt had delivered."""
         self._connection = connection
@@ -238,6 +240,7 @@ class Streaming:
         try:
             for item in items:
                 stream.add(item)
+                del item  # it may be large, and the next one long in coming
                 if stream.is_ahead:
                     stream.pause()
         finally:
@@ -249,6 +252,7 @@ class Streaming:
         try:
             async for item in items:
                 stream.add(item)
+                del item
                 if stream.is_ahead:
                     await stream.pause_async()
         finally:
