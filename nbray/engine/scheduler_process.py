@@ -363,10 +363,8 @@ class SchedulerProcess:
         elif isinstance(action, StopCluster):
             self._stop_reason = action.reason
 
-    def _make_spill_directory(self) -> Path:
-        directory = Path(self._config.spill_directory)
-        self._spill_lock = spill_directory.create(directory, Path(self._config.run_directory))
-        return directory
+    def _make_spill_directory(self) -> int:
+        return spill_directory.create(Path(self._config.spill_directory), Path(self._config.run_directory))
 
     def _send(self, process: ProcessId, message: msgspec.Struct) -> None:
         link = self._links.get(process)

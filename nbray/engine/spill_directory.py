@@ -1,15 +1,17 @@
 """The directory on disk into which one cluster moves objects: private, marked, and swept away when its cluster has died.
 
     <user cache>/nbray/spill-<epoch>/    0700, made when the first object leaves the store
-        cluster.json                     the marker, as in the run directory; locked for as long as the scheduler process lives
+        cluster.json                     the marker, as in the run directory
         <object id>                      0600, one file for each object
 
+The directory is locked for as long as the scheduler process lives.
 A directory whose files are kept in memory (tmpfs) is refused: moving objects there would free nothing.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -21,6 +23,7 @@ from nbray.engine import run_directory
 from nbray.errors import UsageError
 
 PREFIX = "spill-"
+_AS_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 IN_MEMORY = ("tmpfs", "ramfs", "devtmpfs")
 
 
@@ -81,7 +84,7 @@ def file_system(folder: Path, mounts: Path = Path("/proc/self/mountinfo")) -> st
 
 
 def create(directory: Path, run: Path) -> int:
-    """Make the directory of the cluster with this run directory; returns the lock that says that its scheduler is alive.
+    """Make the directory of the cluster with this run directory; returns its descriptor, which holds the lock.
 
     What dead clusters have left beside it is removed first. Raises OSError.
     """
@@ -91,11 +94,15 @@ def create(directory: Path, run: Path) -> int:
     directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     sweep(directory.parent)
     directory.mkdir(mode=0o700)
-    run_directory.write(directory, content)
-    lock = os.open(directory / run_directory.FILE_NAME, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(directory, _AS_DIRECTORY)
+    status = os.fstat(descriptor)
+    if status.st_uid != os.getuid() or status.st_mode & 0o077:
+        os.close(descriptor)
+        raise PermissionError(errno.EPERM, f"somebody has put another directory in the place of {str(directory)!r}")
     with contextlib.suppress(OSError):  # a file system that knows no locks
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    return lock
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    run_directory.write(directory, content)
+    return descriptor
 
 
 def sweep(folder: Path) -> None:
@@ -128,7 +135,7 @@ def _dead(directory: Path, content: run_directory.ClusterFile) -> bool:
 
 def _locked(directory: Path) -> bool:
     try:
-        descriptor = os.open(directory / run_directory.FILE_NAME, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        descriptor = os.open(directory, _AS_DIRECTORY)
     except OSError:
         return True
     try:

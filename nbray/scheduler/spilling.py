@@ -294,7 +294,7 @@ class Spilling:
         """Why objects do not make room."""
         if self._trouble and (not self._enabled or self._trouble_until > self._deadlines.now):
             return f"Nothing can be moved to disk: {self._trouble}. "
-        if not self._enabled or not self._resident:
+        if not self._enabled or not self.places:
             return ""
         return "What could be moved to disk is in use by arrays and running tasks. "
 

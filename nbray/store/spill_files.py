@@ -11,7 +11,6 @@ import contextlib
 import errno
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import xxhash
 
@@ -31,27 +30,29 @@ class Damaged(Exception):
 class SpillFiles:
     """Copies extents of the arena to files and back; every call blocks for as long as the disk takes."""
 
-    def __init__(self, arena: Arena, prepare: Callable[[], Path]) -> None:
+    def __init__(self, arena: Arena, prepare: Callable[[], int]) -> None:
         self._arena = arena
         self._prepare = prepare
-        """Makes the directory; called before the first file is written."""
-        self._directory: Path | None = None
+        """Makes the directory and opens it; called before the first file is written.
+
+        Files are named relative to its descriptor: whoever can rename it cannot put another one in its place.
+        """
+        self._directory: int | None = None
 
     def __repr__(self) -> str:
-        return f"SpillFiles({self._directory})"
+        return f"SpillFiles(directory={self._directory})"
 
     def write(self, object_id: ObjectId, offset: int, size: int) -> int:
         """Copy an extent into a file; returns its checksum. OSError when the disk does not take it: then nothing is left."""
         if self._directory is None:
             self._directory = self._prepare()
-        path = self._path(object_id)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        descriptor = self._open(object_id, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
             _reserve(descriptor, size)
             with self._mapped(offset, size) as view:
                 return _write(descriptor, view)
         except BaseException:
-            path.unlink(missing_ok=True)
+            self.remove(object_id)
             raise
         finally:
             os.close(descriptor)
@@ -62,7 +63,7 @@ class SpillFiles:
         `warm` says that all the extent's pages hold memory already.
         """
         try:
-            descriptor = os.open(self._path(object_id), os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = self._open(object_id, os.O_RDONLY)
         except OSError as error:
             raise Damaged(f"its file cannot be opened ({error.strerror})") from error
         try:
@@ -75,11 +76,10 @@ class SpillFiles:
     def remove(self, object_id: ObjectId) -> None:
         """Remove the copy of an object."""
         with contextlib.suppress(FileNotFoundError):
-            self._path(object_id).unlink()
+            os.unlink(f"{object_id:x}", dir_fd=self._directory)
 
-    def _path(self, object_id: ObjectId) -> Path:
-        assert self._directory is not None
-        return self._directory / f"{object_id:x}"
+    def _open(self, object_id: ObjectId, flags: int) -> int:
+        return os.open(f"{object_id:x}", flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=self._directory)
 
     def _read_mapped(self, descriptor: int, offset: int, size: int) -> int:
         digest = xxhash.xxh3_64()

@@ -25,7 +25,8 @@ class Bench:
         self.directory = directory
         self.arena = Arena.create(1 << 22)
         self.arena.write_view(0, SIZE)[:] = os.urandom(SIZE)
-        self.disk = Disk(SpillFiles(self.arena, lambda: directory))
+        self.opened = os.open(directory, os.O_RDONLY)
+        self.disk = Disk(SpillFiles(self.arena, lambda: self.opened))
 
     def next(self) -> DiskEvent:
         """What is done next."""
@@ -46,6 +47,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     made = Bench(tmp_path)
     yield made
     made.disk.close()
+    os.close(made.opened)
     made.arena.close()
 
 

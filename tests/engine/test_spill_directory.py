@@ -95,6 +95,15 @@ def test_it_is_private_marked_and_locked(tmp_path: Path) -> None:
     assert not spill_directory._locked(directory)
 
 
+def test_another_one_in_its_place_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    run_directory.write(run, content())
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    with pytest.raises(PermissionError, match="somebody has put another directory in the place of"):
+        spill_directory.create(tmp_path / "spill-ab12", run)
+
+
 # ---------------------------------------------------------------- swept
 
 
@@ -112,7 +121,7 @@ def test_that_of_a_dead_cluster_goes(tmp_path: Path) -> None:
 
 def test_that_of_an_earlier_boot_goes_unless_it_is_locked(tmp_path: Path) -> None:
     directory = marked(tmp_path, machine="another-boot pid:[4026531836]")
-    lock = os.open(directory / run_directory.FILE_NAME, os.O_RDONLY)
+    lock = os.open(directory, os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_EX)
     spill_directory.sweep(tmp_path)
     assert directory.exists()

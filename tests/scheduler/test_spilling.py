@@ -13,6 +13,7 @@ from nbray.scheduler.events import RestoreDone, RestoreFailed, SpillDone, SpillF
 from nbray.scheduler.messages import Failure, Fetched, Granted, LetGo, Refused, Spilled, Stored
 from tests.scheduler.audit import audit
 from tests.scheduler.pretend import MEBIBYTE, Cluster, Driver, Process
+from tests.scheduler.test_actors import created
 
 CHECKSUM = 77
 
@@ -399,6 +400,19 @@ def test_a_task_whose_argument_is_just_leaving_keeps_it(cluster: Cluster, driver
     ask(driver)
     driver.submit(driver.template("f"), deps=objects[:1])
     assert cluster.workers[0].given[0].deps == [(objects[0], Stored(0, 20 * MEBIBYTE))]
+
+
+def test_an_actor_gets_few_calls_at_a_time_whose_arguments_are_large(cluster: Cluster, driver: Driver) -> None:
+    """What is inside its worker could not make room for what it writes."""
+    host = created(driver, actor_id := driver.actor())
+    objects = fill(driver, 5, 10 * MEBIBYTE)
+    calls = [driver.call(actor_id, driver.method(), deps=[number])[0] for number in objects]
+    assert host.task_ids == [actor_id, *calls[:2]]
+    ask(driver, 20 * MEBIBYTE)
+    assert let_go(driver) == objects[2:4]
+    host.finish(calls[0])
+    assert host.task_ids == [actor_id, *calls[:3]]
+    audit(cluster.scheduler)
 
 
 def test_a_worker_that_dies_leaves_no_demand(cluster: Cluster, driver: Driver) -> None:

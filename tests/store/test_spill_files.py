@@ -24,9 +24,11 @@ def arena() -> Iterator[Arena]:
 
 
 @pytest.fixture
-def files(arena: Arena, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SpillFiles:
+def files(arena: Arena, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SpillFiles]:
     monkeypatch.setattr(spill_files, "PIECE", 65_536)
-    return SpillFiles(arena, lambda: tmp_path)
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    yield SpillFiles(arena, lambda: descriptor)
+    os.close(descriptor)
 
 
 @pytest.mark.parametrize("warm", [False, True])
@@ -52,6 +54,14 @@ def test_what_stands_in_its_place_is_not_written_to(files: SpillFiles, tmp_path:
     with pytest.raises(FileExistsError):
         files.write(OBJECT, 4096, SIZE)
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_directory_that_was_renamed_is_still_the_one(files: SpillFiles, tmp_path: Path) -> None:
+    moved = tmp_path.rename(tmp_path.with_name("moved"))
+    tmp_path.mkdir()
+    files.write(OBJECT, 4096, SIZE)
+    assert [path.name for path in moved.iterdir()] == ["abc"]
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("warm", [False, True])
@@ -112,9 +122,9 @@ def test_some_room_stays_free_for_others(files: SpillFiles, monkeypatch: pytest.
 def test_the_directory_is_made_when_it_is_needed_first(arena: Arena, tmp_path: Path) -> None:
     made: list[Path] = []
 
-    def prepare() -> Path:
+    def prepare() -> int:
         made.append(tmp_path)
-        return tmp_path
+        return os.open(tmp_path, os.O_RDONLY)
 
     files = SpillFiles(arena, prepare)
     assert made == []
@@ -124,3 +134,5 @@ def test_the_directory_is_made_when_it_is_needed_first(arena: Arena, tmp_path: P
     files.remove(OBJECT)
     files.remove(OBJECT)
     assert [path.name for path in tmp_path.iterdir()] == ["1"]
+    assert files._directory is not None
+    os.close(files._directory)
