@@ -66,6 +66,10 @@ class RemoteFunction:
         `num_cpus` (1), `num_gpus`, `memory` and `resources` are reserved while it runs; `num_returns` (1) is how many values
         it returns; `max_retries` how often it is run again when its worker died; `retry_exceptions` True or the types
         of exceptions after which it is, too; `timeout` the seconds after which it is ended; `name` how it is shown.
+
+        `runtime_env` is what its worker is started with (`env_vars`, `working_dir`, `py_modules`); `scheduling_strategy` a
+        placement group to run in; tasks of a higher `priority` go first within this notebook; after `max_calls` calls of the
+        function a worker is replaced by a fresh one.
         """
         return RemoteFunction(self.function, {**self.given, **options})
 

@@ -25,8 +25,8 @@ from nbray.scheduler.tasks import Task
 
 ANSWER_SECONDS = 0.1
 """A cancel is answered when all its tasks have ended, or after so long with some of them still stopping."""
-SLICE = 4096
-"""Tasks that are cancelled before others get a turn: some 20 ms."""
+SLICE = 1024
+"""Tasks that are cancelled before others get a turn: some 5 ms."""
 SOON = 1e-6
 """Seconds until the next slice; any time at all lets what has arrived meanwhile go first."""
 
