@@ -234,3 +234,30 @@ def test_a_stream_that_takes_too_long(real_backend: Backend, end: Path) -> None:
     assert items
     with pytest.raises(nbray.TaskTimeout):
         nbray.get(last)
+
+
+@nbray.remote(max_retries=-1)
+def mixed(stream: int, n: int) -> Iterator[Any]:
+    for number in range(n):
+        yield stream, number, np.full(20_000, number) if number % 10 == 0 else None
+
+
+@pytest.mark.local
+def test_streams_are_whole_whatever_workers_die(real_backend: Backend) -> None:
+    assert all_but(real_backend, 0) == 0
+    generators = [mixed.options(_generator_backpressure_num_objects=window).remote(window, 60) for window in (1, 5, 40, -1)]
+    kills = 0
+    for place in range(60):
+        for window, generator in zip((1, 5, 40, -1), generators, strict=True):
+            stream, number, array = nbray.get(next(generator))
+            assert (stream, number) == (window, place)
+            assert array is None or array[0] == place
+        if place % 20 == 19:
+            busy = [worker for worker in real_backend.snapshot().workers if worker.state == "busy"]
+            for worker in busy[:1]:
+                os.kill(worker.pid, signal.SIGKILL)
+                kills += 1
+    assert kills >= 1
+    assert [list(generator) for generator in generators] == [[]] * 4
+    del generator, generators, array
+    assert all_but(real_backend, 0) == 0
