@@ -331,12 +331,11 @@ class Actors:
             self._outcomes.fail_queued(actor.creation, death)
 
     def _kill_worker(self, actor: Actor) -> None:
-        if actor.worker is not None and actor.worker.state is not WorkerState.STOPPING:
+        if actor.state is ActorState.ALIVE and not actor.restarts_left:
+            self._end(actor, deaths.killed(actor))
+        elif actor.worker is not None and actor.worker.state is not WorkerState.STOPPING:
             self._fleet.kill(actor.worker)
-            if actor.state is ActorState.ALIVE and not actor.restarts_left:
-                actor.death = deaths.killed(actor)
-                move_actor(actor, ActorState.EXITING)
-            elif actor.state is ActorState.ALIVE:
+            if actor.state is ActorState.ALIVE:
                 move_actor(actor, ActorState.RESTARTING)
 
     # ---------------------------------------------------------------- waiting for objects

@@ -390,6 +390,11 @@ class TestNames:
         driver.say(messages.KillActor(first))
         assert driver.actor(name="totals") in cluster.scheduler._calls.table
 
+    def test_a_name_is_free_when_the_last_start_is_killed(self, cluster: Cluster, driver: Driver) -> None:
+        created(driver, actor_id := driver.actor(name="totals"))
+        driver.say(messages.KillActor(actor_id, no_restart=False))
+        assert driver.actor(name="totals") in cluster.scheduler._calls.table
+
     def test_a_detached_actor_stays_until_it_is_killed(self, cluster: Cluster, driver: Driver) -> None:
         actor_id = driver.actor(name="totals", detached=True)
         host = created(driver, actor_id)

@@ -63,7 +63,7 @@ def test_an_actor_counts_while_it_has_something_to_do() -> None:
     for actor_id in actors:
         next(worker for worker in cluster.workers.values() if actor_id in worker.task_ids).finish(actor_id)
     assert cluster.scheduler.has_a_core_to_spare()
-    (first,), (second,) = [driver.call(actor_id, driver.method()) for actor_id in actors]
+    (first,), (_,) = [driver.call(actor_id, driver.method()) for actor_id in actors]
     assert not cluster.scheduler.has_a_core_to_spare()
     next(worker for worker in cluster.workers.values() if first in worker.task_ids).finish(first)
     assert cluster.scheduler.has_a_core_to_spare()
