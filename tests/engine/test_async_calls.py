@@ -115,6 +115,7 @@ def test_once_created_it_refuses_to_block(labs: Any) -> None:
     actor = labs("async")
     assert not this_process.runs_loop
     actor.start()
+    actor.hear_all(actor.call("note", 1))
     assert this_process.runs_loop
     with pytest.raises(UsageError, match=r"would block the event loop of actor Thing.*`await ref`"):
         this_process.refuse_to_block("get", None)
