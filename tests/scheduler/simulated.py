@@ -311,6 +311,7 @@ class SimulatedWorker(Simulated):
         self.hosted: Hosted | None = None
         self.created = False
         """Its actor is alive."""
+        self._allocations = 0
         self._deps: list[ObjectId] = []
         self._children: list[ObjectId] = []
 
@@ -486,10 +487,11 @@ class SimulatedWorker(Simulated):
 
     def _large(self) -> None:
         self.writing = (self.random.choice([3000, 300_000]), self.some(1))
-        self.say(messages.Allocate(1, self.writing[0]))
+        self._allocations += 1
+        self.say(messages.Allocate(self._allocations, self.writing[0]))
 
     def _store(self, message: messages.Granted | messages.Refused) -> None:
-        if self.writing is None:  # interrupted while it waited
+        if self.writing is None or message.request_id != self._allocations:  # interrupted while it waited
             if isinstance(message, messages.Granted):
                 self.say(messages.GiveBack(message.offset))
             return
