@@ -12,6 +12,7 @@ import contextlib
 import gc
 import os
 import selectors
+import signal
 import socket
 import sys
 import time
@@ -19,12 +20,11 @@ from collections import deque
 from pathlib import Path
 
 import msgspec
-import psutil
 
-from nbray import machine
-from nbray.engine import observer, process_tree, run_directory, spill_directory, transport, wire
+from nbray.engine import measures, observer, process_tree, run_directory, spill_directory, transport, wire
 from nbray.engine.disk import Disk
 from nbray.engine.inheritance import Inheritance
+from nbray.engine.measures import Measures
 from nbray.engine.slices import is_large, slices
 from nbray.engine.supervision import Exited, Forked, ForkWorker, FromZygote, SignalWorker, StopAll
 from nbray.engine.worker_logs import WorkerLog
@@ -48,7 +48,6 @@ from nbray.scheduler.events import (
     Joined,
     Left,
     MemoryHeadroom,
-    MemoryUsed,
     Received,
     Started,
     Tick,
@@ -70,7 +69,6 @@ from nbray.scheduler.messages import (
     Welcome,
 )
 from nbray.scheduler.scheduler import Scheduler
-from nbray.snapshot import ClusterSnapshot
 from nbray.store.allocator import Allocator
 from nbray.store.headroom import available_memory
 from nbray.store.spill_files import SpillFiles
@@ -78,9 +76,6 @@ from nbray.store.spill_files import SpillFiles
 PUBLISH_SECONDS = 0.25
 LOG_SECONDS = 0.1
 HEADROOM_SECONDS = 0.5
-MEMORY_SECONDS = 0.05
-"""How often to look at the workers' memory when less than a fifth is left: a task can fill a GiB in so much time."""
-CALM_MEMORY_SECONDS = 0.25
 STAY_AWAKE_SECONDS = 0.0002
 _CONVERSATION = (Submit, Finished, Call, Allocate)
 
@@ -127,10 +122,7 @@ class SchedulerProcess:
         self._next_process = 1
         self._logs: dict[int, WorkerLog] = {}
         self._pids: dict[int, int] = {}
-        self._measured: dict[int, psutil.Process] = {}
-        self._total_memory = machine.memory_limit()
-        self._measures: dict[int, tuple[float, int]] = {}
-        """Cores and bytes of each worker, at the last look."""
+        self._measures = Measures(config.memory_limit)
         self._zygote_decoder: wire.FrameDecoder[FromZygote] = wire.FrameDecoder(FromZygote)
         self._disk = Disk(SpillFiles(self._arena, self._make_spill_directory))
         self._converses = False
@@ -226,11 +218,13 @@ class SchedulerProcess:
             self._headroom_at = now + HEADROOM_SECONDS
             self._do(MemoryHeadroom(available_memory()))
         if now >= self._memory_at:
-            self._memory_at = now + self._look_at_memory()
+            used = self._measures.look_at_memory()
+            self._memory_at = now + measures.seconds_until_next(used)
+            self._do(used)
         if now >= self._publish_at:
             self._publish_at = now + PUBLISH_SECONDS
-            self._measure()
-            self._publisher.publish(self._with_measures(self._scheduler.snapshot(now)))
+            self._measures.look_at_cores()
+            self._publisher.publish(self._measures.written_into(self._scheduler.snapshot(now)))
         self._look_at = min(self._publish_at, self._logs_at, self._headroom_at, self._memory_at)
         return True
 
@@ -317,8 +311,7 @@ class SchedulerProcess:
 
     def _forked(self, event: Forked) -> None:
         self._pids[event.slot] = event.pid
-        with contextlib.suppress(psutil.NoSuchProcess):
-            self._measured[event.slot] = psutil.Process(event.pid)
+        self._measures.add(event.slot, event.pid)
         self._do(WorkerForked(event.slot, event.pid))
 
     def _exited(self, event: Exited) -> None:
@@ -329,11 +322,10 @@ class SchedulerProcess:
                 pass
             self._close(link)  # a process that escaped the zygote may hold the other end open
         self._pids.pop(event.slot, None)
-        self._measured.pop(event.slot, None)
-        self._measures.pop(event.slot, None)
         code = None if event.signal >= 0 else event.exit_code
         number = event.signal if event.signal >= 0 else None
-        self._do(WorkerExited(event.slot, code, number, started, self._log(event.slot).tail()))
+        out_of_memory = self._measures.remove(event.slot, killed=number == signal.SIGKILL)
+        self._do(WorkerExited(event.slot, code, number, started, self._log(event.slot).tail(), out_of_memory))
 
     # ---------------------------------------------------------------- actions
 
@@ -453,35 +445,8 @@ class SchedulerProcess:
 
     def _answer_snapshot(self, link: Link, message: Ask) -> None:
         """The one question whose answer needs more than the scheduler knows."""
-        picture = self._with_measures(self._scheduler.snapshot(time.monotonic()))
+        picture = self._measures.written_into(self._scheduler.snapshot(time.monotonic()))
         self._send(link.process, Answer(message.request_id, msgspec.msgpack.encode(picture)))
-
-    def _look_at_memory(self) -> float:
-        """Report what the workers have taken, and what is left; returns after how many seconds to look again."""
-        workers: dict[int, int] = {}
-        for slot, process in self._measured.items():
-            with contextlib.suppress(psutil.Error):
-                memory = process.memory_info()
-                workers[slot] = memory.rss - getattr(memory, "shared", 0)
-        limit = self._config.memory_limit
-        total = limit or self._total_memory
-        available = limit - sum(workers.values()) if limit else available_memory()
-        self._do(MemoryUsed(available, total, workers))
-        return MEMORY_SECONDS if available < total // 5 else CALM_MEMORY_SECONDS
-
-    def _measure(self) -> None:
-        """Note each worker's CPU since the last look, and the memory that is its own: not the store's pages that it maps."""
-        for slot, process in self._measured.items():
-            with contextlib.suppress(psutil.Error):  # it has just ended
-                memory = process.memory_info()
-                self._measures[slot] = process.cpu_percent() / 100, memory.rss - getattr(memory, "shared", 0)
-
-    def _with_measures(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
-        workers = []
-        for worker in snapshot.workers:
-            cpu, rss = self._measures.get(worker.slot, (0.0, 0))
-            workers.append(msgspec.structs.replace(worker, cpu=cpu, rss=rss))
-        return msgspec.structs.replace(snapshot, workers=workers)
 
 
 def run(inheritance: Inheritance) -> None:

@@ -23,6 +23,8 @@ _ADVICE = {
 
 
 def _advice(exited: WorkerExited) -> str:
+    if exited.out_of_memory:
+        return f"The system killed it because the memory ran out; it had {exited.out_of_memory / 1e6:,.0f} MB at the last look."
     advice = _ADVICE.get(signal.Signals(exited.signal)) if exited.signal in set(signal.Signals) else None
     if exited.signal is None:
         advice = "The task, or a library that it calls, ended the process (os._exit or the like): raise an exception instead."
@@ -36,6 +38,14 @@ def _tail(lines: str) -> str:
 def task_died(task: Task, worker: Worker, exited: WorkerExited, last_lines: str) -> Failure:
     """The failure of a task that a worker took with it."""
     lines = last_lines or exited.log_tail
+    if exited.out_of_memory:
+        return Failure(
+            "out_of_memory",
+            f"The system ended {worker.name} while it ran {task.template.name}, attempt {task.attempt}, because the memory ran "
+            f"out; it had {exited.out_of_memory / 1e6:,.0f} MB when it was looked at last. Give each task less data, or let "
+            f"fewer run at once: .options(num_cpus=2), or .options(memory=...) with what it needs.{_tail(lines)}",
+            task=task.template.name, worker=worker.name, attempt=task.attempt, log_tail=lines,
+        )  # fmt: skip
     return Failure(
         "worker_died",
         f"{worker.name} ended by {cause(exited)} while it ran {task.template.name}, attempt {task.attempt}. "

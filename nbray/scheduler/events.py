@@ -71,6 +71,8 @@ class WorkerExited(NamedTuple):
     """The last task that the worker wrote in its word before it started it."""
     log_tail: str = ""
     """The last lines of its log."""
+    out_of_memory: int = 0
+    """When the system ended it because memory ran out: the bytes that it had at the last look, at least 1."""
 
 
 class Tick(NamedTuple):

@@ -35,6 +35,11 @@ def cgroup_room(group: Path) -> int | None:
     return limit - used + droppable
 
 
+def memory_kills(vmstat: Path = Path("/proc/vmstat")) -> int:
+    """How many processes the system has ended so far because memory ran out; 0 where it does not say."""
+    return named_number(vmstat.read_text(), "oom_kill") if vmstat.exists() else 0
+
+
 def named_number(text: str, name: str) -> int:
     """The number behind a name at the start of a line, 0 when there is none.
 

@@ -43,6 +43,17 @@ def test_the_last_lines_are_those_of_the_task_else_of_the_log(worker: Worker) ->
     assert deaths.task_died(call, worker, exited(9, log="of the log"), "").message.endswith("Its last lines:\nof the log")
 
 
+def test_a_worker_that_the_system_ended_for_its_memory(worker: Worker) -> None:
+    call, killed = make_call(make_actor(), 5), exited(9, log="of the log")._replace(out_of_memory=1_234_000_000)
+    failure = deaths.task_died(call, worker, killed, "")
+    assert failure.kind == "out_of_memory"
+    assert "because the memory ran out; it had 1,234 MB when it was looked at last. Give each task less data" in failure.message
+    assert failure.message.endswith("Its last lines:\nof the log")
+    assert "because the memory ran out; it had 1,234 MB at the last look" in deaths.call_died(
+        call, make_actor(), worker, killed, ""
+    ).message
+
+
 def test_a_call_that_an_actor_does_not_repeat(worker: Worker) -> None:
     actor = make_actor(spec=ActorSpec("Counter", max_restarts=1))
     failure = deaths.call_died(make_call(actor, 5), actor, worker, exited(9), "")

@@ -8,7 +8,7 @@ import pytest
 
 from nbray import machine
 from nbray.store import headroom
-from nbray.store.headroom import available_memory, cgroup_room, system_room
+from nbray.store.headroom import available_memory, cgroup_room, memory_kills, system_room
 
 MEMINFO = "MemTotal:       24684092 kB\nMemFree:        100 kB\nMemAvailable:   2000 kB\n"
 
@@ -55,3 +55,9 @@ def test_tightest_room_counts_and_none_is_negative(tmp_path: Path, monkeypatch: 
     assert available_memory() == 100
     monkeypatch.setattr(machine, "cgroups", lambda controller: [roomy, over])
     assert available_memory() == 0
+
+
+def test_processes_that_were_ended_for_their_memory_are_counted(tmp_path: Path) -> None:
+    assert memory_kills(write(tmp_path, vmstat="pgfault 9\noom_kill 3\n") / "vmstat") == 3
+    assert memory_kills(tmp_path / "none") == 0
+    assert memory_kills() >= 0
