@@ -64,6 +64,7 @@ class AsyncCalls(ConcurrentCalls):
             except (KeyboardInterrupt, SystemExit):  # of a task that the user's code has started and nobody awaits
                 report_here()
         self._leave()
+        this_process.runs_loop = False
         asyncio.set_event_loop(None)
         self._loop.close()
 

@@ -86,10 +86,11 @@ class HostedActor:
 
     def close(self) -> None:
         """The actor ends gracefully: let its class tidy up; what that raises goes to the log and holds nothing up."""
-        hook = getattr(self.instance, SHUTDOWN_HOOK, None)
+        instance, self.instance = self.instance, None  # so that a `__del__` runs, too
+        hook = getattr(type(instance), SHUTDOWN_HOOK, None)
         if callable(hook):
             try:
-                hook()
+                hook(instance)
             except BaseException:  # noqa: BLE001 - the process ends anyway, and the log says why the hook did not
                 report_here()
 

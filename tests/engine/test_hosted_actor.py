@@ -14,13 +14,9 @@ from nbray.scheduler.messages import ActorSpec
 class Thing:
     def __init__(self, value: int = 1) -> None:
         self.value = value
-        self.closed = 0
 
     def get(self, more: int = 0) -> int:
         return self.value + more
-
-    def __ray_shutdown__(self) -> None:
-        self.closed += 1
 
 
 @pytest.fixture
@@ -70,9 +66,17 @@ def test_who_leaves_says_so(host: HostedActor) -> None:
 
 def test_it_tidies_up(host: HostedActor, capsys: pytest.CaptureFixture[str]) -> None:
     host.close()  # not even created
-    host.construction(Thing)()
+    closed: list[str] = []
+
+    class Tidy(Thing):
+        def __ray_shutdown__(self) -> None:
+            closed.append("hook")
+            raise ZeroDivisionError
+
+        def __del__(self) -> None:
+            closed.append("del")
+
+    host.construction(Tidy)()
     host.close()
-    assert host.instance.closed == 1
-    host.instance.__ray_shutdown__ = lambda: 1 / 0
-    host.close()
+    assert closed == ["hook", "del"]
     assert "ZeroDivisionError" in capsys.readouterr().err
