@@ -357,9 +357,9 @@ class SimulatedWorker(Simulated):
         elif isinstance(message, (messages.Granted, messages.Refused)):
             self._store(message)
         elif isinstance(message, messages.Exit):
-            at_work = self.queue or self.running is not None or self.reports
+            at_work = bool(self.queue) or self.running is not None or bool(self.reports)
             if self.hosted is not None:  # a creation that nobody waits for any more does not count
-                at_work = self.created and (self.queue or self.running is not None or not self.hosted.idle())
+                at_work = self.created and (bool(self.queue) or self.running is not None or not self.hosted.idle())
             assert not at_work, "a worker was told to end that is at work"
             self.world.end(self, exit_code=0)
         return True
