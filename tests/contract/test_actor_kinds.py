@@ -301,3 +301,69 @@ def test_an_actor_that_holds_all_cpus_gives_them_back_while_it_waits(kind: type)
     actor = nbray.remote(num_cpus=2, max_concurrency=3)(kind).remote()
     assert nbray.get([actor.ask.remote(five) for _ in range(5)], timeout=10) == [5] * 5
     assert nbray.available_resources().get("CPU", 0) == 0
+
+
+# -------------------------------------------------------------------- beginnings
+
+
+class Broken:
+    def __init__(self) -> None:
+        raise LookupError("no table")
+
+    def get(self) -> int:
+        return 1
+
+
+class BrokenAsync(Broken):
+    async def wait(self) -> int:
+        return 1
+
+
+@pytest.mark.parametrize(("kind", "most"), [(Broken, 3), (BrokenAsync, 10)])
+def test_an_actor_whose_init_raises(kind: type, most: int) -> None:
+    broken = nbray.remote(max_concurrency=most)(kind).remote()
+    for ref in [broken.get.remote() for _ in range(3)]:
+        with pytest.raises(nbray.ActorDied, match="no table") as error:
+            nbray.get(ref, timeout=5)
+        assert isinstance(error.value.__cause__, LookupError)
+
+
+def test_init_may_wait_and_start_coroutines() -> None:
+    class Started:
+        def __init__(self, refs: list[Any]) -> None:
+            self.value = nbray.get(refs[0])
+            self.done = asyncio.Event()
+            self.task = asyncio.get_running_loop().create_task(self.finish())
+
+        async def finish(self) -> None:
+            self.done.set()
+
+        async def look(self) -> int:
+            await self.done.wait()
+            return int(self.value)
+
+    ref = nbray.apply_async(slowly, (3,))
+    assert nbray.get(nbray.remote(Started).remote([ref]).look.remote(), timeout=10) == 3
+
+
+@pytest.mark.parametrize("end", ["handles", "terminate", "leave"])
+def test_the_hook_of_an_actor_with_coroutines(tmp_path: Any, end: str) -> None:
+    class Tidy:
+        def __init__(self, path: Any) -> None:
+            self.path = path
+
+        async def leave(self) -> None:
+            nbray.exit_actor()
+
+        def __ray_shutdown__(self) -> None:
+            self.path.write_text(str(nbray.get(nbray.put("tidied"))))
+
+    path = tmp_path / "note"
+    actor = nbray.remote(Tidy).remote(path)
+    nbray.get(actor.__ray_ready__.remote())
+    if end == "terminate":
+        actor.__ray_terminate__.remote()
+    elif end == "leave":
+        actor.leave.remote()
+    del actor
+    assert until(lambda: path.exists() and path.read_text() == "tidied")
