@@ -89,13 +89,13 @@ def test_streams_of_an_async_actor_run_side_by_side(real_backend: Backend) -> No
 
 
 @pytest.mark.local
-def test_an_async_actor_takes_items_with_async_for(real_backend: Backend) -> None:
+def test_an_async_actor_takes_items_with_async_for(real_backend: Backend, tmp_path: Path) -> None:
     class Reader:
         async def total(self, n: int) -> int:
             return sum([await ref async for ref in count.remote(n)])
 
-        async def first(self) -> Any:
-            return next(tick.remote(Path("nowhere"), 3, 0.5))
+        async def first(self, end: Path) -> Any:
+            return next(tick.remote(end, 3, 0.5))
 
         async def any_one(self) -> Any:
             return next(iter(nbray.as_completed([echo.remote(1)])))
@@ -103,7 +103,7 @@ def test_an_async_actor_takes_items_with_async_for(real_backend: Backend) -> Non
     reader = nbray.remote(Reader).remote()
     assert nbray.get([reader.total.remote(n) for n in range(5)]) == [0, 0, 1, 3, 6]
     with pytest.raises(nbray.UsageError, match=r"next\(generator\) would block the event loop of actor .*`async for ref in"):
-        nbray.get(reader.first.remote())
+        nbray.get(reader.first.remote(tmp_path / "ended"))
     with pytest.raises(nbray.UsageError, match=r"as_completed\(\) would block"):
         nbray.get(reader.any_one.remote())
 
