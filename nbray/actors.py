@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from typing import Any, NoReturn
 
 from nbray import actor_description, actor_options, session
 from nbray.actor_description import method
 from nbray.actor_handles import ActorHandle, ActorMethod, from_found, home_of
-from nbray.backends.backend import ActorOptions, CallOptions
+from nbray.backends.backend import ActorOptions, Backend, CallOptions
 from nbray.call_options import Options
 from nbray.engine.hosted_actor import this_process
 from nbray.errors import UsageError, WrongType
 from nbray.objects import ObjectRef
 
 __all__ = ["ActorClass", "ActorHandle", "ActorMethod", "exit_actor", "get_actor", "kill", "method"]
+
+
+_NAMED = ("PENDING", "ALIVE", "RESTARTING")
+"""The states of an actor whose name is not free again."""
 
 
 class ActorClass:
@@ -135,12 +140,22 @@ def get_actor(name: str, namespace: str | None = None) -> ActorHandle:
     backend = session.current_backend()
     found = backend.find_actor(name, namespace or "")
     if found is None:
-        where = f" in namespace {namespace!r}" if namespace else ""
-        raise UsageError(
-            f"there is no actor named {name!r}{where}: it has ended, or was not created yet. "
-            f"Create it by Class.options(name={name!r}, get_if_exists=True).remote(...)"
-        )
+        _refuse_name(name, namespace, backend)
     return from_found(found, backend.epoch, name)
+
+
+def _refuse_name(name: str, namespace: str | None, backend: Backend) -> NoReturn:
+    where = f" in namespace {namespace!r}" if namespace else ""
+    living = {each.name: each.namespace for each in backend.snapshot().actors if each.name and each.state in _NAMED}
+    near = difflib.get_close_matches(name, living, 1)
+    if near:
+        hint = f"did you mean {near[0]!r}" + (f", namespace={living[near[0]]!r}?" if near[0] == name else "?")
+    else:
+        hint = "it has ended, or was not created yet."
+    raise UsageError(
+        f"there is no actor named {name!r}{where}: {hint} "
+        f"Create it by Class.options(name={name!r}, get_if_exists=True).remote(...)"
+    )
 
 
 def kill(actor: ActorHandle, *, no_restart: bool = True) -> None:

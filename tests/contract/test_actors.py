@@ -309,8 +309,10 @@ def test_namespaces_keep_names_apart() -> None:
     one = Counter.options(name="apart", namespace="one").remote(1)
     two = Counter.options(name="apart", namespace="two").remote(2)
     assert [nbray.get_actor("apart", namespace=space) for space in ("one", "two")] == [one, two]
-    with pytest.raises(nbray.UsageError, match="there is no actor named 'apart'"):
+    with pytest.raises(nbray.UsageError, match=r"no actor named 'apart': did you mean 'apart', namespace='(one|two)'\?"):
         nbray.get_actor("apart")
+    with pytest.raises(nbray.UsageError, match=r"no actor named 'apar' in namespace 'one': did you mean 'apart'\?"):
+        nbray.get_actor("apar", namespace="one")
 
 
 def test_a_notebook_may_have_a_namespace_of_its_own() -> None:
