@@ -10,6 +10,7 @@ from typing import Any
 from nbray import session
 from nbray.actor_handles import ActorHandle
 from nbray.cluster_info import format_bytes
+from nbray.ids import ObjectId
 from nbray.introspection import list_objects
 from nbray.objects import ObjectRef
 from nbray.snapshot import StoreSnapshot
@@ -50,8 +51,8 @@ class MemoryReport:
 def memory(limit: int = 50, names: Mapping[str, Any] | None = None) -> MemoryReport:
     """What is in the store, the largest objects first: who keeps each alive, and which names here hold refs to it.
 
-    Names are those of the notebook, or `__main__`, with `Out[3]` for a cell's value that IPython keeps; arrays over the
-    store keep their objects without a ref, and show as this process among the holders. `names` are other names to look at.
+    Names are those of the notebook, or `__main__`, with `Out[3]` for a cell's value that IPython keeps. An array that was got
+    from the store keeps its object without a ref, and is found by its name too. `names` are other names to look at.
 
     >>> import nbray
     >>> table = nbray.put(bytes(2_000_000))
@@ -59,7 +60,7 @@ def memory(limit: int = 50, names: Mapping[str, Any] | None = None) -> MemoryRep
     ['table']
     """
     store = session.current_backend().snapshot().store
-    return report(store, list_objects(limit=limit), names_of_refs(user_names() if names is None else names))
+    return report(store, list_objects(limit=limit), names_of_objects(user_names() if names is None else names))
 
 
 def report(store: StoreSnapshot, objects: Rows, named: Mapping[str, list[str]]) -> MemoryReport:
@@ -80,8 +81,8 @@ def user_names() -> Mapping[str, Any]:
     return vars(sys.modules["__main__"]) if shell is None else shell.user_ns
 
 
-def names_of_refs(names: Mapping[str, Any]) -> dict[str, list[str]]:
-    """By object id, in hex, the expressions that hold a ref to it: "model", "results[3]", "Out[7]"."""
+def names_of_objects(names: Mapping[str, Any]) -> dict[str, list[str]]:
+    """By object id, in hex, the expressions that hold a ref to it, or an array over it: "model", "results[3]", "Out[7]"."""
     found: dict[str, list[str]] = {}
     outputs = names.get("Out")
     for name, value in list(names.items()):
@@ -92,8 +93,8 @@ def names_of_refs(names: Mapping[str, Any]) -> dict[str, list[str]]:
         else:
             pairs = [(name, value)]
         for expression, each in pairs:
-            for path, ref in _refs(expression, each, 0):
-                found.setdefault(ref.hex(), []).append(path)
+            for path, object_id in _objects(expression, each, 0):
+                found.setdefault(f"{object_id:016x}", []).append(path)
     return found
 
 
@@ -101,17 +102,21 @@ def _is_history(name: str) -> bool:
     return name.strip("_") == "" or (name[:1] == "_" and name[1:].isdigit()) or name in ("_oh", "_i", "_ii", "_iii", "_ih", "In")
 
 
-def _refs(path: str, value: Any, depth: int) -> Iterator[tuple[str, ObjectRef]]:
+def _objects(path: str, value: Any, depth: int) -> Iterator[tuple[str, ObjectId]]:
     if isinstance(value, ObjectRef):
-        yield path, value
+        yield path, value.id
     elif isinstance(value, ActorHandle):
-        yield path, value._nbray_ref
+        yield path, value._actor_id
+    elif type(value).__module__ == "numpy" and hasattr(value, "__array_interface__"):
+        object_id = session.current_backend().object_at(value.__array_interface__["data"][0])
+        if object_id is not None:
+            yield path, object_id
     elif depth < DEEPEST and isinstance(value, (list, tuple)):
         for index, each in enumerate(value[:MOST_ITEMS]):
-            yield from _refs(f"{path}[{index}]", each, depth + 1)
+            yield from _objects(f"{path}[{index}]", each, depth + 1)
     elif depth < DEEPEST and type(value) is dict:
         for key, each in list(value.items())[:MOST_ITEMS]:
-            yield from _refs(f"{path}[{key!r}]", each, depth + 1)
+            yield from _objects(f"{path}[{key!r}]", each, depth + 1)
 
 
 def _readable(column: str, value: Any) -> Any:

@@ -8,7 +8,7 @@ import pytest
 
 import nbray
 from nbray.introspection import object_rows
-from nbray.memory_report import names_of_refs, report, user_names
+from nbray.memory_report import names_of_objects, report, user_names
 from nbray.snapshot import ObjectSnapshot, StoreSnapshot
 from tests.fakes import FakeBackend, fake_session
 
@@ -25,14 +25,14 @@ def test_names_and_outputs_that_hold_refs() -> None:
         "one": one, "both": [one, {"deep": (two,)}], "text": "x", "Out": {3: two, 7: [three]}, "_": two, "__": three, "_3": two,
         "_oh": {3: two},
     }  # fmt: skip
-    assert names_of_refs(names) == {
+    assert names_of_objects(names) == {
         one.hex(): ["one", "both[0]"], two.hex(): ["both[1]['deep'][0]", "Out[3]"], three.hex(): ["Out[7][0]"]
     }  # fmt: skip
 
 
 def test_in_a_script_underscores_are_names_like_others() -> None:
     one = nbray.put(1)
-    assert names_of_refs({"_": one}) == {one.hex(): ["_"]}
+    assert names_of_objects({"_": one}) == {one.hex(): ["_"]}
     assert "__name__" in user_names()
 
 

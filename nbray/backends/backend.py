@@ -334,6 +334,10 @@ class Backend(ABC):
         """From now on at least and at most so many workers, with one CPU each. Raises UsageError."""
         raise NotSupportedHere(f"scale(): the backend {self.name!r} cannot change its size; end it and start another")
 
+    def object_at(self, address: int) -> ObjectId | None:
+        """The stored object that memory at this address of the process belongs to, if it is one's that an array looks into."""
+        return None
+
     def dump_stacks(self) -> dict[int, str]:
         """The stacks of all threads of each worker, by pid, as faulthandler writes them; does not stop anybody."""
         raise NotSupportedHere(f"the backend {self.name!r} has no worker processes whose stacks could be shown")

@@ -406,6 +406,10 @@ class LocalBackend(Backend):
             raise UsageError(f"scale(): {error}")
         self._resources = self._resources | {amounts.CPU: most * amounts.UNIT}
 
+    def object_at(self, address: int) -> ObjectId | None:
+        """See `Backend.object_at`."""
+        return self._exchange.object_at(address)
+
     def dump_stacks(self) -> dict[int, str]:
         """See `Backend.dump_stacks`."""
         from nbray.engine import stack_dumps  # only for who looks

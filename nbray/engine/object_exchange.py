@@ -55,6 +55,10 @@ class ObjectExchange:
         frame = serialization.encode(payload)
         return Inline(frame, payload.nested) if payload.nested else frame
 
+    def object_at(self, address: int) -> ObjectId | None:
+        """The object that an array at this address looks into."""
+        return self._store.object_at(address)
+
     def put(self, value: Any) -> ObjectId:
         """Store a value; this process holds one reference."""
         return self.put_payload(serialization.dumps(value))

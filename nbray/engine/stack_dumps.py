@@ -24,6 +24,9 @@ ANSWER_SECONDS = 2.0
 SETTLED_SECONDS = 0.02
 """A file that has grown and then stood still for so long is complete."""
 
+LONGEST_FILE = 1 << 20
+"""A file that has grown beyond is emptied."""
+
 
 def install(directory: Path) -> None:
     """Let others in this run directory see this process's stacks from now on."""
@@ -53,9 +56,12 @@ def dump(directory: Path, pids: Iterable[int]) -> dict[int, str]:
 
 def _read(file: Path, start: int) -> str:
     try:
-        with file.open("rb") as opened:
+        with file.open("r+b") as opened:
             opened.seek(start)
-            return opened.read().decode("utf-8", "replace")
+            text = opened.read().decode("utf-8", "replace")
+            if opened.tell() > LONGEST_FILE:
+                opened.truncate(0)  # who writes appends, wherever the end is
+            return text
     except FileNotFoundError:  # the worker has ended, and its file was swept away
         return ""
 

@@ -75,7 +75,7 @@ class Outcomes:
                 queue.remove(late)
                 task = late
             template, values = task.template, result.values
-            ended.append((result.task_id, task.run, template.name, result.micros, now, task.attempt))
+            ended.append((result.task_id, task.run, template.name, result.micros, now, task.attempt, task.parent))
             if tally is None or tally.template is not template or tally.run is not task.run:
                 if tally is not None:
                     self._book(tally)
@@ -111,7 +111,7 @@ class Outcomes:
         assigned, succeeded = TaskState.ASSIGNED, TaskState.SUCCEEDED
         for task, result in results:
             template, values = task.template, result.values
-            worker.ended.append((result.task_id, task.run, template.name, result.micros, now, task.attempt))
+            worker.ended.append((result.task_id, task.run, template.name, result.micros, now, task.attempt, task.parent))
             if tally is None or tally.template is not template or tally.run is not task.run:
                 if tally is not None:
                     self._book(tally)

@@ -81,13 +81,13 @@ class TaskRecords:
         if worker.actor is not None:
             actor, kind = worker.actor.actor_id, "ACTOR_TASK"
         side_by_side = worker.actor is not None and worker.actor.spec.concurrency != "sync"
-        for task_id, run, task, micros, when, attempt in reversed(worker.ended):
+        for task_id, run, task, micros, when, attempt, parent in reversed(worker.ended):
             if when != reported_at or side_by_side:
                 reported_at = end = when
             start = end - micros * 1e-6
             failed = self._failures.get((task_id, attempt))
             what = "ACTOR_CREATION_TASK" if task_id == actor else kind
-            yield _snapshot(task_id, task, run, name, attempt, start, end, failed, actor, what)
+            yield _snapshot(task_id, task, run, name, attempt, start, end, failed, actor, what, parent)
             end = start
 
     def _unreported(self, reported: set[tuple[TaskId, int]]) -> list[TaskSnapshot]:
@@ -107,10 +107,11 @@ def _when(task: TaskSnapshot) -> float:
 def _snapshot(
     task_id: TaskId, name: str, run: CellRun, worker: str, attempt: int, started: float | None, ended: float,
     failed: _Failed | None, actor: ActorId = NO_TASK, kind: str = "NORMAL_TASK",
+    parent: TaskId = NO_TASK,
 ) -> TaskSnapshot:  # fmt: skip
     if failed is None:
         return TaskSnapshot(
-            task_id, name, "FINISHED", run.cell_run, run.label, run.job.name, worker, attempt, started=started, ended=ended,
+            task_id, name, "FINISHED", run.cell_run, run.label, run.job.name, worker, attempt, parent, started, ended,
             actor=actor, kind=kind,
         )  # fmt: skip
     failure = failed.failure

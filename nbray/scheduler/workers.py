@@ -41,8 +41,8 @@ MOST_WORKERS = 512
 ENDED_TASKS = 2000
 """Ended tasks of each worker that are remembered: for lists, and for output that comes late."""
 
-Ended = tuple[TaskId, CellRun, str, int, float, int]
-"""A task that a worker has reported: its id, cell run and name, microseconds, when it was reported, and which attempt it was."""
+Ended = tuple[TaskId, CellRun, str, int, float, int, TaskId]
+"""A task that a worker has reported: its id, cell run and name, microseconds, when it was reported, which attempt, its parent."""
 
 
 class Worker:

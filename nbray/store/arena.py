@@ -67,6 +67,13 @@ class Arena:
         # each call makes one (under 2 us), for pins to watch.
         return memoryview(self._whole.from_buffer(self._for_reading())).cast("B")[offset : offset + size].toreadonly()
 
+    def offset_of(self, address: int) -> int | None:
+        """Which offset lies at this address of the process, as `read_view` maps it; None for memory elsewhere."""
+        if self._private is None:
+            return None
+        offset = address - ctypes.addressof(self._whole.from_buffer(self._private))
+        return offset if 0 <= offset < self.size else None
+
     def write_view(self, offset: int, size: int) -> memoryview:
         """Writable bytes, seen by every process."""
         return memoryview(self._for_writing())[offset : offset + size]

@@ -45,6 +45,15 @@ class ObjectStore:
             self._read_at[offset] = object_id, restored
         return self._pins.pin(object_id, self._arena.read_view(offset, size))
 
+    def object_at(self, address: int) -> ObjectId | None:
+        """The pinned object whose bytes lie at this address of the process: what an array looks into."""
+        offset = self._arena.offset_of(address)
+        pinned = self._pins.pinned()
+        if offset is None or not pinned:
+            return None
+        below = [(start, object_id) for start, (object_id, _) in list(self._read_at.items()) if start <= offset]
+        return max(((start, object_id) for start, object_id in below if object_id in pinned), default=(0, None))[1]
+
     def reading(self) -> set[ObjectId]:
         """The objects that are pinned."""
         return self._pins.pinned()

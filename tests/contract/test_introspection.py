@@ -58,10 +58,11 @@ def test_failures_and_cancelled_tasks(gate: Gate) -> None:
 
 
 def test_children_name_their_parent() -> None:
-    ref = nbray.apply_async(lambda: nbray.get(nbray.apply_async(fail, ("x",), name="child")), name="parent")
-    nbray.wait([ref])
-    (row,) = nbray.list_tasks(name="child")
-    assert row.parent_task_id == ref.hex()
+    for function, argument in ((fail, "x"), (abs, -1)):
+        ref = nbray.apply_async(lambda: nbray.get(nbray.apply_async(function, (argument,), name=f"{argument}'s child")))  # noqa: B023
+        nbray.wait([ref])
+        (row,) = nbray.list_tasks(name=f"{argument}'s child")
+        assert row.parent_task_id == ref.hex()
 
 
 def test_objects_say_who_keeps_them() -> None:
@@ -122,6 +123,15 @@ def test_stacks_of_workers_that_are_busy(tmp_path: Path) -> None:
     assert busy.threads[0][-1].function == "spin"
     assert ", in spin\n    " in repr(stacks)
     nbray.cancel(ref, force=True)
+
+
+def test_an_array_keeps_its_object_and_is_named() -> None:
+    ref = nbray.put(np.zeros(500_000))
+    array = nbray.get(ref)
+    column, copied, object_id = array.reshape(1000, 500)[10:, 3], array.copy(), ref.hex()
+    del ref
+    row = next(row for row in nbray.memory(names={"array": array, "parts": [column], "copied": copied}).rows)
+    assert (row["object_id"], row["names"]) == (object_id, ["array", "parts[0]"])
 
 
 def test_what_keeps_an_object() -> None:

@@ -147,3 +147,14 @@ def test_damaged_bytes_are_lost_and_not_pinned(bench: Bench) -> None:
         bench.read(FIRST, 4096, size)
     gc.collect()
     assert bench.pinned == []
+
+
+def test_an_address_tells_which_object_an_array_looks_into(bench: Bench) -> None:
+    first, second = numpy.arange(100_000), numpy.arange(50_000)
+    size = bench.write(first, 0, False)
+    offset = 1 << 21
+    kept = bench.read(FIRST, 0, size)
+    other = bench.read(SECOND, offset, bench.write(second, offset, False))
+    for array, object_id in ((kept, FIRST), (kept[5000:], FIRST), (other, SECOND), (other.reshape(100, -1)[3:], SECOND)):
+        assert bench.store.object_at(array.__array_interface__["data"][0]) == object_id
+    assert bench.store.object_at(first.__array_interface__["data"][0]) is None
