@@ -12,7 +12,7 @@ import pytest
 
 import nbray
 from nbray.backends.backend import Backend
-from nbray.errors import InfeasibleRequest, PlacementGroupRemoved, TaskCancelledError, UsageError, WorkerDied
+from nbray.errors import ActorDied, InfeasibleRequest, PlacementGroupRemoved, TaskCancelledError, UsageError, WorkerDied
 from nbray.placement_groups import PlacementGroup, PlacementGroupSchedulingStrategy
 from tests.contract.conftest import Gate, until
 
@@ -88,6 +88,40 @@ def test_removal_ends_what_is_queued_and_what_runs() -> None:
     for ref in (running, queued):
         with pytest.raises(PlacementGroupRemoved):
             nbray.get(ref, timeout=20)
+    assert until(lambda: nbray.available_resources()["CPU"] == 2)
+
+
+def test_removal_ends_the_actors_inside() -> None:
+    group = nbray.util.placement_group([{"CPU": 1}])
+
+    @nbray.remote(scheduling_strategy=PlacementGroupSchedulingStrategy(group), max_restarts=-1)
+    class Inside:
+        def where(self) -> int:
+            return os.getpid()
+
+    actor = Inside.remote()  # type: ignore[attr-defined]
+    assert nbray.get(actor.where.remote(), timeout=20) > 0
+    nbray.util.remove_placement_group(group)
+    with pytest.raises(ActorDied):
+        nbray.get([actor.where.remote() for _ in range(3)][-1], timeout=20)
+
+
+def test_an_actor_keeps_its_group_though_nobody_holds_it() -> None:
+    def make() -> Any:
+        group = nbray.util.placement_group([{"CPU": 1}])
+
+        @nbray.remote(num_cpus=1, scheduling_strategy=PlacementGroupSchedulingStrategy(group))
+        class Inside:
+            def where(self) -> int:
+                return os.getpid()
+
+        return Inside.remote()  # type: ignore[attr-defined]
+
+    actor = make()
+    first = nbray.get(actor.where.remote(), timeout=20)
+    time.sleep(0.6)  # longer than the look at gangs without handles
+    assert nbray.get(actor.where.remote(), timeout=20) == first
+    del actor
     assert until(lambda: nbray.available_resources()["CPU"] == 2)
 
 

@@ -59,6 +59,20 @@ def test_gpus_are_given_by_index(tmp_path: Path) -> None:
         assert (shown, ids) == ("0,1", [0, 1])
 
 
+def test_an_actor_has_its_gpu_for_life() -> None:
+    @nbray.remote(num_gpus=1)
+    class Holder:
+        def shown(self) -> str | None:
+            return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+    with cluster(num_workers=1, num_gpus=2):
+        actors = [Holder.remote() for _ in range(2)]  # type: ignore[attr-defined]
+        assert sorted(nbray.get([actor.shown.remote() for actor in actors], timeout=30)) == ["0", "1"]
+        assert nbray.available_resources()["GPU"] == 0
+        nbray.kill(actors.pop())
+        assert until(lambda: nbray.available_resources()["GPU"] == 1)
+
+
 def test_fractions_share_a_gpu(tmp_path: Path) -> None:
     with cluster(num_workers=2, num_gpus=1):
         end = tmp_path / "end"
