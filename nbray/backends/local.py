@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import pickle
 import secrets
 import sys
@@ -237,6 +238,7 @@ class LocalBackend(Backend):
     def get(self, object_ids: Sequence[ObjectId], timeout: float | None = None) -> list[Any]:
         """See `Backend.get`."""
         link = self._link
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
         known = [link.value(object_id) for object_id in object_ids]
         if None in known:
             arrived = link.wait(object_ids, len(set(object_ids)), timeout, wake_on_failure=True)
@@ -248,7 +250,9 @@ class LocalBackend(Backend):
         else:
             self.settle()
         unpack = self._exchange.unpack
-        return [unpack(object_id, value) for object_id, value in zip(object_ids, known, strict=True) if value is not None]
+        return [
+            unpack(object_id, value, deadline) for object_id, value in zip(object_ids, known, strict=True) if value is not None
+        ]
 
     def _raise_first_failure(self, object_ids: Sequence[ObjectId], known: Sequence[Value | None]) -> None:
         for object_id, value in zip(object_ids, known, strict=True):

@@ -417,8 +417,8 @@ class Connection:
 
     # ---------------------------------------------------------------- waiting
 
-    def request(self, make: Callable[[int], msgspec.Struct]) -> Reply:
-        """Send the message that `make` builds from a request id, and wait for its reply."""
+    def request(self, make: Callable[[int], msgspec.Struct], timeout: float | None = None) -> Reply:
+        """Send the message that `make` builds from a request id, and wait for its reply. Raises GetTimeoutError."""
         request_id = next(self._requests)
         frame = wire.frame(make(request_id))
         waiter = Waiter(1, wake_on_failure=False)
@@ -429,7 +429,7 @@ class Connection:
                 self._reply_waiters[request_id] = waiter
                 self._enqueue(frame)
                 self._flush(time.monotonic())
-            self._sleep(waiter, None)
+            in_time = self._sleep(waiter, timeout)
             reply = self._replies.get(request_id)
         finally:
             with self._lock:
@@ -439,6 +439,8 @@ class Connection:
                 self._decline(came)
         if reply is None:
             self._check()
+            if not in_time:
+                raise GetTimeoutError(f"no answer within {timeout:g} s")
             raise ClusterDied("the cluster ended while it was asked")
         return reply
 
@@ -448,9 +450,13 @@ class Connection:
         assert isinstance(reply, (Granted, Refused))
         return reply
 
-    def fetch(self, object_id: ObjectId) -> Fetched | Refused:
-        """Have an object brought back from disk; the caller holds it, and sees to it that `reading` names it."""
-        reply = self.request(lambda request_id: Fetch(request_id, object_id))
+    def fetch(self, object_id: ObjectId, deadline: float = math.inf) -> Fetched | Refused:
+        """Have an object brought back from disk; the caller holds it, and sees to it that `reading` names it.
+
+        Raises GetTimeoutError after the deadline; the object comes back all the same.
+        """
+        timeout = None if deadline == math.inf else max(0.0, deadline - time.monotonic())
+        reply = self.request(lambda request_id: Fetch(request_id, object_id), timeout)
         assert isinstance(reply, (Fetched, Refused))
         return reply
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -72,8 +73,11 @@ class ObjectExchange:
         self._connection.wait_for_room()
         return object_id
 
-    def unpack(self, object_id: ObjectId, value: Value) -> Any:
-        """The Python value of an object; arrays over the arena are read-only views that keep the object alive."""
+    def unpack(self, object_id: ObjectId, value: Value, deadline: float = math.inf) -> Any:
+        """The Python value of an object; arrays over the arena are read-only views that keep the object alive.
+
+        One that is on disk is brought back. Raises GetTimeoutError after the deadline (time.monotonic), StoreFull, ObjectLost.
+        """
         if type(value) is bytes:
             return serialization.loads(value)
         if isinstance(value, Stored):
@@ -82,23 +86,23 @@ class ObjectExchange:
             if place is value or place is None or place == value:
                 return serialization.loads(view)
             del view  # it has just been asked to let go of it, and did before the view could say that it reads
-            return self._fetch(object_id)
+            return self._fetch(object_id, deadline)
         if isinstance(value, Inline):
             return serialization.loads(value.data)
         if isinstance(value, Spilled):
-            return self._fetch(object_id)
+            return self._fetch(object_id, deadline)
         assert isinstance(value, Failure)
         raise to_exception(value)
 
-    def _fetch(self, object_id: ObjectId) -> Any:
-        """Read an object that was on disk when this process heard of it last. Raises StoreFull, ObjectLost."""
+    def _fetch(self, object_id: ObjectId, deadline: float) -> Any:
+        """Read an object that was on disk when this process heard of it last."""
         self._connection.references.hold(object_id)
         try:
             with self._store.keep(object_id):
-                reply = self._connection.fetch(object_id)
+                reply = self._connection.fetch(object_id, deadline)
                 if isinstance(reply, Refused):
                     gc.collect()
-                    reply = self._connection.fetch(object_id)
+                    reply = self._connection.fetch(object_id, deadline)
                 if isinstance(reply, Refused):
                     raise to_exception(reply.failure)
                 return self._read(object_id, reply.value)

@@ -24,7 +24,7 @@ _ADVICE = {
 
 def _advice(exited: WorkerExited) -> str:
     if exited.out_of_memory:
-        return f"The system killed it because the memory ran out; it had {exited.out_of_memory / 1e6:,.0f} MB at the last look."
+        return f"It was killed because the memory ran out; it had {exited.out_of_memory / 1e6:,.0f} MB at the last look."
     advice = _ADVICE.get(signal.Signals(exited.signal)) if exited.signal in set(signal.Signals) else None
     if exited.signal is None:
         advice = "The task, or a library that it calls, ended the process (os._exit or the like): raise an exception instead."

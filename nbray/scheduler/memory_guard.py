@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from nbray.scheduler.events import WorkerExited
 from nbray.scheduler.messages import Failure
 from nbray.scheduler.retries import Retries
 from nbray.scheduler.states import TaskState, WorkerState, move_task
@@ -56,6 +57,13 @@ class MemoryGuard:
             self._release(available - spare)
         elif self._ending is None or self._ending.state is WorkerState.DEAD:
             self._end_largest(growth, available, total, used)
+
+    def explained(self, exited: WorkerExited) -> WorkerExited:
+        """The same end of a worker, with the reason if it was this guard; what its task comes to is settled already."""
+        worker = self._ending
+        if worker is None or worker.actor is None or self._fleet.workers.get(exited.slot) is not worker:
+            return exited
+        return exited._replace(out_of_memory=self._last.get(exited.slot) or 1)
 
     def _growths(self, used: Mapping[int, int]) -> dict[int, int]:
         """By slot, how much the running task, or the actor, has taken since it began."""

@@ -150,7 +150,7 @@ class Scheduler:
             Received: self._received,
             Left: self._left,
             WorkerForked: lambda event: self._fleet.forked(event.slot, event.pid),
-            WorkerExited: lambda event: self._membership.worker_exited(event),
+            WorkerExited: lambda event: self._membership.worker_exited(self._memory_guard.explained(event)),
             Tick: lambda event: self._deadlines.run_due(),
             MemoryHeadroom: lambda event: self._extents.set_headroom(event.bytes),
             MemoryUsed: lambda event: self._memory_guard.look(event.available, event.total, event.workers),

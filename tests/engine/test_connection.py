@@ -380,6 +380,18 @@ class TestSpilled:
             assert outcome.get(timeout=5).value == Stored(8192, 100, restored=1)
         assert ends.link.value(first) == Stored(8192, 100, restored=1)
 
+    def test_it_does_not_wait_longer_than_it_shall_and_the_object_comes_all_the_same(self, ends: Ends) -> None:
+        (first,) = self.learn(ends, Stored(0, 100))
+        ends.scheduler.say(LetGo(7, [first]))
+        hear(ends, LetGone)
+        with pytest.raises(GetTimeoutError, match="no answer within"):
+            ends.link.fetch(first, time.monotonic() + 0.01)
+        ends.scheduler.say(Fetched(hear(ends, Fetch).request_id, first, Stored(8192, 100, restored=1)))
+        deadline = time.monotonic() + 5
+        while ends.link.value(first) == Spilled(100) and time.monotonic() < deadline:
+            time.sleep(0.001)
+        assert ends.link.value(first) == Stored(8192, 100, restored=1)
+
     def test_what_it_does_not_hold_any_more_it_does_not_learn(self, ends: Ends) -> None:
         with ends.meanwhile(lambda: ends.link.fetch(THEIRS)):
             request = hear(ends, Fetch)

@@ -46,6 +46,7 @@ class PretendedConnection:
         self.fetches: list[Fetched | Refused] = []
         """What comes of the next fetches."""
         self.held: list[int] = []
+        self.deadlines: list[float] = []
         self._next = 1
 
     @property
@@ -61,7 +62,8 @@ class PretendedConnection:
     def value(self, object_id: ObjectId) -> Value | None:
         return self.learned.get(object_id)
 
-    def fetch(self, object_id: ObjectId) -> Fetched | Refused:
+    def fetch(self, object_id: ObjectId, deadline: float) -> Fetched | Refused:
+        self.deadlines.append(deadline)
         assert object_id in self.held
         assert object_id in self.reading()
         return self.fetches.pop(0)
@@ -194,7 +196,8 @@ class TestSpilled:
 
     def test_one_on_disk_is_fetched_and_held_and_kept_meanwhile(self, parts: Parts, back: Stored) -> None:
         parts.connection.fetches = [Fetched(1, ObjectId(1), back)]
-        assert np.array_equal(parts.exchange.unpack(ObjectId(1), Spilled(back.size)), LARGE)
+        assert np.array_equal(parts.exchange.unpack(ObjectId(1), Spilled(back.size), deadline=5.0), LARGE)
+        assert parts.connection.deadlines == [5.0]
         assert parts.store.viewed == [(ObjectId(1), 1)]
         assert parts.connection.held == []
         assert parts.store.kept == set()

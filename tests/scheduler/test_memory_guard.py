@@ -9,6 +9,7 @@ from nbray.scheduler.actions import Signal
 from nbray.scheduler.events import MemoryUsed
 from tests.scheduler.audit import audit
 from tests.scheduler.pretend import Cluster, Driver, Worker
+from tests.scheduler.test_actors import created
 
 MB = 1_000_000
 TOTAL = 1000 * MB
@@ -160,4 +161,26 @@ def test_a_task_that_is_cancelled_meanwhile_does_not_run_again(cluster: Cluster,
     cluster.start_workers()
     sample(cluster, 30, 30)
     assert cluster.workers[1].given == []
+    audit(cluster.scheduler)
+
+
+def test_an_actor_goes_after_the_tasks_and_says_why(cluster: Cluster, driver: Driver) -> None:
+    host = created(driver, actor_id := driver.actor())
+    (call,) = driver.call(actor_id, driver.method())
+    (task,) = driver.submit(driver.template("train"))
+    other = where(cluster, task)
+
+    def look(hosts: int, others: int) -> None:
+        used = {host.slot: hosts * MB, other.slot: others * MB}
+        cluster.do(MemoryUsed(TOTAL - sum(used.values()), TOTAL, used))
+
+    look(30, 30)
+    look(660, 310)
+    assert killed(cluster) == [other]
+    other.die(task)
+    assert host not in killed(cluster)
+    look(970, 0)
+    assert host in killed(cluster)
+    host.die(call)
+    assert "It was killed because the memory ran out; it had 970 MB at the last look" in driver.failure(call).message
     audit(cluster.scheduler)
