@@ -11,7 +11,7 @@ from nbray.backends.backend import CallOptions
 from nbray.engine.connection import Connection
 from nbray.errors import InfeasibleRequest, WrongCluster
 from nbray.ids import ObjectId
-from nbray.scheduler.gangs import impossible
+from nbray.scheduler.bundles import impossible
 from nbray.scheduler.messages import Answer, Ask, CreateGang, RemoveGang
 
 Strategy = Literal["PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD"]

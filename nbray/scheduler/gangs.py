@@ -18,7 +18,8 @@ from typing import NamedTuple
 
 from nbray.errors import InternalError
 from nbray.ids import ObjectId
-from nbray.resources import GPU, UNIT, from_units, give, shortfall
+from nbray.resources import from_units, shortfall
+from nbray.scheduler.bundles import impossible, sum_of
 from nbray.scheduler.cell_runs import Job
 from nbray.scheduler.deadlines import Deadlines
 from nbray.scheduler.messages import CreateGang, Failure, Template, Value
@@ -140,7 +141,7 @@ class Gangs:
         for gang in self.pending.values():
             waited = now - gang.since
             if waited >= FIRST_CLAIM_SECONDS and _turn(waited) % 2 == 0:
-                needed = _sum(bundle.total for bundle in gang.bundles)
+                needed = sum_of(bundle.total for bundle in gang.bundles)
                 lacks = [name for name, units in needed.items() if self._pool.available.get(name, 0) < units]
                 return Claim(gang, frozenset(lacks or needed), (self._pool.cluster,))
         return None
@@ -231,38 +232,9 @@ class Gangs:
         ]  # fmt: skip
 
 
-def impossible(bundles: list[dict[str, int]], strategy: str, total: dict[str, int]) -> str:
-    """Why these bundles can never be set aside, or an empty string.
-
-    >>> impossible([{"CPU": 20000}, {"CPU": 20000}], "PACK", {"CPU": 20000})[:58]
-    'the bundles ask for more than the whole cluster has (CPU: '
-    """
-    if strategy == "STRICT_SPREAD" and len(bundles) > 1:
-        return (
-            f"STRICT_SPREAD wants its {len(bundles)} bundles on as many machines, and this cluster is one: "
-            'use strategy="PACK" or "SPREAD"'
-        )
-    broken = next((each[GPU] for each in bundles if each.get(GPU, 0) > UNIT and each[GPU] % UNIT), 0)
-    if broken:
-        return f"a bundle asks for {broken / UNIT:g} GPUs: more than one come only in whole numbers"
-    missing = shortfall(_sum(bundles), total)
-    return (
-        f"the bundles ask for more than the whole cluster has ({missing}), so they could never be set aside. "
-        "Ask for less, or start a cluster that has more."
-        if missing else ""
-    )  # fmt: skip
-
-
 def removed(gang: Gang, task: str) -> Failure:
     """What a task gets that was in a gang when it ended."""
     return Failure("gang_removed", f"the placement group {gang.name} was removed, and with it {task}", task=task)
-
-
-def _sum(bundles: Iterable[dict[str, int]]) -> dict[str, int]:
-    needed: dict[str, int] = {}
-    for amounts in bundles:
-        give(amounts, needed)
-    return needed
 
 
 def _nothing() -> None:

@@ -7,7 +7,6 @@ from nbray.ids import NO_TASK, ObjectId
 from nbray.resources import CPU, GPU, UNIT
 from nbray.scheduler import messages
 from nbray.scheduler.actions import Fork, Signal
-from nbray.scheduler.gangs import impossible
 from tests.scheduler.pretend import Cluster, Driver, Process
 
 ONE = {CPU: UNIT}
@@ -54,9 +53,6 @@ def test_what_can_never_be_set_aside_is_refused_at_once() -> None:
     gang = create(driver, TWO, ONE)
     assert driver.failure(gang).kind == "infeasible"
     assert "CPU: 3 asked, 2 in the cluster" in driver.failure(gang).message
-    assert "one" in impossible([ONE, ONE], "STRICT_SPREAD", TWO)
-    assert "whole numbers" in impossible([{GPU: UNIT + 1}], "PACK", {GPU: 2 * UNIT})
-    assert impossible([ONE], "STRICT_SPREAD", TWO) == ""
 
 
 def test_tasks_draw_from_their_bundle_and_others_from_the_rest() -> None:
