@@ -410,13 +410,22 @@ class Spilling:
         """The disk did not take it, and nothing of it is left there: it stays in memory."""
         place = self.places[object_id]
         self._writing -= 1
-        self._trouble, self._trouble_until = reason, self._deadlines.now + DISK_SECONDS
+        self._trouble = reason
+        self._trouble_until = self._deadlines.now + (0.0 if self._remove_spare_copies() else DISK_SECONDS)
         if place.state is PlaceState.ENDING:
             self._extents.free(place.offset)
             self._end(place)
         else:
             self._stay(place)
         self.waiting = bool(self._demands)
+
+    def _remove_spare_copies(self) -> bool:
+        """Objects that are back in memory need their copies only for speed; whether there were any."""
+        spare = [place for place in self._resident.values() if place.copied]
+        for place in spare:
+            place.copied = False
+            self._outbox.actions.append(RemoveSpilled(place.object_id))
+        return bool(spare)
 
     def restore_done(self, object_id: ObjectId) -> None:
         """The object's bytes are in its extent, and are what they were."""

@@ -172,6 +172,23 @@ def test_a_full_disk_loses_nothing_and_is_named(cluster: Cluster, driver: Driver
     assert written(cluster)
 
 
+def test_a_full_disk_is_tried_again_without_the_copies_of_what_came_back(cluster: Cluster, driver: Driver) -> None:
+    objects = spill_one(cluster, driver)
+    assert isinstance(fetch(driver, objects[0]), Stored)
+    ask(driver)
+    let_go(driver)
+    failed = cluster.taken(Spill)[1:]
+    assert [spill.object_id for spill in failed] == [objects[1]]
+    cluster.do(SpillFailed(objects[1], "No space left on device"))
+    assert cluster.taken(RemoveSpilled) == [RemoveSpilled(objects[0])]
+    cluster.spills_done = 2  # type: ignore[attr-defined]
+    let_go(driver)
+    assert written(cluster)
+    assert driver.heard(Granted)[-1].request_id == 5
+    assert driver.heard(Refused) == []
+    audit(cluster.scheduler)
+
+
 def test_a_process_that_does_not_answer_is_taken_to_read(cluster: Cluster, driver: Driver) -> None:
     objects = fill(driver)
     other = cluster.driver("b.ipynb")
