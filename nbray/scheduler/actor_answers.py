@@ -32,6 +32,8 @@ _NAMES: dict[ActorState, StateName] = {
 class ActorAnswers:
     """Reads the table of actors; who finds one by its name holds a reference to it from then on."""
 
+    QUESTIONS = "actor", "actor_state", "actors", "namespace"
+
     def __init__(self, actors: Actors, objects: Objects) -> None:
         self._actors = actors
         self._objects = objects

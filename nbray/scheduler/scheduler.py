@@ -58,13 +58,15 @@ from nbray.scheduler.pictures import Pictures
 from nbray.scheduler.placement import Placement
 from nbray.scheduler.pool import Pool
 from nbray.scheduler.processes import Outbox, Process
+from nbray.scheduler.questions import Questions
 from nbray.scheduler.registry import Registry
+from nbray.scheduler.reports import Reports
 from nbray.scheduler.spilling import Spilling
 from nbray.scheduler.states import WorkerState
 from nbray.scheduler.streams import Streams
 from nbray.scheduler.submission import Submission
 from nbray.scheduler.worker_queues import WorkerQueues
-from nbray.scheduler.workers import MOST_WORKERS, Fleet, Worker
+from nbray.scheduler.workers import MOST_WORKERS, Fleet
 from nbray.snapshot import ClusterSnapshot
 
 RECENT_EVENTS = 32
@@ -127,6 +129,7 @@ class Scheduler:
             config.epoch, self._processes, self._jobs, self._fleet, self._pool, self._objects, self._extents, self._registry,
             self._outcomes, self._actors, self._cancellation, self._gangs, self._streams, self._output, self._lifetime, outbox,
         )  # fmt: skip
+        self._reports = Reports(self._outcomes, self._actors, self._worker_queues, self._cancellation, self._output)
         self._set_up_answers()
         self._on_event = self._event_table()
         self._on_message = self._message_table()
@@ -142,6 +145,17 @@ class Scheduler:
             self._jobs, self._fleet, self._objects, self._registry, self._outcomes.records, self._processes,
             self._actors.table,
         )
+        answers: dict[str, Callable[[messages.Ask], object]] = {
+            "snapshot": lambda message: self.snapshot(self._deadlines.now),
+            "cell_runs": lambda message: self._pictures.cell_runs(self._deadlines.now),
+            "gangs": lambda message: self._gangs.table(),
+            "gang": lambda message: self._gangs.named(message.text),
+            "tasks": lambda message: self._listings.tasks(message.argument, message.text),
+            "objects": lambda message: self._listings.objects(message.argument),
+            "started": lambda message: {"started": self._cancellation.has_started(ObjectId(message.argument))},
+            "renew": lambda message: {"workers": self._renew()},
+        }
+        self._questions = Questions(answers, self._actor_answers, self._outbox)
 
     def _event_table(self) -> dict[type, Callable[[Any], None]]:
         return {
@@ -170,10 +184,10 @@ class Scheduler:
             messages.Put: self._put,
             messages.Allocate: lambda process, message: self._spilling.allocate(process, message.request_id, message.size),
             messages.GiveBack: lambda process, message: self._extents.give_back(process, message.offset),
-            messages.Finished: self._finished,
-            messages.TakenBack: self._taken_back,
-            messages.Blocked: self._blocked,
-            messages.Unblocked: self._unblocked,
+            messages.Finished: self._reports.finished,
+            messages.TakenBack: self._reports.taken_back,
+            messages.Blocked: self._reports.blocked,
+            messages.Unblocked: self._reports.unblocked,
             messages.Held: self._held,
             messages.Released: lambda process, message: self._objects.release(process, message.object_ids),
             messages.Subscribe: lambda process, message: self._objects.subscribe(process, message.object_ids),
@@ -182,8 +196,8 @@ class Scheduler:
                 process.process_id, message.request_id, message.in_use
             ),
             messages.Cancel: self._cancel,
-            messages.Ask: self._ask,
-            messages.Output: self._print,
+            messages.Ask: lambda process, message: self._questions.ask(process, self._job_of(process), message),
+            messages.Output: self._reports.printed,
             messages.Yielded: lambda process, message: self._streams.yielded(process, message),
             messages.Consumed: lambda process, message: self._streams.consumed(process, message),
             messages.CreateGang: lambda process, message: self._gangs.create(process, self._job_of(process), message),
@@ -212,6 +226,9 @@ class Scheduler:
             self._placement.dispatch()
             if self._spilling.waiting:
                 self._spilling.serve()
+            if self._calls.due:  # what could not be placed, or was in a gang that has ended
+                self._actors.look()
+                self._placement.dispatch()
             if self._cancels.unanswered:
                 self._cancels.answer_finished()
             if self._lifetime.alone:
@@ -233,56 +250,6 @@ class Scheduler:
     def snapshot(self, now: float) -> ClusterSnapshot:
         """A picture of all tables, for people."""
         return self._pictures.cluster(now)
-
-    # ---------------------------------------------------------------- workers
-
-    def _finished(self, process: Process, message: messages.Finished) -> None:
-        worker = process.worker
-        if worker is not None:
-            if worker.actor is not None:
-                self._actors.finished(worker, worker.actor, message.results)
-                return
-            self._outcomes.finished(worker, message.results)
-            self._after_progress(worker)
-
-    def _taken_back(self, process: Process, message: messages.TakenBack) -> None:
-        worker = process.worker
-        if worker is None:
-            return
-        if worker.actor is not None and not worker.asked:
-            self._actors.taken_back(worker.actor, message.task_ids)
-            return
-        self._worker_queues.taken_back(worker, message.task_ids)
-        if worker.actor is None:
-            self._after_progress(worker)
-        elif worker.queue:
-            self._cancellation.look_at(worker)
-
-    def _after_progress(self, worker: Worker) -> None:
-        self._worker_queues.progressed(worker)
-        self._cancellation.look_at(worker)
-
-    def _blocked(self, process: Process, message: messages.Blocked) -> None:
-        worker = process.worker
-        if worker is None:
-            return
-        if worker.actor is not None:
-            self._actors.blocked(worker, worker.actor)
-        else:
-            self._worker_queues.blocked(worker, message.task_id)
-
-    def _unblocked(self, process: Process, message: messages.Unblocked) -> None:
-        worker = process.worker
-        if worker is None:
-            return
-        if worker.actor is not None:
-            self._actors.unblocked(worker, worker.actor)
-        else:
-            self._worker_queues.unblocked(worker)
-
-    def _print(self, process: Process, message: messages.Output) -> None:
-        if process.worker is not None:
-            self._output.forward(process.worker, message)
 
     # ---------------------------------------------------------------- drivers and tasks
 
@@ -343,31 +310,6 @@ class Scheduler:
     def _left(self, event: Left) -> None:
         self._spilling.forget(event.process)
         self._membership.leave(event.process)
-
-    def _ask(self, process: Process, message: messages.Ask) -> None:
-        answer: object
-        if message.question == "snapshot":
-            answer = self.snapshot(self._deadlines.now)
-        elif message.question == "cell_runs":
-            answer = self._pictures.cell_runs(self._deadlines.now)
-        elif message.question == "gangs":
-            answer = self._gangs.table()
-        elif message.question == "gang":
-            answer = self._gangs.named(message.text)
-        elif message.question == "tasks":
-            answer = self._listings.tasks(message.argument, message.text)
-        elif message.question == "objects":
-            answer = self._listings.objects(message.argument)
-        elif message.question == "started":
-            answer = {"started": self._cancellation.has_started(ObjectId(message.argument))}
-        elif message.question == "renew":
-            answer = {"workers": self._renew()}
-        else:
-            known = "snapshot, cell_runs, tasks, objects, actors, actor, actor_state, namespace, gangs, gang, started or renew"
-            answer = self._actor_answers.answer(process, self._job_of(process), message)
-            if answer is None:
-                answer = {"error": f"nobody here can answer {message.question!r}: ask for {known}"}
-        self._outbox.send(process.process_id, messages.Answer(message.request_id, msgspec.msgpack.encode(answer)))
 
     def _renew(self) -> int:
         """From now on tasks run in workers that import everything anew; what is queued inside the old ones comes back."""
