@@ -26,12 +26,13 @@ from nbray.runtime_env import profile_of
 Settings = dict[str, Any]
 
 _HINTS = {
-    "object_store_memory": 'write memory="2GB" for the size of the object store',
     "_memory": 'write memory="2GB" for the size of the object store',
-    "ignore_reinit_error": "leave it out: init may be called again with the same arguments",
-    "include_dashboard": "leave it out: nbray shows its state in the notebook, without a server",
-    "log_to_driver": "leave it out: output of tasks always goes to the cell that submitted them",
 }
+_ABOUT_SERVERS = {
+    "configure_logging", "dashboard_host", "dashboard_port", "include_dashboard", "log_to_driver", "logging_config",
+    "logging_format", "logging_level",
+}
+"""Ray's arguments about servers and logs that there are none of here: programs that give them run all the same."""
 
 
 class Session:
@@ -126,13 +127,17 @@ def init(
     `spill_directory`, by default to your cache directory, and come back when they are used; `False` lets them go nowhere.
     `namespace` is where this notebook's actors have their names, by default one of its own.
 
-    Calling it again is fine; with arguments that differ from the running cluster's it raises UsageError, which says which.
+    Calling it again is fine; with arguments that differ from the running cluster's it raises UsageError, which says which, or
+    goes on with what runs under Ray's `ignore_reinit_error=True`. Ray's `object_store_memory` is `memory`; its arguments about
+    dashboards and logs change nothing.
     Raises StartFailed.
 
     >>> import nbray
     >>> nbray.init(num_workers=2).workers
     2
     """
+    memory = unknown.pop("object_store_memory", memory)
+    keep_what_runs = bool(unknown.pop("ignore_reinit_error", False))
     _refuse_unknown(unknown)
     if current.in_worker:
         raise UsageError("init() was called inside a task: it runs in a cluster already. Use nbray.get, f.remote(...) directly.")
@@ -144,7 +149,7 @@ def init(
     where = registry.LOCAL if address is None else address
     registry.engine_of(where)
     running = current.backend
-    if running is not None and not running.lost:
+    if running is not None and not running.lost and not keep_what_runs:
         _refuse_difference(running, asked)
     backend = current.start(where, asked)
     return ClusterInfo.of(backend.name, backend.snapshot())
@@ -255,7 +260,7 @@ def _module_names(preload: Sequence[str]) -> tuple[str, ...]:
 
 
 def _refuse_unknown(unknown: Mapping[str, Any]) -> None:
-    for name in unknown:
+    for name in unknown.keys() - _ABOUT_SERVERS:
         known = list(init.__kwdefaults__ or {})
         near = difflib.get_close_matches(name, known, 1)
         hint = _HINTS.get(name) or (f"did you mean {near[0]}=?" if near else f"it knows {', '.join(known)}")

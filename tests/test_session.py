@@ -7,6 +7,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -130,7 +131,7 @@ def test_defaults_of_the_notebook_count_where_init_does_not_say(started: list[Fa
         ({"namespace": 5}, r"namespace=5: expected text"),
         ({"preload": "numpy"}, r"preload='numpy': expected a list of names"),
         ({"num_worker": 2}, r"init\(\) has no argument num_worker=: did you mean num_workers=\?"),
-        ({"object_store_memory": 1}, r'no argument object_store_memory=: write memory="2GB"'),
+        ({"_memory": 1}, r'no argument _memory=: write memory="2GB"'),
         ({"frobnicate": 1}, r"no argument frobnicate=: it knows num_workers, .*memory"),
         ({"address": "ray"}, r"clusters of Ray come with a later release. nbray.init\(\) starts"),
         ({"address": "dask://host:8786"}, r"clusters of Dask come with a later release"),
@@ -203,3 +204,13 @@ def test_a_script_that_only_ends_leaves_quietly() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert (ended.stdout, ended.stderr) == ("True False\n", "")
+
+
+def test_arguments_of_rays_that_mean_something_or_nothing_here(started: list[FakeBackend]) -> None:
+    rays: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": "error"}
+    nbray.init(num_workers=2, object_store_memory=10**9, **rays)
+    assert started[0].settings["memory"] == 10**9
+    nbray.init(num_workers=5, ignore_reinit_error=True, **rays)
+    assert len(started) == 1
+    with pytest.raises(nbray.UsageError, match="num_workers=5"):
+        nbray.init(num_workers=5, ignore_reinit_error=False)
