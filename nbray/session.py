@@ -119,13 +119,13 @@ def init(
     """Start a cluster on this machine; calling it is optional, since the first use starts one by itself.
 
     `num_workers` defaults to the number of CPUs that this process may use. With `min_workers` and `max_workers`, one of them or
-    both, there are as many between these as the queue needs. `memory` is the size of the object store, in
-    bytes or as "2GB". `num_cpus`, `num_gpus` (by default the GPUs that this process may use)
-    and `resources` are what tasks can ask for in all. `runtime_env` is what tasks have whose options do not say. The cluster outlives this
-    process by `linger` seconds. `default_max_retries` is how often a task is run again when its worker died under it.
-    `preload` names modules that workers import before they start. Objects for which the store has no room go to
-    `spill_directory`, by default to your cache directory, and come back when they are used; `False` lets them go nowhere.
-    `namespace` is where this notebook's actors have their names, by default one of its own.
+    both, there are as many between these as the queue needs. `memory` is the size of the object store, in bytes or as "2GB".
+    `num_cpus`, `num_gpus` (by default the GPUs that this process may use) and `resources` are what tasks can ask for in all.
+    `runtime_env` is what tasks have whose options do not say. The cluster outlives this process by `linger` seconds.
+    `default_max_retries` is how often a task is run again when its worker died under it. `preload` names modules that workers
+    import before they start. Objects for which the store has no room go to `spill_directory`, by default to your cache
+    directory, and come back when they are used; `False` lets them go nowhere. `namespace` is where this notebook's actors have
+    their names, by default one of its own.
 
     Calling it again is fine; with arguments that differ from the running cluster's it raises UsageError, which says which, or
     goes on with what runs under Ray's `ignore_reinit_error=True`. Ray's `object_store_memory` is `memory`; its arguments about
@@ -142,9 +142,9 @@ def init(
     if current.in_worker:
         raise UsageError("init() was called inside a task: it runs in a cluster already. Use nbray.get, f.remote(...) directly.")
     asked = _checked(
-        num_workers=num_workers, min_workers=min_workers, max_workers=max_workers, runtime_env=runtime_env, memory=memory, num_cpus=num_cpus, num_gpus=num_gpus, resources=resources, linger=linger,
-        default_max_retries=default_max_retries, preload=preload,
-        spill_directory=spill_directory, namespace=namespace,
+        num_workers=num_workers, min_workers=min_workers, max_workers=max_workers, runtime_env=runtime_env, memory=memory,
+        num_cpus=num_cpus, num_gpus=num_gpus, resources=resources, linger=linger, default_max_retries=default_max_retries,
+        preload=preload, spill_directory=spill_directory, namespace=namespace,
     )  # fmt: skip
     where = registry.LOCAL if address is None else address
     registry.engine_of(where)
@@ -239,7 +239,8 @@ def _check_bounds(asked: Settings) -> None:
     least, most = asked.get("min_workers"), asked.get("max_workers")
     if "num_workers" in asked and (least or most):
         raise UsageError(
-            f"num_workers={asked['num_workers']!r} is a fixed number, min_workers= and max_workers= are bounds: give one or the other"
+            f"num_workers={asked['num_workers']!r} is a fixed number, min_workers= and max_workers= are bounds: give one or the "
+            "other"
         )
     if least and most and least > most:
         raise UsageError(f"min_workers={least} is more than max_workers={most}: expected the smaller number first")
