@@ -7,13 +7,13 @@ starts it meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import msgspec
 
 from nbray.ids import ObjectId
-from nbray.scheduler.actor_records import is_restart
+from nbray.scheduler.actor_records import Call, is_restart, outlives_job
 from nbray.scheduler.cancellation import UNSTARTED, Cancellation
 from nbray.scheduler.cell_runs import CellRun, Job
 from nbray.scheduler.deadlines import Deadlines
@@ -25,6 +25,8 @@ from nbray.scheduler.tasks import Task
 
 ANSWER_SECONDS = 0.1
 """A cancel is answered when all its tasks have ended, or after so long with some of them still stopping."""
+NO_REQUEST = 0
+"""The number of a request whose answer nobody waits for."""
 SLICE = 1024
 """Tasks that are cancelled before others get a turn: some 5 ms."""
 SOON = 1e-6
@@ -34,11 +36,13 @@ SOON = 1e-6
 class _Request:
     """A Cancel that has not been answered."""
 
-    __slots__ = ("cancelled", "finished", "message", "named", "parents", "process", "stopping", "work")
+    __slots__ = ("cancelled", "finished", "keeps", "message", "named", "parents", "process", "stopping", "work")
 
     def __init__(self, process: Process, message: Cancel) -> None:
         self.process = process
         self.message = message
+        self.keeps: Callable[[Task], bool] = is_restart
+        """Tasks of its cell runs that go on all the same."""
         self.work: Iterator[Task] | None = None
         """What has not been looked at yet."""
         self.cancelled = 0
@@ -71,7 +75,15 @@ class CancelRequests:
         runs = list(job.runs.values()) if message.everything else [
             job.runs[cell_run] for cell_run in message.cell_runs if cell_run in job.runs
         ]  # fmt: skip
-        request = _Request(process, message)
+        self._begin(_Request(process, message), runs)
+
+    def end_job(self, process: Process, job: Job) -> None:
+        """Nobody waits for the job's tasks any more; actors outlive their calls, and detached ones the job."""
+        request = _Request(process, Cancel(NO_REQUEST, everything=True, force=True))
+        request.keeps = outlives_job
+        self._begin(request, list(job.runs.values()))
+
+    def _begin(self, request: _Request, runs: list[CellRun]) -> None:
         request.finished = sum(run.ended for run in runs)
         now: list[Task] = []
         for run in runs:
@@ -99,10 +111,10 @@ class CancelRequests:
             task = self._named(request, object_id, bool(runs))
             if task is not None:
                 yield task
-        yield from (task for task in now if task not in request.named and not is_restart(task))
+        yield from (task for task in now if task not in request.named and not request.keeps(task))
         for line in [line for run in runs for line in run.lines.values()]:
             for task in line.doomed_tasks():
-                if is_restart(task):
+                if request.keeps(task):
                     line.spare(task)
                 elif task not in request.named:
                     yield task
@@ -131,7 +143,11 @@ class CancelRequests:
                 tasks.append(task)
                 if len(tasks) == SLICE:
                     break
-        self._cancellation.stop(tasks, force=request.message.force)
+        if request.keeps is outlives_job:  # a worker that hosts an actor is not killed for one call
+            self._cancellation.stop([task for task in tasks if type(task) is Call], force=False)
+            self._cancellation.stop([task for task in tasks if type(task) is not Call], force=True)
+        else:
+            self._cancellation.stop(tasks, force=request.message.force)
         for task in tasks:
             if task.state is TaskState.CANCELLED:
                 request.cancelled += 1

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from nbray.ids import ProcessId
 from nbray.scheduler.actions import Admit, Drop
-from nbray.scheduler.actor_records import Call, outlives_job
 from nbray.scheduler.actors import Actors
-from nbray.scheduler.cancellation import Cancellation
+from nbray.scheduler.cancel_requests import CancelRequests
 from nbray.scheduler.cell_runs import Job, Jobs
 from nbray.scheduler.events import WorkerExited
 from nbray.scheduler.extents import Extents
@@ -28,7 +27,7 @@ class Membership:
 
     def __init__(
         self, epoch: str, processes: dict[ProcessId, Process], jobs: Jobs, fleet: Fleet, pool: Pool, objects: Objects,
-        extents: Extents, registry: Registry, outcomes: Outcomes, actors: Actors, cancellation: Cancellation, gangs: Gangs,
+        extents: Extents, registry: Registry, outcomes: Outcomes, actors: Actors, cancels: CancelRequests, gangs: Gangs,
         streams: Streams, output: OutputDesk, lifetime: Lifetime, outbox: Outbox,
     ) -> None:  # fmt: skip
         self._epoch = epoch
@@ -41,7 +40,7 @@ class Membership:
         self._registry = registry
         self._outcomes = outcomes
         self._actors = actors
-        self._cancellation = cancellation
+        self._cancels = cancels
         self._gangs = gangs
         self._streams = streams
         self._output = output
@@ -113,19 +112,13 @@ class Membership:
         if self._jobs.drivers() == 1:
             self._lifetime.end("its last driver has shut it down")
         elif len(job.drivers) == 1:
-            self._stop_work(job)
+            self._cancels.end_job(process, job)
             self._gangs.end_job(job)
             for run in job.runs.values():
                 self._jobs.release(run)
             self._objects.release(process, list(process.held))
         if self._jobs.drivers() > 1:
             self._outbox.send(process.process_id, Exit(STAYS))
-
-    def _stop_work(self, job: Job) -> None:
-        """Nobody waits for the job's tasks any more; actors outlive their calls, and detached ones the job."""
-        pending = [task for run in job.runs.values() for task in self._cancellation.pending(run)]
-        self._cancellation.stop([task for task in pending if type(task) is not Call and not outlives_job(task)], force=True)
-        self._cancellation.stop([task for task in pending if type(task) is Call], force=False)
 
     def worker_exited(self, event: WorkerExited) -> None:
         """A worker was reaped."""

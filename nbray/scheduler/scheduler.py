@@ -127,7 +127,7 @@ class Scheduler:
         self._lifetime = Lifetime(config.linger, self._jobs, outbox, deadlines)
         self._membership = Membership(
             config.epoch, self._processes, self._jobs, self._fleet, self._pool, self._objects, self._extents, self._registry,
-            self._outcomes, self._actors, self._cancellation, self._gangs, self._streams, self._output, self._lifetime, outbox,
+            self._outcomes, self._actors, self._cancels, self._gangs, self._streams, self._output, self._lifetime, outbox,
         )  # fmt: skip
         self._reports = Reports(self._outcomes, self._actors, self._worker_queues, self._cancellation, self._output)
         self._set_up_answers()

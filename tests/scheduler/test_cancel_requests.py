@@ -79,3 +79,20 @@ def test_a_second_cancel_of_the_same_tasks_is_answered_too() -> None:
     cluster.wait(0.3)
     assert len(driver.heard(messages.Answer)) == 2
     audit(cluster.scheduler)
+
+
+def test_the_work_of_a_job_that_is_over_goes_in_slices_too() -> None:
+    cluster = Cluster(workers=1)
+    driver, other = cluster.driver(), cluster.driver("b.ipynb")
+    many(cluster, driver)
+    driver.say(messages.Goodbye(stop=True))
+    driver.leave()
+    assert cluster.scheduler._jobs.live() > MANY - 2 * SLICE
+    (small,) = other.submit(other.template("small"))
+    cluster.wait(0.001)
+    assert cluster.scheduler._jobs.live() == 2, "the one that runs, and the other driver's"
+    audit(cluster.scheduler)
+    cluster.workers[0].give_back([])
+    cluster.workers[0].die(cluster.workers[0].task_ids[0])
+    (successor,) = cluster.start_workers()
+    assert successor.task_ids == [small]
