@@ -257,6 +257,9 @@ class World:
                 self.end(worker, exit_code=code, signal=signal)
         elif kind == "leave":
             driver = self.random.choice(self.drivers)
+            if self.random.random() < 0.3:
+                self.do(Received(driver.process_id, messages.Goodbye(stop=True)))
+                self.faults_done["goodbye"] += 1
             self.end(driver, signal=9)
             self.join_driver(driver.job)
         elif kind == "late":
