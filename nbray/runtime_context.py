@@ -57,9 +57,11 @@ class RuntimeContext:
         return None if actor is None else actor.actor.name
 
     def get_assigned_resources(self) -> dict[str, float]:
-        """What the running task has reserved, memory in bytes; nothing in a driver."""
-        context = task_context.current()
-        return {} if context is None else from_units(context.resources)
+        """What the running task has reserved, or the actor whose method runs holds, memory in bytes; nothing in a driver."""
+        context, actor = task_context.current(), _actor()
+        if context is None:
+            return {}
+        return from_units(context.resources if actor is None else actor.resources)
 
     def get_accelerator_ids(self) -> dict[str, list[str]]:
         """The GPUs that the running task may use, by index."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from nbray.engine import task_context
@@ -31,6 +31,8 @@ class HostedActor:
         """Said when it is created: whether anybody else gains by knowing that it waits."""
         self.leaving = False
         """A call has asked to leave: no other begins."""
+        self.resources: Mapping[str, int] = {}
+        """What it holds, in units of 1/10,000."""
         self.restarted = False
         """It was created before, in a worker that has died."""
         self.on_leave: Callable[[], None] = lambda: None
@@ -45,7 +47,8 @@ class HostedActor:
 
         def construct(*args: Any, **kwargs: Any) -> None:
             context = task_context.current()
-            self.restarted = context is not None and context.attempt > 1
+            if context is not None:
+                self.restarted, self.resources = context.attempt > 1, context.resources
             self.instance = cls(*args, **kwargs)
             self.check()
 

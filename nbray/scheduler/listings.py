@@ -22,6 +22,8 @@ from nbray.snapshot import ObjectSnapshot, TaskSnapshot
 MOST_ROWS = 10_000
 """Rows of each state in one answer: the scheduler has other things to do."""
 
+_ENDED = ("FINISHED", "FAILED", "CANCELLED")
+
 
 class Listings:
     """Reads every table and changes none."""
@@ -53,11 +55,17 @@ class Listings:
         for name, rows in groups.items():
             if state in ("", name):
                 found += islice(rows(), limit)
-        for name in ("FINISHED", "FAILED", "CANCELLED"):
-            if state in ("", name):
-                ended = self._records.ended(self._fleet.workers.values())
-                found += islice((task for task in ended if task.state == name), limit)
-        return found
+        return found + self._ended([name for name in _ENDED if state in ("", name)], limit)
+
+    def _ended(self, states: list[str], limit: int) -> list[TaskSnapshot]:
+        found: dict[str, list[TaskSnapshot]] = {state: [] for state in states}
+        for task in self._records.ended(self._fleet.workers.values()) if states else ():
+            rows = found.get(task.state)
+            if rows is not None and len(rows) < limit:
+                rows.append(task)
+                if all(len(each) >= limit for each in found.values()):
+                    break
+        return [task for rows in found.values() for task in rows]
 
     def _running(self) -> Iterator[TaskSnapshot]:
         for worker in self._fleet.workers.values():

@@ -160,6 +160,10 @@ class Registered:
     def own_handle(self) -> Any:
         return nbray.get_runtime_context().current_actor
 
+    def held(self) -> Any:
+        context = nbray.get_runtime_context()
+        return context.get_assigned_resources(), context.was_current_actor_reconstructed
+
     def where(self) -> Any:
         context = nbray.get_runtime_context()
         return context.get_actor_id(), context.get_actor_name(), context.get_task_name()
@@ -176,3 +180,20 @@ def test_an_actor_knows_itself(kind: str) -> None:
         actor_id, name, task = nbray.get(actor.where.remote())
         assert (name, task) == ("me", "Registered.where")
         assert int(actor_id, 16) == actor._actor_id
+
+
+@pytest.mark.usefixtures("real_backend")
+def test_an_actor_knows_what_it_holds_and_whether_it_was_restarted() -> None:
+    actor: Any = nbray.remote(Registered).options(num_cpus=0.5, max_restarts=1, max_task_retries=1).remote()
+    assert nbray.get(actor.held.remote()) == ({"CPU": 0.5}, False)
+    nbray.kill(actor, no_restart=False)
+    assert nbray.get(actor.held.remote(), timeout=20) == ({"CPU": 0.5}, True)
+    nbray.kill(actor)
+
+
+@pytest.mark.usefixtures("backend")
+def test_a_coroutine_function_that_is_no_method_is_refused() -> None:
+    async def fetch() -> None: ...
+
+    with pytest.raises(nbray.WrongType, match=r"asyncio\.run"):
+        nbray.remote(fetch)
