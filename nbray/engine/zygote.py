@@ -46,9 +46,9 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 SchedulerEntry = Callable[[Inheritance], None]
 WorkerEntry = Callable[[Inheritance, int], None]
 
-NEEDED_SOON = ("nbray.by_value",)
+NEEDED_BY_ALL = ("nbray.by_value",)
 """Functions of a notebook travel by value: each worker would import this at its first task."""
-NEEDED_LATER = ("asyncio",)
+NEEDED_BY_SOME = ("asyncio",)
 """For actors with coroutines."""
 REST_SECONDS = 0.5
 
@@ -67,7 +67,7 @@ class Zygote:
         self._workers: dict[int, int] = {}
         self._scheduler_pid = 0
         self._rest_seconds: float | None = REST_SECONDS
-        """After so long without a request, `NEEDED_LATER` is imported; None once it is."""
+        """After so long without a request, all that workers need is imported; None once it is."""
         self._decoder: wire.FrameDecoder[ToZygote] = wire.FrameDecoder(ToZygote)
 
     def run(self, ready: Callable[[], None]) -> NoReturn:
@@ -97,16 +97,15 @@ class Zygote:
         """Import what workers need, without threads, and freeze it so that a collection does not copy its pages."""
         for variable in THREAD_VARIABLES:
             os.environ[variable] = "1"
-        preload((*self._config.preload, *NEEDED_SOON))
-        if "numpy" in sys.modules:
-            preload(("numpy.random",))  # which each worker gives a seed of its own
+        preload(self._config.preload)
         gc.collect()
         gc.freeze()
 
-    def _preload_rest(self) -> None:
-        """Import what some workers need, while nobody waits for one."""
-        self._rest_seconds = None
-        preload(NEEDED_LATER)
+    def _preload_more(self, names: Iterable[str]) -> None:
+        """Import what the first workers import by themselves, each for its own: the first result shall not wait for it."""
+        if "numpy" in sys.modules:
+            preload(("numpy.random",))  # which each worker gives a seed of its own
+        preload(names)
         gc.collect()
         gc.freeze()
 
@@ -114,7 +113,8 @@ class Zygote:
         watched: list[socket.socket | int] = [self._control, self._wakeup]
         readable, _, _ = select.select(watched, [], [], self._rest_seconds)
         if not readable:
-            self._preload_rest()
+            self._rest_seconds = None
+            self._preload_more((*NEEDED_BY_ALL, *NEEDED_BY_SOME))
         if self._wakeup in readable:
             caught = os.read(self._wakeup, 512)
             if signal.SIGTERM in caught:
@@ -146,6 +146,8 @@ class Zygote:
 
     def _fork_worker(self, request: ForkWorker) -> None:
         """A worker like most is forked; one with variables or devices of its own is a fresh Python that never knew others."""
+        if len(self._workers) >= self._config.num_workers and NEEDED_BY_ALL[0] not in sys.modules:
+            self._preload_more(NEEDED_BY_ALL)  # many come, and the first ones are at work already
         slot, profile = request.slot, runtime_env.decode(request.profile)
         self._inheritance.words.clear(slot)
         inheritance = self._inheritance._replace(listener=None, zygote=None, profile=request.profile)
