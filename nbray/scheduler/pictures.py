@@ -119,6 +119,8 @@ class Pictures:
         short = self._pool.missing(shape)
         if short:
             return self._held(short[0], shape, run)
+        if shape.hosts and not self._fleet.can_host:
+            return f"the end of another actor: there are {len(self._fleet.hosts)}, and more do not fit into one cluster"
         return "a worker that is starting" if self._fleet.starting() else "a worker"
 
     def _held(self, resource: str, shape: Shape, run: CellRun) -> str:

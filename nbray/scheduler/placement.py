@@ -91,7 +91,7 @@ class Placement:
 
     def _worker_for(self, shape: Shape, line: Line) -> Worker | None:
         """An idle worker if the resources are there, else one that holds them already and has little to do."""
-        if self._pool.fits(shape):
+        if self._pool.fits(shape) and (not shape.hosts or self._fleet.can_host):
             worker = self._idle_worker(shape)
             if worker is not None:
                 return worker

@@ -39,6 +39,8 @@ class Room:
         if not self._pool.fits(shape):
             if not shape.workers:
                 self._wait_for_resources(shape)
+        elif shape.hosts and not self._fleet.can_host:
+            return
         elif shape.plain:
             self._fork_more(shape)
         else:

@@ -38,6 +38,8 @@ EXTRA_WORKERS = 32
 """Workers that may run tasks beyond the wanted number, where tasks ask for less than a CPU each."""
 MOST_WORKERS = 512
 """All workers, blocked ones too: a recursion that needs more fails instead of filling the machine."""
+MOST_HOSTS = 448
+"""Workers that may be actors' at a time; the creation of one more waits until one ends."""
 ENDED_TASKS = 2000
 """Ended tasks of each worker that are remembered: for lists, and for output that comes late."""
 
@@ -236,6 +238,11 @@ class Fleet:
             self.idle[worker.slot] = worker
         if not self._retiring and len(self.workers) > self.least:
             self._retire_later()
+
+    @property
+    def can_host(self) -> bool:
+        """Whether one more worker may become an actor's."""
+        return len(self.hosts) < MOST_HOSTS
 
     def host(self, worker: Worker, actor: Actor) -> None:
         """An idle worker is the actor's from now on; another one does the tasks in its place."""

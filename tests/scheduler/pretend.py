@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -145,10 +145,10 @@ class Process:
 
     def actor(
         self, *, deps: Iterable[ObjectId] = (), nested: Iterable[ObjectId] = (), resources: dict[str, int] | None = None,
-        cell_run: str = BACKGROUND, **spec: object,
+        cell_run: str = BACKGROUND, place: dict[str, Any] | None = None, **spec: object,
     ) -> ActorId:  # fmt: skip
-        """Create an actor; its creation's template is a fresh one."""
-        template = self.template("Counter", cell_run, cpus=0, resources=resources, method="__init__")
+        """Create an actor; its creation's template is a fresh one, with the fields of `place` too."""
+        template = self.template("Counter", cell_run, cpus=0, resources=resources, method="__init__", **(place or {}))
         task = messages.TaskSpec(self.new_object(), template, b"args", list(deps), list(nested))
         fields = {"class_name": "Counter"} | spec
         self.say(messages.CreateActor(task, messages.ActorSpec(**fields)))  # type: ignore[arg-type]

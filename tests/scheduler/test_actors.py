@@ -3,8 +3,8 @@ import signal
 import pytest
 
 from nbray.ids import ActorId
-from nbray.resources import CPU, UNIT
-from nbray.scheduler import messages
+from nbray.resources import CPU, GPU, UNIT
+from nbray.scheduler import messages, workers
 from nbray.scheduler.actions import Signal
 from nbray.scheduler.actor_records import Actor
 from nbray.scheduler.actors import LEAVE_SECONDS
@@ -12,6 +12,7 @@ from nbray.scheduler.messages import Failure
 from nbray.scheduler.states import ActorState, WorkerState
 from tests.scheduler.audit import audit
 from tests.scheduler.pretend import Cluster, Driver, Process, Worker
+from tests.scheduler.test_gangs import create as create_gang
 
 
 @pytest.fixture
@@ -441,3 +442,62 @@ class TestDriversAndWorkers:
         host = created(driver, driver.actor())
         driver.say(messages.Ask(1, "renew"))
         assert not host.heard(messages.Exit)
+
+
+class TestPlaces:
+    def test_it_sees_its_gpus_all_its_life(self) -> None:
+        cluster = Cluster(workers=1, resources={CPU: UNIT, GPU: 2 * UNIT})
+        driver = cluster.driver()
+        first, second, third = (driver.actor(resources={GPU: UNIT}) for _ in range(3))
+        cluster.start_workers()
+        hosts = [created(driver, actor_id) for actor_id in (first, second)]
+        assert sorted(host.gpus for host in hosts) == [(0,), (1,)]
+        assert record(driver, third).worker is None
+        driver.say(messages.KillActor(first))
+        hosts[0].die()
+        assert created(driver, third).gpus == hosts[0].gpus
+        audit(cluster.scheduler)
+
+    def test_it_gets_a_worker_with_its_profile(self, cluster: Cluster, driver: Driver) -> None:
+        actor_id = driver.actor(place={"profile": b"A"})
+        created(driver, actor_id)
+        worker = record(driver, actor_id).worker
+        assert worker is not None
+        assert worker.profile == b"A"
+        assert cluster.scheduler._fleet.active() == 2
+
+    def test_it_ends_with_the_gang_that_it_lives_in(self, cluster: Cluster, driver: Driver) -> None:
+        gang = create_gang(driver, {CPU: UNIT})
+        place: dict[str, object] = {"gang": gang, "bundle": 0}
+        actors = [driver.actor(resources={CPU: UNIT}, place=place, deps=[gang], max_restarts=5) for _ in range(2)]
+        host = created(driver, actors[0])
+        (call,) = driver.call(actors[0], driver.method())
+        driver.say(messages.RemoveGang(gang))
+        assert Signal(host.slot, signal.SIGKILL) in cluster.actions
+        assert driver.failure(actors[1]).kind == "gang_removed"
+        host.die(call)
+        for actor_id in actors:
+            assert record(driver, actor_id).state is ActorState.DEAD
+        assert "could not be created" in record(driver, actors[0]).death.message  # type: ignore[union-attr]
+        (late,) = driver.call(actors[1], driver.method())
+        assert "removed" in driver.failure(late).message
+        audit(cluster.scheduler)
+
+    def test_one_more_than_fit_waits_until_another_ends(
+        self, cluster: Cluster, driver: Driver, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(workers, "MOST_HOSTS", 2)
+        first, second, third = (driver.actor(cell_run=f"run {number}") for number in range(3))
+        for _ in range(3):
+            cluster.start_workers()
+        assert record(driver, third).worker is None
+        run = next(run for run in cluster.scheduler.snapshot(cluster.now).cell_runs if run.cell_run == "run 2")
+        assert run.waits_for == "the end of another actor: there are 2, and more do not fit into one cluster"
+        driver.submit(driver.template())
+        created(driver, second)
+        host = created(driver, first)
+        driver.say(messages.KillActor(first))
+        host.die()
+        created(driver, third)
+        assert cluster.scheduler._fleet.active() == 2
+        audit(cluster.scheduler)
