@@ -160,8 +160,8 @@ class LocalBackend(Backend):
             missing := amounts.shortfall(options.resources, self.snapshot().resources)  # others may have scaled it
         ):
             raise InfeasibleRequest(
-                f"this task could never run: {missing}. {amounts.nearest_known(options.resources, self._resources)}Ask for less in "
-                ".options(...), or start the cluster with more: nbray.shutdown(), then nbray.init(...)."
+                f"this task could never run: {missing}. {amounts.nearest_known(options.resources, self._resources)}Ask for less "
+                "in .options(...), or start the cluster with more: nbray.shutdown(), then nbray.init(...)."
             )
         return self._default_max_retries if options.max_retries is None else options.max_retries
 

@@ -92,7 +92,8 @@ class Templates:
             self._link.next_template(), function.key, options.name or function.name, cell_run, options.resources,
             options.num_returns, max_retries, options.timeout or 0.0, _worker_options(options), environment.capture(profile),
             window=options.window, method=method, priority=options.priority, max_calls=options.max_calls,
-            profile=profile.encode() if profile.needs_own_workers(environment.directory()) else b"", gang=options.gang, bundle=options.bundle,
+            profile=profile.encode() if profile.needs_own_workers(environment.directory()) else b"",
+            gang=options.gang, bundle=options.bundle,
         )  # fmt: skip
         with self.lock:
             registered = self._functions.get(function.key)
