@@ -129,6 +129,8 @@ class Membership:
 
     def _driver_left(self, process: Process, job: Job) -> None:
         del job.drivers[process.process_id]
+        actors = sorted(process.held & self._objects.watched)  # nobody could call them any more, and they may hold resources
+        self._objects.release(process, actors)
         self._jobs.inherit(job, process)
         self._forget(process)
         self._lifetime.driver_left()

@@ -420,6 +420,17 @@ class TestDriversAndWorkers:
         assert [len(host.heard(messages.Exit)) for host in hosts] == [1, 0]
         assert Signal(hosts[1].slot, signal.SIGKILL) not in cluster.actions
 
+    def test_a_driver_that_is_lost_leaves_its_results_and_no_actors(self, cluster: Cluster, driver: Driver) -> None:
+        mine, detached = driver.actor(), driver.actor(detached=True)
+        hosts = [created(driver, actor_id) for actor_id in (mine, detached)]
+        (call,) = driver.call(mine, driver.method())
+        driver.leave()
+        assert not hosts[0].heard(messages.Exit)
+        hosts[0].finish(call)
+        assert [len(host.heard(messages.Exit)) for host in hosts] == [1, 0]
+        assert call in cluster.scheduler._objects.entries
+        audit(cluster.scheduler)
+
     def test_what_a_call_submits_belongs_to_its_cell_run(self, cluster: Cluster, driver: Driver) -> None:
         host = created(driver, actor_id := driver.actor())
         (call,) = driver.call(actor_id, driver.method(cell_run="run 7"))
