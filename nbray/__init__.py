@@ -12,9 +12,10 @@ The package, from the top down; each layer imports only what stands below it:
     cli, worker_main                  the command `nbray`; a worker's entry point
     notebook/                         `%load_ext nbray`: magics, `%%remote`, cards, output, Stop
     joblib, util                      joblib's backend; ActorPool, Queue, multiprocessing.Pool
-    executor                          nbray.Executor
+    executor, placement_groups        nbray.Executor; resources set aside for tasks that belong together
     parallel_map                      nbray.map
     timelines, memory_report, worker_stacks   what ran when, what fills the store, what workers do
+    scaling                           how many workers there are
     remote_functions, introspection   @nbray.remote, calls by name; resources, nodes, lists, where code runs
     streams                           ObjectRefGenerator, of functions that yield
     actors, actor_handles             classes as actors, their handles
