@@ -316,7 +316,8 @@ class Cancel(msgspec.Struct, array_like=True, tag=17):
 
 class Ask(msgspec.Struct, array_like=True, tag=18):
     """`question` is one of "snapshot", "cell_runs", "tasks" (argument: most rows of each state; text: one state only), "objects"
-    (argument: most rows), "scale" (argument: number of workers), "renew" (workers import anew), "started" (argument: a task).
+    (argument: most rows), "gangs", "gang" (text: its name), "renew" (workers import anew), "started" (argument: a task),
+    "actors", "actor", "actor_state", "namespace".
     """
 
     request_id: int

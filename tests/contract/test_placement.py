@@ -248,7 +248,7 @@ def test_memory_is_counted() -> None:
 
 
 def test_an_unknown_resource_is_infeasible() -> None:
-    with pytest.raises(InfeasibleRequest, match="tpu: 1 asked, 0 in the cluster. There is no 'tpu' in the cluster: it has CPU"):
+    with pytest.raises(InfeasibleRequest, match="There is no 'tpu' in the cluster: it has CPU"):
         pause.options(resources={"tpu": 1}).remote(0)
 
 
