@@ -127,7 +127,8 @@ class Reader:
 
     def _came(self, object_id: ObjectId, value: Value) -> None:
         refs = self._process.refs
-        self._process.world.arena.read(object_id, value)
+        if object_id in refs or object_id in self.needed:  # else it was released meanwhile, and may be gone
+            self._process.world.arena.read(object_id, value)
         if object_id in self.needed:
             self.needed.remove(object_id)
             self.failed = self.failed or isinstance(value, Failure)
