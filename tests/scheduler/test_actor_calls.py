@@ -109,6 +109,15 @@ class TestOrder:
         host.finish(*many[20:40])
         assert set(few) <= set(host.task_ids)
 
+    def test_calls_with_large_arguments_are_sent_few_at_a_time(self, cluster: Cluster, driver: Driver) -> None:
+        host = created(driver, actor_id := driver.actor())
+        large = driver.put(driver.store(100_000))
+        few = record(driver, actor_id).few
+        calls = [driver.call(actor_id, driver.method(), deps=[large])[0] for _ in range(few + 3)]
+        assert host.task_ids[1:] == calls[:few]
+        host.finish(calls[0])
+        assert host.task_ids[1:] == calls[: few + 1]
+
     def test_several_returns_and_none(self, cluster: Cluster, driver: Driver) -> None:
         host = created(driver, actor_id := driver.actor())
         (pair,) = driver.call(actor_id, driver.method(num_returns=2), returns=2)
