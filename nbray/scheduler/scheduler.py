@@ -3,6 +3,7 @@
     Submit ──> submission ──> turns (fairness) ──> placement ──> worker ──> outcomes ──> objects (ownership) ──> Ready
                     registry ──────────────────────────┘            │
     Cancel ──> cancellation ──> placement, fleet (workers)          └──> cell runs ──> pictures
+    CreateActor ──> actors ──> turns, as a task; a worker of its own      Call ──> actor calls ──> that worker ──> outcomes
 
 No socket, clock, file, thread or random source: the same events at the same times give the same actions.
 """
