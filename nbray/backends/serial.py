@@ -51,7 +51,7 @@ class SerialBackend(Backend):
         self._records = SerialRecords()
         self._tasks = SerialTasks(self._objects, self._records, self.epoch)
         self._tasks.bundle = lambda object_ids: self.bundle(object_ids)
-        self._actors = SerialActors(self._objects, self._tasks)
+        self._actors = SerialActors(self._objects, self._tasks, settings.get("namespace") or "")
 
     @classmethod
     def start(cls, **settings: Any) -> SerialBackend:
@@ -221,7 +221,7 @@ class SerialBackend(Backend):
         return ClusterSnapshot(
             sequence=1, epoch=self.epoch, resources=self._resources, available=self._resources, workers=[worker],
             store=StoreSnapshot(machine.default_store_limit(), sum(sizes), len(sizes)), cell_runs=self._records.cell_runs(),
-            finished=self._records.count(),
+            finished=self._records.count(), actors=self._actors.pictures(),
         )  # fmt: skip
 
     def rows(self, kind: str, limit: int, state: str = "") -> Any:
@@ -235,6 +235,8 @@ class SerialBackend(Backend):
                 msgspec.to_builtins(ObjectSnapshot(object_id, state, size, "here", references, ["this process"]))
                 for object_id, state, size, references in largest
             ]
+        if kind == "actors":
+            return msgspec.to_builtins(self._actors.pictures())
         return super().rows(kind, limit, state)
 
     def close(self, *, stop: bool = True) -> None:

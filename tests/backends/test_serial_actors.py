@@ -114,3 +114,21 @@ def test_an_actor_ends_with_its_last_handle(tmp_path: Path) -> None:
 
 def test_a_temporary_actor_finishes_its_call() -> None:
     assert nbray.get(Counter.remote(1).add.remote()) == 2
+
+
+def test_namespaces_and_lists() -> None:
+    one: Any = Counter.options(name="same", namespace="one").remote(1)
+    two: Any = Counter.options(name="same", namespace="two").remote(2)
+    assert [nbray.get_actor("same", namespace=space) for space in ("one", "two")] == [one, two]
+    with pytest.raises(ValueError, match="did you mean"):
+        nbray.get_actor("same")
+    assert [(row.name, row.namespace, row.state) for row in nbray.list_actors()] == [
+        ("same", "one", "ALIVE"), ("same", "two", "ALIVE")
+    ]  # fmt: skip
+
+
+def test_a_namespace_for_all() -> None:
+    nbray.shutdown()
+    nbray.init("serial", namespace="mine")
+    counter = Counter.options(name="here").remote()
+    assert nbray.get_actor("here") == nbray.get_actor("here", namespace="mine") == counter

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -43,6 +44,10 @@ def test_actors() -> None:
     class Box:
         pass
 
-    with pytest.raises(nbray.NotSupportedHere, match="the backend 'serial' keeps no list of actors"):
-        state.list_actors()
+    box: Any = nbray.remote(Box).options(name="box").remote()
+    (row,) = state.list_actors()
+    assert (row.class_name, row.state, row.name) == ("Box", "ALIVE", "box")
+    assert state.get_actor(row.actor_id) == row
+    nbray.kill(box)
+    assert state.summarize_actors() == {"Box": {"DEAD": 1}}
     assert set(state.__all__) <= set(dir(state))
