@@ -9,7 +9,7 @@ import pytest
 from nbray.ids import NO_TASK, ObjectId
 from nbray.scheduler import messages
 from nbray.scheduler.actions import RemoveSpilled, Restore, Send, Spill
-from nbray.scheduler.events import RestoreDone, RestoreFailed, SpillDone, SpillFailed
+from nbray.scheduler.events import MemoryHeadroom, RestoreDone, RestoreFailed, SpillDone, SpillFailed
 from nbray.scheduler.messages import Failure, Fetched, Granted, LetGo, Refused, Spilled, Stored
 from tests.scheduler.audit import audit
 from tests.scheduler.pretend import MEBIBYTE, Cluster, Driver, Process
@@ -231,6 +231,19 @@ def test_room_is_made_ahead_while_more_is_wanted(cluster: Cluster, driver: Drive
     gone = written(cluster)
     assert gone == objects[: len(gone)]
     assert len(gone) == 3, "6 MiB are wanted, 4 are free, and 8 are to be kept free ahead"
+
+
+def test_objects_leave_too_when_the_machine_has_no_memory_for_more(cluster: Cluster, driver: Driver) -> None:
+    cluster.do(MemoryHeadroom(30 * MEBIBYTE))
+    objects = fill(driver, 1)
+    ask(driver, 20 * MEBIBYTE)
+    assert let_go(driver) == objects
+    assert written(cluster) == objects
+    assert driver.heard(Granted)[-1].warm, "the pages of the one that left"
+    ask(driver, 40 * MEBIBYTE, request_id=6)
+    cluster.wait(2)
+    assert driver.heard(Refused)[0].failure.message.startswith("The machine has no memory for 40 MiB more in the store")
+    audit(cluster.scheduler)
 
 
 def test_small_values_may_exceed_the_limit_while_stored_ones_make_way(cluster: Cluster, driver: Driver) -> None:
