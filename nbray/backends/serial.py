@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -31,7 +31,7 @@ from nbray.backends.serial_objects import SerialObjects
 from nbray.backends.serial_records import SerialRecords
 from nbray.backends.serial_tasks import SerialTasks
 from nbray.engine import task_context
-from nbray.errors import ClusterDied, InfeasibleRequest
+from nbray.errors import ClusterDied, InfeasibleRequest, NotSupportedHere
 from nbray.ids import ActorId, CellRunId, ObjectId, TaskId
 from nbray.snapshot import ClusterSnapshot, ObjectSnapshot, StoreSnapshot, WorkerSnapshot
 
@@ -55,7 +55,9 @@ class SerialBackend(Backend):
 
     @classmethod
     def start(cls, **settings: Any) -> SerialBackend:
-        """Start it; settings about processes, memory and time mean nothing here."""
+        """Start it; settings about processes, memory and time mean nothing here. Raises NotSupportedHere for a runtime_env."""
+        if settings.get("runtime_env"):
+            _refuse_runtime_env()
         return cls(settings)
 
     # ---------------------------------------------------------------- tasks
@@ -72,6 +74,8 @@ class SerialBackend(Backend):
     def _check(self, options: CallOptions | None = None) -> None:
         if self.lost:
             raise ClusterDied(f"the serial backend is gone: {self.lost}")
+        if options is not None and options.profile:
+            _refuse_runtime_env()
         missing = "" if options is None else resources.shortfall(options.resources, self._resources)
         if missing:
             raise InfeasibleRequest(f"this task could never run: {missing}. Ask for less in .options(...)")
@@ -245,3 +249,10 @@ class SerialBackend(Backend):
             self._actors.close()
             self._tasks.close()
             self.lost = "it was shut down"
+
+
+def _refuse_runtime_env() -> NoReturn:
+    raise NotSupportedHere(
+        "runtime_env=: the backend 'serial' runs everything in this process, whose environment and modules are as they are. "
+        "Set os.environ or sys.path here, or start a cluster: nbray.shutdown(), then nbray.init()"
+    )

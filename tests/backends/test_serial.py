@@ -122,3 +122,17 @@ def test_shutdown_and_another_start(backend: SerialBackend) -> None:
 
 def test_what_it_is_called() -> None:
     assert repr(nbray.init("serial")).startswith("nbray: cluster serial")
+
+
+def test_what_it_cannot_do_names_it() -> None:
+    for impossible in (
+        lambda: divide.options(runtime_env={"env_vars": {"A": "1"}}).remote(1, 2),
+        lambda: nbray.util.placement_group([{"CPU": 1}]),
+        lambda: nbray.scale(3),
+        nbray.stack,
+    ):
+        with pytest.raises(nbray.NotSupportedHere, match="the backend 'serial'"):
+            impossible()
+    nbray.shutdown()
+    with pytest.raises(nbray.NotSupportedHere, match="the backend 'serial'"):
+        nbray.init("serial", runtime_env={"env_vars": {"A": "1"}})
