@@ -4,8 +4,7 @@
                            └──────> _make_room: least recently used   ──> LetGo ──> LetGone ──> Spill, or room at once
                            └──────> nothing moves any more            ──> Refused (StoreFull)
 
-Processes read stored objects without asking. So before an extent is used again, every process that holds the object is told
-to let go of where it was, and says whether an array of its own still reads it. Objects that a task inside a worker needs stay.
+Objects that a task inside a worker needs stay, and those that a process says it reads.
 The disk is the business of the process around: here are only `Spill`, `Restore`, `RemoveSpilled`, and the events that follow.
 
 Invariants: `_resident` holds the places IN_MEMORY, the least recently used first; `_leaving` is the sum of those LEAVING and
@@ -15,15 +14,15 @@ WRITING; demands are met in order, but for one that nothing here can help.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable
-from functools import partial
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from nbray.ids import ObjectId, ProcessId
 from nbray.scheduler.actions import RemoveSpilled, Restore, Spill
 from nbray.scheduler.deadlines import Deadlines
 from nbray.scheduler.extents import Extents
-from nbray.scheduler.messages import Failure, Fetched, LetGo, Refused, Stored, Value
+from nbray.scheduler.letting_go import LettingGo
+from nbray.scheduler.messages import Failure, Fetched, Refused, Stored, Value
 from nbray.scheduler.ownership import ObjectEntry, lost
 from nbray.scheduler.places import Place, PlaceState
 from nbray.scheduler.processes import Outbox, Process
@@ -39,8 +38,7 @@ PRESSED_SECONDS = 1.0
 AHEAD_SHARE = 8
 """At most one part in so many of the store is kept free ahead."""
 MOST_DOUBT = 64
-STUCK_SECONDS = 0.5
-"""A process that does not answer for so long, since C code holds it, is taken to read what it was asked about."""
+"""At most so many times what is needed is asked for at once, where much is in use."""
 OVERSHOOT = 64 << 20
 """How far small values may exceed the limit while stored ones make way for them."""
 
@@ -81,9 +79,7 @@ class Spilling:
         """Objects that are WRITING."""
         self._progress_at = 0.0
         """When room was made last."""
-        self._asked: dict[int, tuple[ProcessId, list[Place]]] = {}
-        """The LetGo messages that are not answered, by number."""
-        self._last_asked = 0
+        self._letting_go = LettingGo(processes, outbox, deadlines, self._left, self._is_read)
         self._polling = False
         self._doubt = 1
         """How many times as much to ask for, since much of what was asked for was in use."""
@@ -174,9 +170,7 @@ class Spilling:
 
     def forget(self, process_id: ProcessId) -> None:
         """The process is gone: it reads nothing and waits for nothing."""
-        for request_id, (asked, _) in list(self._asked.items()):
-            if asked == process_id:
-                self.let_gone(process_id, request_id, ())
+        self._letting_go.forget(process_id)
         self._demands = deque(one for one in self._demands if one.place is not None or one.process_id != process_id)
         for place in self.places.values():
             if place.wanted:
@@ -309,53 +303,23 @@ class Spilling:
 
     # ---------------------------------------------------------------- out
 
-    def _let_go(self, places: Iterable[Place]) -> None:
-        """Nobody is told any more where these are; who may know is asked to forget it."""
-        self._outbox.send_ready()  # where they are may be about to be told: that comes before the news that they go
-        asked: dict[ProcessId, list[Place]] = {}
-        alone: list[Place] = []
+    def _let_go(self, places: list[Place]) -> None:
         for place in places:
             place.move(PlaceState.LEAVING)
             del self._resident[place.object_id]
             self._leaving += place.size
-            holders = [process_id for process_id, process in self._processes.items() if place.object_id in process.held]
-            for process_id in holders:
-                asked.setdefault(process_id, []).append(place)
-            if not holders:
-                alone.append(place)
-        for process_id, theirs in asked.items():
-            self._last_asked += 1
-            self._asked[self._last_asked] = process_id, theirs
-            for place in theirs:
-                place.asked.add(self._last_asked)
-            self._outbox.send(process_id, LetGo(self._last_asked, [place.object_id for place in theirs]))
-            self._deadlines.after(STUCK_SECONDS, partial(self._stuck, process_id, self._last_asked))
-        for place in alone:
-            self._left(place)
+        self._letting_go.ask(places)
 
     def let_gone(self, process_id: ProcessId, request_id: int, in_use: Collection[ObjectId]) -> None:
         """A process has let go of what it was asked to, but for what it reads."""
-        asked, places = self._asked.get(request_id, (None, []))
-        if asked != process_id:
-            return
-        del self._asked[request_id]
-        reads = set(in_use)
-        for place in places:
-            if request_id not in place.asked:  # it was wanted meanwhile, or is gone
-                continue
-            place.asked.remove(request_id)
-            if place.object_id in reads:
-                self._doubt = min(2 * self._doubt, MOST_DOUBT)
-                place.not_before = self._deadlines.now + POLL_SECONDS
-                self._stay(place)
-            elif not place.asked:
-                self._left(place)
+        self._letting_go.answered(process_id, request_id, in_use)
         self.waiting = bool(self._demands)
 
-    def _stuck(self, process_id: ProcessId, request_id: int) -> None:
-        """The process has had its time to answer; should it let go after all, that does no harm."""
-        if request_id in self._asked:
-            self.let_gone(process_id, request_id, [place.object_id for place in self._asked[request_id][1]])
+    def _is_read(self, place: Place) -> None:
+        """It was read when it was asked for."""
+        self._doubt = min(2 * self._doubt, MOST_DOUBT)
+        place.not_before = self._deadlines.now + POLL_SECONDS
+        self._stay(place)
 
     def _left(self, place: Place) -> None:
         """Nobody knows where it is."""

@@ -306,14 +306,7 @@ def run_seeds(seeds: Iterable[int], make: Callable[[ClusterConfig, Allocator], S
 
 def objects_leave_without_a_word(scheduler: Scheduler) -> None:
     """Their extents are used again while others still read them there."""
-    let_go = scheduler._spilling._let_go
-
-    def let_go_unasked(places: Iterable[Place]) -> None:
-        processes, scheduler._spilling._processes = scheduler._spilling._processes, {}
-        let_go(places)
-        scheduler._spilling._processes = processes
-
-    scheduler._spilling._let_go = let_go_unasked  # type: ignore[method-assign]
+    scheduler._spilling._letting_go._processes = {}
 
 
 def arguments_leave_while_they_are_read(scheduler: Scheduler) -> None:
