@@ -70,7 +70,8 @@ class Books:
 
     def __init__(self, system: Nbray) -> None:
         self._scheduler = system.queueing_process()
-        self._workers = [worker["pid"] for node in system.api.nodes() for worker in node["Workers"]]
+        pids = [worker["pid"] for node in system.api.nodes() for worker in node["Workers"]]
+        self._workers = [pid for pid in pids if pid]  # 0: one that is only starting
 
     def read(self) -> dict[str, Account]:
         """What each party has used since it started."""

@@ -98,11 +98,11 @@ def live(system: System) -> Measured:
 
 
 def _cost_ratio(system: System, small: tuple[int, int], large: tuple[int, int]) -> Measured:
-    """CPU time of the pure scheduler a task: (tasks, workers) of `large` over that of `small`; the best of three each."""
+    """CPU time of the pure scheduler a task: (tasks, workers) of `large` over that of `small`; the best of five each."""
     if system.module != "nbray":
         raise Unsupported
     best = {small: float("inf"), large: float("inf")}
-    for _ in range(3):  # in turns, so that a busy machine slows both
+    for _ in range(5):  # in turns, so that a busy machine slows both
         for tasks, workers in best:
             gc.collect()
             gc.disable()  # as in the scheduler process
