@@ -70,8 +70,13 @@ class Books:
 
     def __init__(self, system: Nbray) -> None:
         self._scheduler = system.queueing_process()
-        pids = [worker["pid"] for node in system.api.nodes() for worker in node["Workers"]]
-        self._workers = [pid for pid in pids if pid]  # 0: one that is only starting
+        while 0 in (pids := self._pids(system)):  # one is only starting: the actor took its place
+            time.sleep(0.01)
+        self._workers = pids
+
+    @staticmethod
+    def _pids(system: Nbray) -> list[int]:
+        return [worker["pid"] for node in system.api.nodes() for worker in node["Workers"]]
 
     def read(self) -> dict[str, Account]:
         """What each party has used since it started."""
