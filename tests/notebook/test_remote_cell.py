@@ -14,6 +14,7 @@ import pytest
 import nbray
 from nbray import session
 from nbray.backends.backend import Backend, OutputEvent
+from nbray.dual_errors import original
 from nbray.errors import RemoteError, TaskCancelledError
 from nbray.notebook.remote_cell import CellCode, CellOutcome, run_cell
 from nbray.notebook.remote_shell import TRACEBACK_ATTRIBUTE
@@ -156,7 +157,7 @@ def test_an_error_arrives_with_the_rendered_traceback(backend: Backend) -> None:
     with pytest.raises(Exception, match="here") as caught:
         remotely(source)
     text = plain(getattr(caught.value, TRACEBACK_ATTRIBUTE))
-    assert type(caught.value).__name__ == "Odd"
+    assert type(original(caught.value)).__name__ == "Odd"
     assert "Cell In[4], line 6\n" in text
     assert "----> 5     raise Odd('here')" in text
     assert "remote_cell" not in text
