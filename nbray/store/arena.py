@@ -99,6 +99,26 @@ class Arena:
                 raise self._full(error, "write to", "free memory or disk space") from error
             data, offset = data[written:], offset + written
 
+    def take_turn(self) -> bool:
+        """Whether no other process is at `pwrite` just now; then `end_turn` afterwards.
+
+        write(2) locks the file, so two processes would write in turns, at 1.7 GiB/s in all; with one of them filling fresh
+        pages through its map meanwhile it is 3. The answer is a hint: threads of one process share the turn. Without memfd
+        it is always yes: on a full disk a map raises SIGBUS, where write(2) has an error.
+        """
+        if not HAS_MEMFD:
+            return True
+        try:
+            fcntl.lockf(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1)
+        except OSError:  # it is taken: EAGAIN or EACCES, as the system likes
+            return False
+        return True
+
+    def end_turn(self) -> None:
+        """Let others have the turn; the end of the process does so too."""
+        if HAS_MEMFD:
+            fcntl.lockf(self.fd, fcntl.LOCK_UN, 1)
+
     def give_back(self, offset: int, size: int) -> None:
         """Return pages to the system; they read as zeros afterwards, in every process."""
         if hasattr(mmap, "MADV_REMOVE"):

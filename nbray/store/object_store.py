@@ -11,6 +11,9 @@ from nbray.serialization import Payload
 from nbray.store.arena import Arena
 from nbray.store.pins import Pins
 
+MAPPED_AT_MOST = 64 << 20
+"""More bytes are not copied through the map where write(2) can do it: copying holds up this process's other threads."""
+
 
 class ObjectStore:
     """One process's way to the objects in the arena; any thread. `hold` and `release` count its pins."""
@@ -30,8 +33,13 @@ class ObjectStore:
         if warm:
             self._arena.touch(offset, size)
             serialization.write_into(payload, self._arena.write_view(offset, size))
+        elif size > MAPPED_AT_MOST or self._arena.take_turn():
+            try:
+                serialization.write_to(payload, lambda piece, position: self._arena.pwrite(piece, offset + position))
+            finally:
+                self._arena.end_turn()
         else:
-            serialization.write_to(payload, lambda piece, position: self._arena.pwrite(piece, offset + position))
+            serialization.write_into(payload, self._arena.write_view(offset, size))
 
     def view(self, object_id: ObjectId, offset: int, size: int, restored: int = 0) -> memoryview:
         """An object's bytes, read-only; the view, and every array that is built over it, pins the object.

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import gc
 import mmap
 import os
 import resource
+import signal
 import struct
 import subprocess
 import sys
@@ -190,6 +192,32 @@ def test_child_process_shares_by_inherited_descriptor(arena: Arena) -> None:
         os._exit(0 if same else 1)
     assert os.waitpid(child, 0)[1] == 0
     assert bytes(arena.read_view(PAGE, 5)) == b"there"
+
+
+def test_one_process_at_a_time_has_the_turn_to_write(arena: Arena) -> None:
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(write, b"y" if arena.take_turn() else b"n")
+        signal.pause()
+    try:
+        assert os.read(read, 1) == b"y"
+        assert not arena.take_turn()
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(read)
+        os.close(write)
+    assert arena.take_turn(), "whoever had it is dead"
+    arena.end_turn()
+
+
+def test_without_memfd_it_is_always_ones_turn(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A map of a file on a full disk would end the process by SIGBUS."""
+    monkeypatch.setattr("nbray.store.arena.HAS_MEMFD", False)
+    monkeypatch.setattr(fcntl, "lockf", None)
+    assert arena.take_turn()
+    arena.end_turn()
 
 
 def test_unlinked_file_stands_in_for_memfd(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -57,11 +57,14 @@ VALUES = {
 }
 
 
-@pytest.mark.parametrize("warm", [False, True], ids=["cold", "warm"])
+@pytest.mark.parametrize("way", ["cold", "warm", "another writes"])
 @pytest.mark.parametrize("kind", VALUES)
-def test_value_comes_back(bench: Bench, kind: str, warm: bool) -> None:
+def test_value_comes_back(bench: Bench, monkeypatch: pytest.MonkeyPatch, kind: str, way: str) -> None:
+    if way == "another writes":
+        monkeypatch.setattr(bench.arena, "take_turn", lambda: False)
+        monkeypatch.setattr(bench.arena, "pwrite", None)
     value = VALUES[kind]
-    size = bench.write(value, 4096, warm)
+    size = bench.write(value, 4096, way == "warm")
     again = bench.read(FIRST, 4096, size)
     if isinstance(value, pandas.DataFrame):
         pandas.testing.assert_frame_equal(again, value)
