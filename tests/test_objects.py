@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 
 import nbray
@@ -162,7 +163,6 @@ def test_refs_go_into_sets_dicts_arrays_and_frames() -> None:
     assert np.array([ref, ref], dtype=object).shape == (2,)
     assert bool(ref)
     assert copy.deepcopy(ref) == ref
-    pandas = pytest.importorskip("pandas")
     assert pandas.DataFrame({"ref": [ref, ref]})["ref"].tolist() == [ref, ref]
 
 

@@ -204,10 +204,7 @@ class Connection:
                     self._outbox.append(tasks)
                 tasks.append(task)
                 if self._quiet or now - self._last_flush >= self._batch_seconds:
-                    # The longer a loop goes on submitting, the larger are its batches: the workers are busy anyway.
-                    self._batch_seconds = BATCH_SECONDS if self._quiet else min(2 * self._batch_seconds, LONGEST_BATCH_SECONDS)
-                    self._quiet = False
-                    self._flush(now)
+                    self._flush_batch(now)
                 elif self._flush_due is None:
                     self._flush_at(now + self._batch_seconds)
         except BaseException:  # an interrupt: the caller never learns the ids, so nobody holds them
@@ -234,9 +231,7 @@ class Connection:
                     self._tasks = None
                 call.tasks.append(task)
                 if self._quiet or now - self._last_flush >= self._batch_seconds:
-                    self._batch_seconds = BATCH_SECONDS if self._quiet else min(2 * self._batch_seconds, LONGEST_BATCH_SECONDS)
-                    self._quiet = False
-                    self._flush(now)
+                    self._flush_batch(now)
                 elif self._flush_due is None:
                     self._flush_at(now + self._batch_seconds)
         except BaseException:
@@ -307,6 +302,12 @@ class Connection:
         self._tasks = None
         self._calls.clear()
         self._outbox.append(frame)
+
+    def _flush_batch(self, now: float) -> None:
+        """Send submissions. The longer a loop goes on submitting, the larger are its batches: the workers are busy anyway."""
+        self._batch_seconds = BATCH_SECONDS if self._quiet else min(2 * self._batch_seconds, LONGEST_BATCH_SECONDS)
+        self._quiet = False
+        self._flush(now)
 
     def _flush_at(self, when: float) -> None:
         self._flush_due = when

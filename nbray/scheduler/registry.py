@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nbray.ids import ObjectId, ProcessId, TemplateId
+from nbray.ids import ProcessId, TemplateId
 from nbray.resources import CPU, GPU, MEMORY, UNIT
 from nbray.scheduler.cell_runs import CellRun
 from nbray.scheduler.gangs import Gangs
@@ -112,10 +112,6 @@ class Registry:
                 functions.append((function.key, function.name, function.blob))
         assert worker.process is not None
         self._outbox.send(worker.process.process_id, Learn(functions, [template.template for template in templates]))
-
-    def nested_of(self, key: bytes) -> list[ObjectId]:
-        """The objects that a function keeps alive."""
-        return self._functions[key].nested
 
     def functions(self) -> Iterable[Function]:
         """Every function that is kept."""

@@ -388,10 +388,6 @@ class Fleet:
         """Plain workers that have not joined yet."""
         return sum(1 for worker in self._plain() if worker.state is WorkerState.STARTING)
 
-    def has_idle(self) -> bool:
-        """Whether any worker has nothing to do."""
-        return bool(self.idle) or any(worker.state is WorkerState.IDLE for worker in self.special.values())
-
     def working(self) -> int:
         """How many workers have something to do, or start."""
         idle = len(self.idle) + sum(one.state is WorkerState.IDLE for one in self.special.values())
