@@ -1,0 +1,125 @@
+"""What goes into the pure loop of an experiment, and what comes out: events, actions, and the journal's entries of both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class _Message(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
+    pass
+
+
+class Slots(_Message, frozen=True):
+    """So many trials can run at once from now on."""
+
+    count: int
+
+
+class Reported(_Message, frozen=True):
+    """A trial has reported and waits for its Answer."""
+
+    trial_id: str
+    attempt: int
+    metrics: dict[str, Any]
+    checkpoint: str | None = None
+    """Path of a checkpoint that is complete on the disk."""
+
+
+class Ended(_Message, frozen=True):
+    """A trial's run has ended without an error: its function returned, or it obeyed an Answer or an Interrupt."""
+
+    trial_id: str
+    attempt: int
+    obeyed: bool = False
+    """Whether it ended because it was told to."""
+    metrics: dict[str, Any] | None = None
+    """What the function returned: a report, the last one."""
+    checkpoint: str | None = None
+
+
+class Failed(_Message, frozen=True):
+    """A trial's run has failed: its function raised, or its process died."""
+
+    trial_id: str
+    attempt: int
+    error: str
+    """The traceback, or how the process died, with its last lines."""
+
+
+class Asked(_Message, frozen=True):
+    """Somebody wants something of a trial, or, without an id, of all of them: stop, pause, resume."""
+
+    what: str
+    trial_id: str = ""
+
+
+class Added(_Message, frozen=True):
+    """Somebody adds a configuration to try."""
+
+    config: dict[str, Any]
+
+
+class Tick(_Message, frozen=True):
+    """Time has passed."""
+
+
+Event = Slots | Reported | Ended | Failed | Asked | Added | Tick
+
+
+class Start(_Message, frozen=True):
+    """Run a trial, from a checkpoint if there is one."""
+
+    trial_id: str
+    attempt: int
+    config: dict[str, Any]
+    checkpoint: str | None = None
+    iteration: int = 0
+    """Reports before this run: the next one is this plus one."""
+
+
+class Answer(_Message, frozen=True):
+    """Tell a trial that has reported how it goes on."""
+
+    trial_id: str
+    decision: str
+    """CONTINUE, PAUSE or STOP."""
+    why: str = ""
+
+
+class Interrupt(_Message, frozen=True):
+    """End a run that has not reported, or not soon enough: nobody can answer it."""
+
+    trial_id: str
+
+
+class Discard(_Message, frozen=True):
+    """Remove a checkpoint that nobody needs any more."""
+
+    path: str
+
+
+class Say(_Message, frozen=True):
+    """Tell the user something, once."""
+
+    text: str
+
+
+class Close(_Message, frozen=True):
+    """The experiment is over."""
+
+    why: str
+
+
+Action = Start | Answer | Interrupt | Discard | Say | Close
+
+
+class Entry(msgspec.Struct, frozen=True, array_like=True):
+    """A line of the journal: an event, when it came, and what followed from it."""
+
+    number: int
+    now: float
+    """Seconds since the experiment first began, pauses of the whole experiment left out."""
+    event: Event
+    actions: list[Action]

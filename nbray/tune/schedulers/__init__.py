@@ -1,0 +1,1 @@
+"""Schedulers: what decides, report by report, which trials go on."""

@@ -1,0 +1,1 @@
+"""Searchers: what suggests the configurations that are tried."""

@@ -1,0 +1,57 @@
+"""The interface of searchers: they suggest the configurations that are tried.
+
+A searcher is a state machine without I/O and without global randomness: the same calls in the same order lead to the same
+suggestions, which is what a resumed experiment rests on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any, Final
+
+
+class Exhausted(Enum):
+    """The type of FINISHED."""
+
+    FINISHED = "FINISHED"
+
+
+FINISHED: Final = Exhausted.FINISHED
+"""What `suggest` returns when there is nothing left to try."""
+
+
+class Searcher:
+    """Suggests configurations; bring your own by overriding `suggest` and what it needs to hear.
+
+    `metric` and `mode` ("max" or "min") may be left to `set_search_properties`, which the experiment calls before the first
+    suggestion.
+    """
+
+    def __init__(self, metric: str | None = None, mode: str | None = None) -> None:
+        self.metric = metric
+        self.mode = mode
+
+    def set_search_properties(
+        self, metric: str | None, mode: str | None, space: Mapping[str, Any], num_samples: int, seed: int
+    ) -> None:
+        """Take the experiment's metric and mode where its own were not given, the space to search, how many samples are
+        asked for (-1: without end) and the seed; contradictions are a UsageError."""
+        raise NotImplementedError
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | Exhausted | None:
+        """A configuration for a new trial; None: not at the moment, ask again after the next event; FINISHED: never again."""
+        raise NotImplementedError
+
+    def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
+        """A trial has reported and runs on."""
+
+    def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None, error: bool = False) -> None:
+        """A trial has ended: with its last report, or none, or in an error."""
+
+    def on_trial_given(self, trial_id: str, config: Mapping[str, Any]) -> None:
+        """A trial was added that it did not suggest, or its suggestion was replaced by what the journal says."""
+
+    def total(self) -> int | None:
+        """How many trials there will be, where it knows."""
+        return None
