@@ -8,7 +8,7 @@ from nbray.errors import InternalError
 from nbray.tune.trial import ENDED, MOVES, Trial, TrialState
 
 
-@pytest.mark.parametrize(("before", "after"), product(TrialState, TrialState))
+@pytest.mark.parametrize(("before", "after"), list(product(TrialState, TrialState)))
 def test_the_table_is_kept(before: TrialState, after: TrialState) -> None:
     trial = Trial("t1", {}, state=before)
     if after in MOVES[before]:
