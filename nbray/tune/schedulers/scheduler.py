@@ -95,6 +95,18 @@ class TrialScheduler:
         """Ids of paused trials that it has given up, each once."""
         return ()
 
+    def on_search_finished(self) -> None:
+        """No new trial will come by itself; `choose_trial_to_run` is asked again after this."""
+
+    def on_stall(self) -> None:
+        """Nothing runs, nothing new can be started and it has named nobody, but paused trials are there: name one, or drop some.
+
+        What it does neither with is ended. This may happen again and again, as when a searcher waits for paused trials.
+        """
+
+    def on_no_checkpoints(self) -> None:
+        """A trial that was told to pause has left no checkpoint, and so will the others: decide without PAUSE from now on."""
+
     def take_lines(self) -> Sequence[str]:
         """What it has to say to the user about its decisions, each line once (`verbose=`)."""
         return ()
