@@ -10,8 +10,8 @@ from __future__ import annotations
 import html
 
 from nbray.notebook.card import Picture
-from nbray.notebook.wording import count_text, one_line, rate_text, size_text, time_text
 from nbray.snapshot import WorkerSnapshot
+from nbray.wording import count_text, one_line, rate_text, size_text, time_text
 
 GREEN = "var(--jp-success-color1,#388e3c)"
 RED = "var(--jp-error-color1,#d84315)"

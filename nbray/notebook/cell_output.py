@@ -9,8 +9,8 @@ from nbray.backends.backend import OutputEvent
 from nbray.ids import CellRunId, TaskId
 from nbray.notebook.cell_progress import CellProgress
 from nbray.notebook.lines import LineAssembler
-from nbray.notebook.wording import one_line, size_text
 from nbray.progress_board import BarState
+from nbray.wording import one_line, size_text
 
 INTERVAL = 0.1
 """Seconds from the first piece of output to the message that carries it."""

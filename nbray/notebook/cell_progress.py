@@ -10,8 +10,8 @@ from collections.abc import Hashable
 from typing import Any
 
 from nbray.notebook.card_html import BLUE, GREEN, GREY
-from nbray.notebook.wording import one_line
 from nbray.progress_board import BarState, Board, Line, text
+from nbray.wording import one_line
 
 INTERVAL = 0.3
 """Seconds between two messages."""

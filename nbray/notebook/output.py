@@ -23,7 +23,7 @@ from nbray import progress_board
 from nbray.backends.backend import OutputEvent
 from nbray.ids import CellRunId, TaskId
 from nbray.notebook.cell_output import INTERVAL, NEVER, CellOutput, Shown
-from nbray.notebook.wording import one_line
+from nbray.wording import one_line
 
 MAX_CELLS = 200
 MAX_DISPLAYS = 10_000

@@ -11,7 +11,7 @@ from nbray.functions import LARGE
 from nbray.ids import Reference
 from nbray.notebook.cells import RemoteCell
 from nbray.notebook.values import RemoteValue
-from nbray.notebook.wording import one_line, size_text
+from nbray.wording import one_line, size_text
 
 
 class Row(NamedTuple):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 
-from nbray.notebook.wording import count_text, one_line, size_text, time_text
 from nbray.resources import UNIT
 from nbray.snapshot import CellRunSnapshot, ClusterSnapshot, WorkerSnapshot
+from nbray.wording import count_text, one_line, size_text, time_text
 
 MOST_CELL_RUNS = 12
 MOST_WORKERS = 32

@@ -14,8 +14,8 @@ from types import FrameType
 from typing import Any
 
 from nbray.notebook.cell_runs import CellRun, CellRuns
-from nbray.notebook.wording import count_text
 from nbray.snapshot import CellRunSnapshot
+from nbray.wording import count_text
 
 
 def was_interrupted(result: Any) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nbray.notebook.wording import count_text, one_line, rate_text, size_text, time_text
+from nbray.wording import count_text, one_line, rate_text, size_text, time_text
 
 
 @pytest.mark.parametrize(
