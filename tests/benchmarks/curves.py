@@ -1,8 +1,8 @@
-"""Recorded learning curves of small neural networks on scikit-learn's digits; `python -m tests.benchmarks.curves` records them anew.
+"""Recorded learning curves of small neural networks on scikit-learn's digits.
 
-The space and the split were chosen before anything was recorded, and not changed afterwards: a network of one hidden layer, its
-sampled configurations drawn with seed 0, trained for 27 epochs on 1,000 pictures and judged on the other 797 after each epoch. The
-seconds are CPU time of one core, so what else the machine did does not show in them.
+`python -m tests.benchmarks.curves` records them anew. The space and the split were chosen before anything was recorded, and not
+changed afterwards: a network of one hidden layer, its configurations drawn with seed 0, trained for 27 epochs on 1,000 pictures
+and judged on the other 797 after each epoch. The seconds are CPU time of one core, without what else the machine did.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _sampled(count: int) -> list[dict[str, Any]]:
 
 
 def record(config: dict[str, Any], seed: int) -> tuple[list[int], float, int]:
-    """Train once: how many pictures it reads rightly after each epoch, the seconds of one epoch, and how many pictures there are."""
+    """Train once: how many pictures it reads rightly after each epoch, the seconds of one epoch, how many pictures there are."""
     import numpy as np
     from sklearn.datasets import load_digits
     from sklearn.neural_network import MLPClassifier
