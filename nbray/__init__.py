@@ -11,6 +11,7 @@ The package, from the top down; each layer imports only what stands below it:
 
     cli, worker_main                  the command `nbray`; a worker's entry point
     notebook/                         `%load_ext nbray`: magics, `%%remote`, cards, output, Stop
+    trainers, tune/                   Trainer; Tuner, searchers, schedulers: the best configuration of a function
     joblib, util                      joblib's backend; ActorPool, Queue, multiprocessing.Pool
     executor, placement_groups        nbray.Executor; resources set aside for tasks that belong together
     parallel_map                      nbray.map
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
         TaskCancelledError,
         TaskError,
         TaskTimeout,
+        TuneError,
         UsageError,
         WorkerDied,
         WrongCluster,
@@ -103,7 +105,7 @@ __all__ = [
     "memory", "stack",
     "get_runtime_context", "get_gpu_ids",
     "NbrayError", "UsageError", "WrongType", "NotShippable", "InfeasibleRequest", "WrongCluster", "NotSupportedHere",
-    "TaskError", "RemoteError", "TaskCancelledError", "TaskTimeout", "ResultNotShippable", "WorkerDied",
+    "TaskError", "RemoteError", "TaskCancelledError", "TaskTimeout", "ResultNotShippable", "TuneError", "WorkerDied",
     "ActorDied", "PlacementGroupRemoved", "OutOfMemory",
     "ClusterError", "ClusterDied", "StoreFull", "ObjectLost", "StartFailed", "GetTimeoutError", "InternalError",
 ]  # fmt: skip
@@ -135,7 +137,7 @@ def __getattr__(name: str) -> Any:
     """Import the name's module at first use; every error's home is `nbray.errors`."""
     if name in ("errors", "exceptions"):  # the same, the latter with Ray's names beside nbray's
         return import_module(f"nbray.{name}")
-    if name in ("actor", "joblib", "runtime_context", "runtime_env", "util"):
+    if name in ("actor", "joblib", "runtime_context", "runtime_env", "trainers", "tune", "util"):
         return import_module(f"nbray.{name}")
     if name not in __all__:
         raise AttributeError(f"module 'nbray' has no attribute {name!r}")

@@ -11,7 +11,8 @@
     │   ├── RemoteError                  what the task raised; also an instance of the original class
     │   ├── TaskCancelledError           the task was cancelled
     │   ├── TaskTimeout (TimeoutError)   the task ran longer than its timeout=
-    │   └── ResultNotShippable           the function returned something that cannot be sent
+    │   ├── ResultNotShippable           the function returned something that cannot be sent
+    │   └── TuneError                    a trial of an experiment failed
     ├── WorkerDied                     a worker process ended under a running task
     ├── ActorDied                      the actor has ended, or could not be created
     ├── PlacementGroupRemoved          the placement group in which a task was has been removed
@@ -113,6 +114,10 @@ class TaskTimeout(TaskError, TimeoutError):
 
 class ResultNotShippable(TaskError):
     """The function ran, but what it returned cannot be sent back."""
+
+
+class TuneError(TaskError):
+    """A trial of an experiment failed; the message has the traceback of its last attempt, or how its process ended."""
 
 
 class WorkerDied(NbrayError):
