@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from nbray.tune.configs import RunConfig, TuneConfig
@@ -12,19 +12,25 @@ from nbray.tune.trial import Trial
 
 @dataclass(frozen=True)
 class Plan:
-    """An experiment as it was asked for, with names, searcher and scheduler filled in."""
+    """An experiment as it was asked for, with its name, searcher and scheduler filled in."""
 
     name: str
     path: str
-    """Its directory, absolute; made when something is written into it."""
+    """Its directory, absolute."""
     trainable: Any
-    """As given: a function, a class, or the name of a registered one."""
+    """A function or a class."""
     param_space: Mapping[str, Any]
     tune: TuneConfig
     run: RunConfig
     trainable_name: str = "trial"
+    environments: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    """What `register_env` has been told, for the processes that run trials."""
 
     def name_of(self, trial: Trial) -> str:
         """What people call a trial."""
         creator = self.tune.trial_name_creator
         return str(creator(trial)) if creator is not None else f"{self.trainable_name}_{trial.trial_id}"
+
+    def directory_of(self, trial_id: str) -> str:
+        """A trial's directory; it is there once something has been written into it."""
+        return f"{self.path}/trial_{trial_id}"
