@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -24,7 +25,9 @@ class Reported(_Message, frozen=True):
     attempt: int
     metrics: dict[str, Any]
     checkpoint: str | None = None
-    """Path of a checkpoint that is complete on the disk."""
+    """Path of a checkpoint that is complete on the disk, relative to the experiment's directory."""
+    resumable: bool = False
+    """Whether a checkpoint of this moment exists, or will be written if the answer is PAUSE."""
 
 
 class Ended(_Message, frozen=True):
@@ -49,7 +52,10 @@ class Failed(_Message, frozen=True):
 
 
 class Asked(_Message, frozen=True):
-    """Somebody wants something of a trial, or, without an id, of all of them: stop, pause, resume."""
+    """Somebody wants something of a trial, or, without an id, of all of them: stop, pause, resume, clone, interrupt.
+
+    Stop is final; what was interrupted can be restored. Interrupt needs no id, clone needs one.
+    """
 
     what: str
     trial_id: str = ""
@@ -61,11 +67,27 @@ class Added(_Message, frozen=True):
     config: dict[str, Any]
 
 
+class Noticed(_Message, frozen=True):
+    """Whoever runs the trials has something to tell the user."""
+
+    text: str
+
+
+class Reopened(_Message, frozen=True):
+    """The experiment goes on in another process: runs that were in progress are lost, and their trials wait again."""
+
+    resume_unfinished: bool = True
+    resume_errored: bool = False
+    """Whether failed trials run on from their last checkpoint."""
+    restart_errored: bool = False
+    """Whether failed trials begin anew."""
+
+
 class Tick(_Message, frozen=True):
     """Time has passed."""
 
 
-Event = Slots | Reported | Ended | Failed | Asked | Added | Tick
+Event = Slots | Reported | Ended | Failed | Asked | Added | Noticed | Reopened | Tick
 
 
 class Start(_Message, frozen=True):
@@ -106,13 +128,43 @@ class Say(_Message, frozen=True):
     text: str
 
 
+class Moved(_Message, frozen=True):
+    """A trial has changed its state, or the reason for it, otherwise than by Start and Answer: it ended, failed, waits."""
+
+    trial_id: str
+    state: str
+    why: str = ""
+    config: dict[str, Any] | None = None
+    """Given when the trial is new."""
+
+
+class CloseReason(StrEnum):
+    """Why an experiment is over."""
+
+    DONE = "DONE"
+    """Every trial has ended."""
+    STOPPED = "STOPPED"
+    """A person or a stopper stopped all of it."""
+    TIME_BUDGET = "TIME_BUDGET"
+    INTERRUPTED = "INTERRUPTED"
+    """It can be restored, and then goes on."""
+    TRIAL_FAILED = "TRIAL_FAILED"
+    """A trial failed and `fail_fast` is set."""
+    METRIC_MISSING = "METRIC_MISSING"
+    """A trial ended, and no trial had ever reported the metric."""
+    ERROR = "ERROR"
+    """The searcher, the scheduler or the stopper raised."""
+
+
 class Close(_Message, frozen=True):
     """The experiment is over."""
 
-    why: str
+    why: CloseReason
+    text: str = ""
+    """The reason in a sentence, or the traceback."""
 
 
-Action = Start | Answer | Interrupt | Discard | Say | Close
+Action = Start | Answer | Interrupt | Discard | Say | Moved | Close
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True):

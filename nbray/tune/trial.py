@@ -9,7 +9,9 @@
        v        v     v        v          v
        TERMINATED or ERROR <--------------+
 
-A trial that fails and has attempts left goes from RUNNING, PAUSING or STOPPING back to PENDING.
+A trial that fails and has attempts left goes from RUNNING or PAUSING back to PENDING, and so does one whose whole
+experiment was interrupted, from any state in which it has a runner. One that waits can be paused by hand. ERROR is left
+only when an experiment is restored and its failed trials shall run again.
 """
 
 from __future__ import annotations
@@ -41,13 +43,13 @@ class TrialState(StrEnum):
 
 _S = TrialState
 MOVES: dict[TrialState, frozenset[TrialState]] = {
-    _S.PENDING: frozenset({_S.RUNNING, _S.TERMINATED}),
+    _S.PENDING: frozenset({_S.RUNNING, _S.PAUSED, _S.TERMINATED}),
     _S.RUNNING: frozenset({_S.PENDING, _S.PAUSING, _S.STOPPING, _S.TERMINATED, _S.ERROR}),
     _S.PAUSING: frozenset({_S.PENDING, _S.PAUSED, _S.STOPPING, _S.TERMINATED, _S.ERROR}),
     _S.STOPPING: frozenset({_S.PENDING, _S.TERMINATED, _S.ERROR}),
     _S.PAUSED: frozenset({_S.RUNNING, _S.TERMINATED}),
     _S.TERMINATED: frozenset(),
-    _S.ERROR: frozenset(),
+    _S.ERROR: frozenset({_S.PENDING}),
 }
 """The moves that are allowed, from each state."""
 
@@ -79,13 +81,45 @@ class Trial:
     why: str = ""
     """One sentence: why it ended, paused or waits."""
     seconds: float = 0.0
-    """Time at work, over all attempts."""
+    """Time at work, over all attempts, until its last report."""
+    since: float = 0.0
+    """When its run began, or its last report came; in seconds of the experiment."""
 
     def move(self, state: TrialState) -> None:
         """Go to another state; raises InternalError if the table above does not allow it."""
         if state not in MOVES[self.state]:
             raise InternalError(f"trial {self.trial_id} cannot go from {self.state} to {state}")
         self.state = state
+
+    def begin(self, attempt: int, iteration: int, now: float) -> None:
+        """A run begins; `iteration` counts the reports before it."""
+        self.move(TrialState.RUNNING)
+        self.attempt = attempt
+        self.iteration = iteration
+        self.since = now
+        self.why = ""
+
+    def take_report(self, metrics: Mapping[str, Any], now: float, done: bool = False) -> Mapping[str, Any]:
+        """A report has come: returns it with what is added to every report."""
+        this_one = metrics.get("time_this_iter_s")
+        if type(this_one) is not float:
+            this_one = now - self.since
+        self.since = now
+        self.iteration += 1
+        self.seconds += this_one
+        self.last_result = {
+            **metrics,
+            "training_iteration": self.iteration,
+            "time_this_iter_s": this_one,
+            "time_total_s": self.seconds,
+            "trial_id": self.trial_id,
+            "done": done,
+        }
+        return self.last_result
+
+    def runs(self, attempt: int) -> bool:
+        """Whether this attempt is in progress; what comes of others came too late."""
+        return self.attempt == attempt and self.state in AT_WORK
 
     @property
     def ended(self) -> bool:
