@@ -117,6 +117,12 @@ class Trial:
         }
         return self.last_result
 
+    def revive(self) -> None:
+        """A trial that failed shall run again, in a restored experiment: its failures are forgotten."""
+        self.move(TrialState.PENDING)
+        self.failures = 0
+        self.error = ""
+
     def runs(self, attempt: int) -> bool:
         """Whether this attempt is in progress; what comes of others came too late."""
         return self.attempt == attempt and self.state in AT_WORK
