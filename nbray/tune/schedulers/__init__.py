@@ -1,1 +1,15 @@
 """Schedulers: what decides, report by report, which trials go on."""
+
+from nbray.tune.schedulers.asha import ASHAScheduler, AsyncHyperBandScheduler
+from nbray.tune.schedulers.fifo import FIFOScheduler
+from nbray.tune.schedulers.scheduler import Decision, Resumption, Rung, TrialScheduler
+
+__all__ = [
+    "ASHAScheduler",
+    "AsyncHyperBandScheduler",
+    "Decision",
+    "FIFOScheduler",
+    "Resumption",
+    "Rung",
+    "TrialScheduler",
+]

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from nbray.errors import UsageError
+from nbray.tune.objectives import Objective, agree, check_mode
+from nbray.tune.scores import DEFAULT_METRIC
 from nbray.tune.trial import Trial
 
 
@@ -59,13 +62,26 @@ class TrialScheduler:
     needs_checkpoints = False
     """Whether PAUSE is among its decisions: without checkpoints a paused trial would begin anew."""
 
+    needs_metric = False
+    """Whether it compares trials, which takes a metric and a mode."""
+
     def __init__(self, metric: str | None = None, mode: str | None = None) -> None:
+        check_mode(mode, type(self).__name__)
         self.metric = metric
         self.mode = mode
 
     def set_search_properties(self, metric: str | None, mode: str | None, seed: int = 0) -> None:
-        """Take the experiment's metric and mode where its own were not given; two that differ are a UsageError."""
-        raise NotImplementedError
+        """Take the experiment's metric and mode where its own were not given; two that differ are a UsageError.
+
+        The seed is for schedulers that draw lots.
+        """
+        owner = type(self).__name__
+        self.metric, self.mode = agree(owner, Objective(self.metric, self.mode), Objective(metric, mode))
+        if not self.needs_metric:
+            return
+        if self.mode is None:
+            raise UsageError(f'{owner} compares trials and got mode=None; type mode="max" if more is better, or mode="min"')
+        self.metric = self.metric or DEFAULT_METRIC
 
     def on_trial_add(self, trial: Trial) -> None:
         """A trial is about to run for the first time."""
@@ -74,11 +90,18 @@ class TrialScheduler:
         """A trial has reported: say how it goes on."""
         return Decision.CONTINUE
 
+    def on_cannot_pause(self, trial: Trial, result: Mapping[str, Any]) -> Decision:
+        """It answered PAUSE, but the trial makes no checkpoints: take the pause back and say CONTINUE or STOP instead."""
+        return Decision.CONTINUE
+
     def on_trial_complete(self, trial: Trial, result: Mapping[str, Any]) -> None:
-        """A trial has ended by itself, with its last report (empty if it made none)."""
+        """A trial has ended by itself, or a stopper found it done, with its last report (empty if it made none).
+
+        `on_trial_result` has seen that report before, unless the trial returned it or a stopper fell upon it.
+        """
 
     def on_trial_remove(self, trial: Trial) -> None:
-        """A trial will not come back: it failed, or a person, a stopper or this scheduler stopped it."""
+        """A trial will not come back: it failed, or a person or this scheduler stopped it."""
 
     def choose_trial_to_run(self) -> Resumption | None:
         """A paused trial to run on with, now that a place is free; None: rather a new one, or none at all.
@@ -95,17 +118,11 @@ class TrialScheduler:
         """Ids of paused trials that it has given up, each once."""
         return ()
 
-    def on_search_finished(self) -> None:
-        """No new trial will come by itself; `choose_trial_to_run` is asked again after this."""
-
     def on_stall(self) -> None:
         """Nothing runs, nothing new can be started and it has named nobody, but paused trials are there: name one, or drop some.
 
         What it does neither with is ended. This may happen again and again, as when a searcher waits for paused trials.
         """
-
-    def on_no_checkpoints(self) -> None:
-        """A trial that was told to pause has left no checkpoint, and so will the others: decide without PAUSE from now on."""
 
     def take_lines(self) -> Sequence[str]:
         """What it has to say to the user about its decisions, each line once (`verbose=`)."""

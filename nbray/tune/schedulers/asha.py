@@ -1,0 +1,237 @@
+"""ASHAScheduler: asynchronous successive halving, which ends or pauses poor trials early, at rungs."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from itertools import accumulate
+from math import exp
+from typing import Any
+
+from nbray.errors import UsageError
+from nbray.tune.draws import draw
+from nbray.tune.schedulers.arguments import check_age, check_factor
+from nbray.tune.schedulers.ladder import Ladder, Step, levels
+from nbray.tune.schedulers.scheduler import Decision, Resumption, Rung, TrialScheduler
+from nbray.tune.scores import figure, score
+from nbray.tune.trial import Trial, TrialState
+
+
+class AshaType(StrEnum):
+    """What becomes of a trial that is not among the best at a rung."""
+
+    STOP = "stop"
+    """It ends, for good."""
+    PROMOTE = "promote"
+    """It pauses, and runs on when it has come to be among the best, as in the paper."""
+
+
+class ASHAScheduler(TrialScheduler):
+    """Compares trials at rungs, at ages grace_period x reduction_factor^k, and goes on with the best 1/reduction_factor of them.
+
+    `time_attr` is the reported figure that tells a trial's age, in whose units `grace_period` and `max_t` are: no trial ends
+    before the one, each ends at the other (unless `stop_last_trials=False`). With `type="stop"` a trial that scores below that
+    share of those that were at the rung before it ends; the first at a rung goes on. With `type="promote"` it pauses, and runs
+    on from its checkpoint once it is among the best: no trial is lost that a rung saw too early, but trials have to write
+    checkpoints. With several `brackets` each trial draws one: bracket b lacks the b lowest rungs. A figure that is missing, or
+    NaN, stops no trial. `verbose=1` tells of trials that are stopped, paused and resumed, `verbose=2` of those let pass, too.
+
+    Source: Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020; the "stop" form as in Ray Tune.
+
+    >>> from nbray.tune.schedulers import ASHAScheduler
+    >>> ASHAScheduler(max_t=27, grace_period=1, reduction_factor=3, metric="accuracy", mode="max").levels(bracket=0)
+    [1, 3, 9, 27]
+    """
+
+    needs_metric = True
+
+    def __init__(
+        self,
+        time_attr: str = "training_iteration",
+        metric: str | None = None,
+        mode: str | None = None,
+        max_t: float = 100,
+        grace_period: float = 1,
+        reduction_factor: float = 4,
+        brackets: int = 1,
+        stop_last_trials: bool = True,
+        *,
+        type: str = "stop",
+        verbose: int = 0,
+    ) -> None:
+        super().__init__(metric, mode)
+        check_age("ASHAScheduler", max_t=max_t, grace_period=grace_period)
+        check_factor("ASHAScheduler", reduction_factor)
+        if not isinstance(brackets, int) or brackets < 1:
+            raise UsageError(f"ASHAScheduler got brackets={brackets!r}; type how many there are to be, 1 or more")
+        if type not in list(AshaType):
+            raise UsageError(f'ASHAScheduler got type={type!r}; type="stop" ends poor trials, type="promote" pauses them')
+        self.time_attr = time_attr
+        self.max_t = max_t
+        self.grace_period = grace_period
+        self.reduction_factor = reduction_factor
+        self.stop_last_trials = stop_last_trials
+        self.type = AshaType(type)
+        self.verbose = int(verbose)
+        self.needs_checkpoints = self.type is AshaType.PROMOTE
+        self._ladders = [Ladder(levels(grace_period, max_t, reduction_factor, skipped)) for skipped in range(brackets)]
+        self._bracket: dict[str, int] = {}
+        self._paused: dict[str, Trial] = {}
+        """Trials that it has paused and neither resumed nor dropped."""
+        self._dropped: list[str] = []
+        self._lines: list[str] = []
+        self._told_of_pauses = False
+        self._seed = 0
+
+    def levels(self, bracket: int = 0) -> list[float]:
+        """The ages at which trials of a bracket are compared."""
+        return [step.level for step in self._ladders[bracket].steps]
+
+    def set_search_properties(self, metric: str | None, mode: str | None, seed: int = 0) -> None:
+        super().set_search_properties(metric, mode, seed)
+        self._seed = seed
+
+    def on_trial_add(self, trial: Trial) -> None:
+        most = max(len(ladder.steps) for ladder in self._ladders)
+        weights = [exp(len(ladder.steps) - most) for ladder in self._ladders]
+        lot = draw(self._seed, "bracket", trial.trial_id) * sum(weights)
+        self._bracket[trial.trial_id] = min(bisect_right(list(accumulate(weights)), lot), len(weights) - 1)
+
+    def on_trial_result(self, trial: Trial, result: Mapping[str, Any]) -> Decision:
+        t, value = figure(result, self.time_attr), score(result, self.metric, self.mode)
+        if t is None or value is None:
+            return Decision.CONTINUE
+        ladder = self._ladders[self._bracket[trial.trial_id]]
+        index = ladder.arrival(trial.trial_id, t)
+        if t >= self.max_t and self.stop_last_trials:
+            if index is not None:
+                ladder.steps[index].record(trial.trial_id, value)
+            self._say(2, f"{trial.trial_id} has reached max_t={self.max_t:g} and ends")
+            return Decision.STOP
+        if index is None:
+            return Decision.CONTINUE
+        if self.type is AshaType.PROMOTE:
+            return self._pass_or_pause(trial, ladder.steps[index], value)
+        return self._pass_or_stop(trial, ladder.steps[index], value)
+
+    def on_cannot_pause(self, trial: Trial, result: Mapping[str, Any]) -> Decision:
+        """Judge it as `type="stop"` does."""
+        self._paused.pop(trial.trial_id, None)
+        if not self._told_of_pauses:
+            self._told_of_pauses = True
+            self._lines.append(f'ASHA: {trial.trial_id} writes no checkpoints and cannot pause; it is judged as by type="stop"')
+        ladder = self._ladders[self._bracket[trial.trial_id]]
+        step = next(step for step in reversed(ladder.steps) if trial.trial_id in step.scores)
+        return self._pass_or_stop(trial, step, step.forget(trial.trial_id))
+
+    def on_trial_complete(self, trial: Trial, result: Mapping[str, Any]) -> None:
+        t, value = figure(result, self.time_attr), score(result, self.metric, self.mode)
+        ladder = self._ladders[self._bracket[trial.trial_id]]
+        index = None if t is None else ladder.arrival(trial.trial_id, t)
+        if index is not None and value is not None:
+            ladder.steps[index].record(trial.trial_id, value)
+        self._paused.pop(trial.trial_id, None)
+
+    def on_trial_remove(self, trial: Trial) -> None:
+        self._paused.pop(trial.trial_id, None)
+
+    def choose_trial_to_run(self) -> Resumption | None:
+        """The best paused trial of the highest rung at which one has come to be among the best."""
+        for below_top in range(1, 1 + max(len(ladder.steps) for ladder in self._ladders)):
+            for ladder in self._ladders:
+                if below_top <= len(ladder.steps) and (chosen := self._promotable(ladder.steps[-below_top])):
+                    del self._paused[chosen]
+                    return Resumption(chosen)
+        return None
+
+    def on_stall(self) -> None:
+        """Give up the worst of those that have come least far, so that a searcher that waits for it goes on."""
+        for height in range(max(len(ladder.steps) for ladder in self._ladders)):
+            for ladder in self._ladders:
+                waiting = self._waiting(ladder.steps[height]) if height < len(ladder.steps) else []
+                if waiting:
+                    self._paused.pop(waiting[-1])
+                    self._dropped.append(waiting[-1])
+                    self._say(1, f"{waiting[-1]} is given up")
+                    return
+
+    def take_dropped(self) -> Sequence[str]:
+        dropped, self._dropped = self._dropped, []
+        return dropped
+
+    def take_lines(self) -> Sequence[str]:
+        lines, self._lines = self._lines, []
+        return lines
+
+    def rungs(self) -> Sequence[Rung]:
+        sign = -1.0 if self.mode == "min" else 1.0
+        pictures = []
+        for bracket, ladder in enumerate(self._ladders):
+            cutoffs = {index: self._cutoff(step) for index, step in enumerate(ladder.steps)}
+            pictures += ladder.picture(bracket, sign, cutoffs)
+        return pictures
+
+    def _cutoff(self, step: Step) -> float | None:
+        """The score that a trial has to reach at the moment; None if any will do."""
+        if self.type is AshaType.STOP:
+            return step.percentile(1 - 1 / self.reduction_factor)
+        best = step.best(self.reduction_factor)
+        return step.scores[best[-1]] if best else None
+
+    def _pass_or_stop(self, trial: Trial, step: Step, value: float) -> Decision:
+        cutoff = step.percentile(1 - 1 / self.reduction_factor)
+        compared = len(step.scores)
+        step.record(trial.trial_id, value)
+        if cutoff is not None and value < cutoff:
+            self._say(1, f"{self._at(trial, step, value)} and ends: {self._shown(cutoff)} was needed after {compared} trials")
+            return Decision.STOP
+        step.went_on.add(trial.trial_id)
+        self._say(2, f"{self._at(trial, step, value)} and goes on")
+        return Decision.CONTINUE
+
+    def _pass_or_pause(self, trial: Trial, step: Step, value: float) -> Decision:
+        step.record(trial.trial_id, value)
+        if trial.trial_id in step.best(self.reduction_factor):
+            step.went_on.add(trial.trial_id)
+            self._say(2, f"{self._at(trial, step, value)} and goes on")
+            return Decision.CONTINUE
+        self._paused[trial.trial_id] = trial
+        places = step.places(self.reduction_factor)
+        self._say(1, f"{self._at(trial, step, value)} and pauses: {places} of {len(step.scores)} go on")
+        return Decision.PAUSE
+
+    def _waiting(self, step: Step) -> list[str]:
+        """Paused trials that have come as far as this rung, the best first and those with NaN last."""
+        ranked = [trial_id for _, _, trial_id in step.ranking]
+        unranked = [trial_id for trial_id, value in step.scores.items() if value != value]
+        return [each for each in ranked + unranked if each in self._paused and each not in step.went_on]
+
+    def _promotable(self, step: Step) -> str | None:
+        for trial_id in step.best(self.reduction_factor):
+            paused = self._paused.get(trial_id)
+            if paused is not None and trial_id not in step.went_on and paused.state is TrialState.PAUSED:
+                step.went_on.add(trial_id)
+                places = step.places(self.reduction_factor)
+                self._say(1, f"{trial_id} runs on past {step.level:g}: it is among the best {places} of {len(step.scores)}")
+                return trial_id
+        return None
+
+    def _at(self, trial: Trial, step: Step, value: float) -> str:
+        return f"{trial.trial_id} has {self.metric} {self._shown(value)} at {self.time_attr} {step.level:g}"
+
+    def _shown(self, value: float) -> str:
+        return f"{-value if self.mode == 'min' else value:.4g}"
+
+    def _say(self, loudness: int, text: str) -> None:
+        if self.verbose >= loudness:
+            self._lines.append(f"ASHA: {text}")
+
+    def __repr__(self) -> str:
+        return (
+            f"ASHAScheduler(type={self.type.value!r}, time_attr={self.time_attr!r}, max_t={self.max_t:g}, "
+            f"grace_period={self.grace_period:g}, reduction_factor={self.reduction_factor:g}, brackets={len(self._ladders)})"
+        )
+
+
+AsyncHyperBandScheduler = ASHAScheduler
