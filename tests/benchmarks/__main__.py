@@ -35,6 +35,8 @@ class Outcome(TypedDict):
 
 def measure(system: str, row: Row, done: dict[tuple[str, str], Outcome]) -> Cell:
     """One row of one system; rows that read two figures off one measurement share it through `done`."""
+    if row.part not in installed()[system].parts:
+        return Cell([], "unsupported")
     key = (system, f"{row.measure.__module__}.{row.measure.__name__}")
     outcome = done.get(key) or _measured(system, row)
     done[key] = outcome
@@ -58,7 +60,8 @@ def _measured(system: str, row: Row) -> Outcome:
 
 
 def _run_child(arguments: list[str], mark: str, log: Path) -> str:
-    environment = os.environ | {MARK: mark, "PYTHONPATH": str(ROOT), "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    environment = os.environ | {MARK: mark, "PYTHONPATH": path, "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
     command = [sys.executable, "-m", "tests.benchmarks.child", *arguments]
     with log.open("wb") as output:
         child = subprocess.Popen(
@@ -97,13 +100,17 @@ def _chosen(text: str, known: Sequence[str], what: str) -> list[str]:
 def main() -> None:
     """Run the chosen rows on the chosen systems; exit code 1 when a promise is not kept."""
     systems = list(installed())
+    parts = list(dict.fromkeys(row.part for row in ROWS))
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--rows", default="", help=f"comma-separated, of: {', '.join(row.name for row in ROWS)}")
+    parser.add_argument("--part", default="", help=f"all rows of a part of nbray, of: {', '.join(parts)}")
     parser.add_argument("--systems", default="", help=f"comma-separated, of those installed: {', '.join(systems)}")
     parser.add_argument("--output", type=Path, default=ROOT / "results", help="folder for the JSON and the chart")
     arguments = parser.parse_args()
-    row_names = _chosen(arguments.rows, [row.name for row in ROWS], "row")
-    chosen = _chosen(arguments.systems, systems, "system")
+    chosen_parts = set(_chosen(arguments.part, parts, "part"))
+    row_names = _chosen(arguments.rows, [row.name for row in ROWS if row.part in chosen_parts], "row")
+    peers = [name for name, system in installed().items() if system.parts & chosen_parts]
+    chosen = _chosen(arguments.systems, systems, "system") if arguments.systems else peers
 
     run = Run(chosen, {name: LIMITS[name]() for name in ("memcpy", "socket")})
     print(report.heading(run), flush=True)

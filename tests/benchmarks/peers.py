@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from tests.benchmarks.systems import WORKERS, RaysNames, System, Unsupported
+from tests.benchmarks.systems import WORKERS, RaysNames, System, TrialFunction, Unsupported
 
 CHUNKS = 8
 """A map over n items goes in chunks of n/8: four for each worker."""
@@ -22,6 +23,8 @@ class Ray(RaysNames):
     module = "ray"
     actors = 10
     queued_items = 50_000
+    trials = 100
+    searches = 1
 
     def start(self) -> None:
         import ray
@@ -228,3 +231,50 @@ class Loky(Executor):
 
         context: contextlib.AbstractContextManager[Any] = joblib.parallel_backend("loky", n_jobs=WORKERS)
         return context
+
+
+class Optuna(System):
+    """Optuna's study with `n_jobs`: its trials are calls in threads of this process, so there is nothing to start."""
+
+    module = "optuna"
+    parts = frozenset({"tune"})
+
+    def start(self) -> None:
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+    def stop(self) -> None:
+        return
+
+    def submit(self, function: Callable[..., Any], *args: Any) -> Any:
+        raise Unsupported
+
+    def gather(self, handles: Sequence[Any]) -> list[Any]:
+        raise Unsupported
+
+    def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterable[Any]:
+        raise Unsupported
+
+    def tune(self, function: TrialFunction, samples: int, warm: bool) -> list[Mapping[str, Any]]:
+        import optuna
+
+        if not warm:
+            raise Unsupported
+        results: list[Mapping[str, Any]] = []
+
+        def objective(trial: Any) -> float:
+            steps = itertools.count()
+
+            def report(metrics: dict[str, Any]) -> bool:
+                trial.report(metrics["score"], next(steps))
+                return bool(trial.should_prune())
+
+            result = function({"x": trial.suggest_float("x", 0, 1)}, report)
+            results.append(result)
+            return result["score"]
+
+        sampler, pruner = optuna.samplers.RandomSampler(seed=0), optuna.pruners.NopPruner()
+        study = optuna.create_study(sampler=sampler, pruner=pruner, direction="maximize")
+        study.optimize(objective, n_trials=samples, n_jobs=WORKERS)
+        return results

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from tests.benchmarks import actors, measurements, scale, small_objects, workloads
+from tests.benchmarks import actors, measurements, resuming, scale, small_objects, trials, workloads
 from tests.benchmarks.measurements import Measured
 from tests.benchmarks.systems import System
 
@@ -45,6 +45,8 @@ class Row:
     limit: str = ""
     """The physical limit shown beside it."""
     processes: int = 1
+    part: str = "core"
+    """Which part of nbray it is about, and so who its peers are."""
     pick: Callable[[list[float]], float] = statistics.median
 
 
@@ -124,5 +126,10 @@ ROWS = (
         "grid_search", "GridSearchCV on digits by joblib", "fits/s", workloads.grid_search,
         (Target(AT_LEAST, 1, "loky"),), "all cores",
     ),
+    Row("trials", "20 empty trials, warm processes", "s", trials.empty_warm, (Target(AT_MOST, 0.5),), part="tune"),
+    Row("trials_cold", "20 empty trials, a process each", "s", trials.empty_cold, (), part="tune"),
+    Row("trials_many", "1,000 trials of 1 ms", "s", trials.many, (Target(AT_MOST, 5),), part="tune"),
+    Row("decision", "from a report to its decision, p50", "ms", trials.decision, (Target(AT_MOST, 5),), part="tune"),
+    Row("resumed", "epochs repeated after kill -9", "epochs", resuming.resumed, (Target(AT_MOST, 0),), part="tune"),
     Row("load_ext", "%load_ext nbray", "ms", measurements.load_ext, (Target(AT_MOST, 50),), processes=3),
 )  # fmt: skip

@@ -10,11 +10,16 @@ import contextlib
 import importlib
 import importlib.util
 import os
+import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 WORKERS = 2
+
+Report = Callable[[dict[str, Any]], object]
+"""What a trial calls with its metrics; it returns when the trial may go on."""
+TrialFunction = Callable[[dict[str, Any], Report], dict[str, float]]
 
 
 class Unsupported(Exception):
@@ -34,6 +39,12 @@ class System(ABC):
     """How many actors are made at once, likewise."""
     queued_items = 1_000_000
     """How many tasks are queued or objects are alive at once, likewise."""
+    trials = 1000
+    """How many short trials are run, likewise."""
+    searches = 3
+    """How often a search of twenty trials is repeated, likewise."""
+    parts: frozenset[str] = frozenset({"core"})
+    """The parts of nbray that it is a peer of."""
 
     @abstractmethod
     def start(self) -> None:
@@ -99,6 +110,13 @@ class System(ABC):
         """The pid of the process that keeps queued tasks and small results: the driver where nothing else is said."""
         return os.getpid()
 
+    def tune(self, function: TrialFunction, samples: int, warm: bool) -> list[Mapping[str, Any]]:
+        """Call the function in as many trials, with `x` between 0 and 1; what each reported last.
+
+        `warm` lets one trial follow another in the same process.
+        """
+        raise Unsupported
+
     def joblib_backend(self) -> contextlib.AbstractContextManager[Any]:
         """While it is entered, joblib runs on the workers."""
         raise Unsupported
@@ -118,6 +136,8 @@ class System(ABC):
 
 class RaysNames(System):
     """A library whose module has Ray's names: Ray itself, and nbray."""
+
+    parts = frozenset({"core", "tune"})
 
     def use(self, module: Any) -> None:
         """Called by `start`."""
@@ -160,6 +180,21 @@ class RaysNames(System):
         for ref in self.api.remote(num_returns="streaming")(function).remote(*args):
             yield self.api.get(ref)
 
+    def tune(self, function: TrialFunction, samples: int, warm: bool) -> list[Mapping[str, Any]]:
+        tune = importlib.import_module(f"{self.module}.tune")
+
+        def trainable(config: dict[str, Any]) -> dict[str, float]:
+            return function(config, tune.report)
+
+        with tempfile.TemporaryDirectory() as directory:
+            results = tune.Tuner(
+                trainable,
+                param_space={"x": tune.uniform(0, 1)},
+                tune_config=tune.TuneConfig(num_samples=samples, metric="score", mode="max", reuse_actors=warm),
+                run_config=tune.RunConfig(storage_path=directory, name="benchmark", verbose=0),
+            ).fit()
+            return [dict(result.metrics) for result in results]
+
     def many_values(self, function: Callable[[int], Any], count: int) -> Sequence[Any]:
         remote = self._several.get((function, count))
         if remote is None:
@@ -178,6 +213,7 @@ def installed() -> dict[str, type[System]]:
         "ray": peers.Ray,
         "dask": peers.Dask,
         "ipyparallel": peers.Ipyparallel,
+        "optuna": peers.Optuna,
         "loky": peers.Loky,
         "executor": peers.Executor,
     }

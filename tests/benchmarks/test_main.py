@@ -30,7 +30,7 @@ def test_a_row_is_measured_printed_and_saved(tmp_path: Path) -> None:
 
 
 @pytest.mark.local
-@pytest.mark.parametrize(("option", "value"), [("--rows", "putt"), ("--systems", "sprak")])
+@pytest.mark.parametrize(("option", "value"), [("--rows", "putt"), ("--systems", "sprak"), ("--part", "tuna")])
 def test_an_unknown_name_is_refused_with_those_there_are(option: str, value: str) -> None:
     run = benchmarks(option, value)
     assert run.returncode == 1
