@@ -33,6 +33,14 @@ class Domain:
         """Whether the domain could give this value."""
         raise NotImplementedError
 
+    def steps(self) -> int | None:
+        """How many values there are; None if any number of them."""
+        return None
+
+    def step(self, number: int) -> Any:
+        """The value of this number, where they can be counted."""
+        raise NotImplementedError
+
     def sample(self, rng: Source) -> Any:
         """A value drawn with one number of the generator's.
 
@@ -56,6 +64,12 @@ class Choice(Domain):
     def quantile(self, u: float) -> Any:
         return self.categories[self.index(u)]
 
+    def steps(self) -> int:
+        return len(self.categories)
+
+    def step(self, number: int) -> Any:
+        return self.categories[number]
+
     def contains(self, value: Any) -> bool:
         return any(same(category, value) for category in self.categories)
 
@@ -75,10 +89,16 @@ class Real(Domain):
     def quantile(self, u: float) -> float:
         if self.q is None:
             return self._between(u)
-        first, last = round(self.lower / self.q), round(self.upper / self.q)
-        if self.log:
-            return multiple(min(max(round(self._between(u) / self.q), first), last), self.q)
-        return multiple(first + int(u * (last - first + 1)), self.q)
+        steps = self.steps() or 0
+        number = round(self._between(u) / self.q) - round(self.lower / self.q) if self.log else int(u * steps)
+        return self.step(min(max(number, 0), steps - 1))
+
+    def steps(self) -> int | None:
+        return None if self.q is None else round(self.upper / self.q) - round(self.lower / self.q) + 1
+
+    def step(self, number: int) -> float:
+        assert self.q is not None, "any number of values"
+        return multiple(round(self.lower / self.q) + number, self.q)
 
     def _between(self, u: float) -> float:
         if self.log:
@@ -105,13 +125,23 @@ class Integer(Domain):
     q: int | None = None
 
     def quantile(self, u: float) -> int:
-        q = self.q or 1
-        first, last = -(-self.lower // q), self.last // q
-        if not self.log:
-            return q * min(first + int(u * (last - first + 1)), last)
-        top = self.last + 1 if self.q is None else self.last
-        value = quantiles.log_uniform(u, self.lower, top)
-        return q * min(max(math.floor(value) if self.q is None else round(value / q), first), last)
+        number = self._log_step(u) if self.log else int(u * self.steps())
+        return self.step(min(max(number, 0), self.steps() - 1))
+
+    def steps(self) -> int:
+        return self.last // (self.q or 1) - self._first() + 1
+
+    def step(self, number: int) -> int:
+        return (self.q or 1) * (self._first() + number)
+
+    def _first(self) -> int:
+        """The lowest value, in multiples of q."""
+        return -(-self.lower // (self.q or 1))
+
+    def _log_step(self, u: float) -> int:
+        if self.q is None:
+            return math.floor(quantiles.log_uniform(u, self.lower, self.last + 1)) - self._first()
+        return round(quantiles.log_uniform(u, self.lower, self.last) / self.q) - self._first()
 
     def contains(self, value: Any) -> bool:
         if not is_number(value) or not math.isfinite(value) or value != int(value):
