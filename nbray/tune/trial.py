@@ -53,6 +53,10 @@ MOVES: dict[TrialState, frozenset[TrialState]] = {
 }
 """The moves that are allowed, from each state."""
 
+ADDED = frozenset(
+    {"training_iteration", "time_this_iter_s", "time_total_s", "trial_id", "done", "timestamp", "date", "hostname", "pid"}
+)
+"""What reports have without the user's doing."""
 ENDED = frozenset({TrialState.TERMINATED, TrialState.ERROR})
 AT_WORK = frozenset({TrialState.RUNNING, TrialState.PAUSING, TrialState.STOPPING})
 """A trial in one of these has a runner."""

@@ -118,6 +118,9 @@ class TrialScheduler:
         """Ids of paused trials that it has given up, each once."""
         return ()
 
+    def on_search_finished(self) -> None:
+        """No new trial will come by itself; `choose_trial_to_run` is asked again after this."""
+
     def on_stall(self) -> None:
         """Nothing runs, nothing new can be started and it has named nobody, but paused trials are there: name one, or drop some.
 

@@ -1,0 +1,72 @@
+"""How an experiment ends: why, what becomes of trials that had not ended, and who is interrupted when."""
+
+from __future__ import annotations
+
+from nbray.tune.events import Close, CloseReason, Interrupt
+from nbray.tune.ledger import Ledger
+from nbray.tune.trial import Trial, TrialState
+
+GRACE = 0.7
+"""Seconds that trials get to report and be told to stop when all of them shall end; then they are interrupted."""
+GRACE_OF_ONE = 5.0
+"""The same for a single trial that a person stops."""
+RESTORABLE = frozenset({CloseReason.INTERRUPTED, CloseReason.TRIAL_FAILED, CloseReason.ERROR})
+"""After these, trials that had not ended run on in a restored experiment."""
+
+
+class Ending:
+    """The end of an experiment, from the wish for it to the last trial's obedience."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._deadlines: dict[str, float] = {}
+        self.wanted: Close | None = None
+        """Why it shall end; trials may be at work still."""
+        self.closed: Close | None = None
+
+    def spares(self, trial: Trial) -> bool:
+        """Whether a trial that was told to stop may run on in a restored experiment: nobody wanted its own end."""
+        return self.wanted is not None and self.wanted.why in RESTORABLE and trial.why == self.wanted.text
+
+    def wakes_at(self) -> float | None:
+        """When the first run is interrupted that was told to stop and has not; None: there is none."""
+        return min(self._deadlines.values(), default=None)
+
+    def want(self, why: CloseReason, text: str) -> None:
+        """Everything shall end; the first reason counts."""
+        if self.wanted is not None:
+            return
+        self.wanted = Close(why, text)
+        for trial_id in list(self._ledger.unfinished):
+            trial = self._ledger.trials[trial_id]
+            if trial.at_work:
+                self.stop_run(trial, text, GRACE)
+            elif why not in RESTORABLE:
+                self._ledger.finish(trial, TrialState.TERMINATED, text)
+
+    def stop_run(self, trial: Trial, why: str, grace: float) -> None:
+        """A trial at work is told to stop at its next report, and interrupted if that does not come in time."""
+        if trial.state is not TrialState.STOPPING:
+            self._ledger.move(trial, TrialState.STOPPING, why)
+        by = self._ledger.now + grace
+        self._deadlines[trial.trial_id] = min(by, self._deadlines.get(trial.trial_id, by))
+
+    def interrupt_late_ones(self) -> None:
+        """Interrupt runs whose time to obey is over, each once."""
+        for trial_id, deadline in list(self._deadlines.items()):
+            if trial_id not in self._ledger.working:
+                del self._deadlines[trial_id]
+            elif self._ledger.now >= deadline:
+                del self._deadlines[trial_id]
+                self._ledger.actions.append(Interrupt(trial_id))
+
+    def close_if_over(self) -> None:
+        """Close once the end is wanted and nothing is at work any more."""
+        if self.wanted is not None and self.closed is None and not self._ledger.working:
+            self.closed = self.wanted
+            self._ledger.actions.append(self.closed)
+
+    def reopen(self) -> None:
+        """The experiment goes on."""
+        self._deadlines.clear()
+        self.wanted = self.closed = None

@@ -1,0 +1,361 @@
+"""The loop of an experiment: what follows from what happens to its trials. No clock, no files, no processes.
+
+Its answers depend on the events and their times alone, so that a journal of them, handled again, leads to the same state.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from nbray.tune.agenda import Turn
+from nbray.tune.ending import Ending
+from nbray.tune.events import (
+    Action,
+    Added,
+    Answer,
+    Asked,
+    Close,
+    CloseReason,
+    Discard,
+    Ended,
+    Event,
+    Failed,
+    Noticed,
+    Reopened,
+    Reported,
+    Slots,
+    Start,
+    Tick,
+)
+from nbray.tune.experiment_config import ExperimentConfig
+from nbray.tune.judge import Judge, Verdict
+from nbray.tune.ledger import Ledger
+from nbray.tune.recorded import Recorded
+from nbray.tune.reopening import reopen
+from nbray.tune.schedulers.scheduler import Decision, Rung
+from nbray.tune.steering import Steering
+from nbray.tune.trial import Trial, TrialState
+
+if TYPE_CHECKING:
+    from nbray.tune.plan import Plan
+
+
+class Experiment:
+    """Takes events, says actions; holds the trials.
+
+    What must stay true: each Reported gets exactly one Answer, no more trials are at work than there are places when one
+    is started, each trial ends once, and Close comes last.
+    """
+
+    def __init__(self, config: ExperimentConfig) -> None:
+        self.config = config
+        scheduler, searcher = config.scheduler, config.searcher
+        scheduler.set_search_properties(config.metric, config.mode, config.seed)
+        searcher.set_search_properties(config.metric, config.mode, config.space, config.num_samples, config.seed)
+        self.metric = config.metric or scheduler.metric or searcher.metric
+        self.mode = config.mode or scheduler.mode or searcher.mode
+        self._slots = 0
+        self._ledger = Ledger(config)
+        self._agenda = self._ledger.agenda
+        self._ending = Ending(self._ledger)
+        self._steering = Steering(self._ledger, self._ending)
+        self._judge = Judge(config, self.metric)
+        self._recorded: Recorded | None = None
+
+    @classmethod
+    def of(cls, plan: Plan) -> Experiment:
+        """The experiment of a plan, before its first event."""
+        return cls(ExperimentConfig.of(plan))
+
+    @property
+    def trials(self) -> Mapping[str, Trial]:
+        """The trials by their ids, oldest first."""
+        return self._ledger.trials
+
+    @property
+    def closed(self) -> Close | None:
+        """Why it is over; None while it is not."""
+        return self._ending.closed
+
+    def rungs(self) -> Sequence[Rung]:
+        """Where the scheduler compares trials."""
+        return self.config.scheduler.rungs()
+
+    def total(self) -> int | None:
+        """How many trials the searcher will have suggested in the end; None if nobody knows."""
+        return self._agenda.total()
+
+    def most_at_once(self) -> int | None:
+        """More places than these would never be used; None: any number would."""
+        limits = [limit for limit in (self.config.max_concurrent, self.total()) if limit is not None]
+        return min(limits, default=None)
+
+    def wakes_at(self) -> float | None:
+        """When it wants a Tick, in seconds of the experiment; None: at no time."""
+        if self._ending.wanted is None:
+            return self.config.time_budget_s
+        return self._ending.wakes_at()
+
+    def handle(self, event: Event, now: float, recorded: Recorded | None = None) -> list[Action]:
+        """What follows from an event; `now` is in seconds of the experiment, and `recorded` what followed the first time.
+
+        It does not raise for what searcher, scheduler or stopper raise: such an error ends the experiment, and Close tells
+        it.
+        """
+        self._ledger.now = max(now, self._ledger.now)
+        self._ledger.actions = []
+        self._recorded = recorded
+        if self.closed is not None and not isinstance(event, Reopened):
+            return self._after_the_end(event)
+        try:
+            self._take(event)
+            self._fill()
+        except Exception:  # noqa: BLE001 - code of the user: each trial still gets its answer, and the user the traceback
+            self._give_up(event, traceback.format_exc())
+        for line in self.config.scheduler.take_lines():
+            self._ledger.tell(line)
+        self._ledger.actions.extend(Discard(path) for path in self._ledger.shelf.take_superfluous())
+        self._ending.interrupt_late_ones()
+        self._close_if_over()
+        return self._ledger.actions
+
+    def _after_the_end(self, event: Event) -> list[Action]:
+        over = Answer(event.trial_id, Decision.STOP, "the experiment is over") if isinstance(event, Reported) else None
+        return [] if over is None else [over]
+
+    def _take(self, event: Event) -> None:
+        stopper, budget, now = self.config.stopper, self.config.time_budget_s, self._ledger.now
+        if stopper is not None:
+            stopper.on_time(now)
+        _HANDLERS[type(event)](self, event)
+        if budget is not None and now >= budget:
+            self._ending.want(CloseReason.TIME_BUDGET, f"the time budget of {budget:g} s is used up")
+        elif stopper is not None and stopper.stop_all():
+            self._ending.want(CloseReason.STOPPED, stopper.why())
+
+    def _give_up(self, event: Event, text: str) -> None:
+        """The searcher, the scheduler or the stopper has raised."""
+        if isinstance(event, Reported) and not any(isinstance(action, Answer) for action in self._ledger.actions):
+            self._ledger.actions.append(Answer(event.trial_id, Decision.STOP, "the experiment ends in an error"))
+        self._ending.want(CloseReason.ERROR, text)
+
+    # events
+
+    def _on_slots(self, event: Slots) -> None:
+        self._slots = event.count
+
+    def _on_noticed(self, event: Noticed) -> None:
+        self._ledger.tell(event.text)
+
+    def _on_tick(self, event: Tick) -> None:
+        """The time is looked at after every event."""
+
+    def _on_asked(self, event: Asked) -> None:
+        self._steering.ask(event)
+
+    def _on_added(self, event: Added) -> None:
+        self._ledger.queue(event.config, "added by hand")
+
+    def _on_reported(self, event: Reported) -> None:
+        trial = self._ledger.at_work(event.trial_id, event.attempt)
+        if trial is None:
+            self._ledger.actions.append(Answer(event.trial_id, Decision.STOP, "this run is over"))
+            return
+        result = trial.take_report(event.metrics, self._ledger.now)
+        self._note_names(trial, result)
+        if event.checkpoint is not None:
+            self._ledger.put_checkpoint(trial, event.checkpoint)
+        if trial.state is TrialState.STOPPING:
+            self._ledger.actions.append(Answer(trial.trial_id, Decision.STOP, trial.why))
+            return
+        repeated = self._judge.is_repeated(trial)
+        verdict = self._verdict(trial, result, event.resumable or event.checkpoint is not None)
+        self._obey(trial, verdict)
+        if verdict.decision is not Decision.STOP and not repeated:
+            self.config.searcher.on_trial_result(trial.trial_id, result)
+
+    def _note_names(self, trial: Trial, result: Mapping[str, Any]) -> None:
+        self._judge.note(result)
+        if not self._judge.metric_seen:
+            self._ledger.say(f"trial {trial.trial_id} is the first to report, and so far {self._judge.what_was_reported()}")
+
+    def _verdict(self, trial: Trial, result: Mapping[str, Any], resumable: bool) -> Verdict:
+        verdict = self._judge.judge(trial, result, resumable)
+        decision = self._steering.pauses(trial, resumable, verdict.decision)
+        if decision is not verdict.decision:
+            verdict = Verdict(decision, "paused by hand")
+        if self._recorded is not None:
+            decision, why = self._recorded.answer(trial.trial_id, decision, trial.iteration)
+            if decision is not verdict.decision:
+                verdict = Verdict(decision, why)
+        return verdict
+
+    def _obey(self, trial: Trial, verdict: Verdict) -> None:
+        self._ledger.actions.append(Answer(trial.trial_id, verdict.decision, verdict.why))
+        if verdict.decision is Decision.CONTINUE:
+            return
+        trial.why = verdict.why
+        trial.move(TrialState.PAUSING if verdict.decision is Decision.PAUSE else TrialState.STOPPING)
+        if verdict.done:
+            self._ledger.found_done.add(trial.trial_id)
+
+    def _on_ended(self, event: Ended) -> None:
+        trial = self._ledger.at_work(event.trial_id, event.attempt)
+        if trial is None:
+            return
+        if event.metrics is not None:
+            self._judge.note(trial.take_report(event.metrics, self._ledger.now, done=True))
+        if event.checkpoint is not None:
+            self._ledger.put_checkpoint(trial, event.checkpoint)
+        if trial.state is TrialState.STOPPING:
+            self._end_stopped(trial)
+        elif trial.state is TrialState.PAUSING and event.obeyed:
+            self._ledger.pause(trial, trial.why)
+        elif event.obeyed:
+            self._ledger.finish(trial, TrialState.TERMINATED, "cancelled")
+        else:
+            self._end_by_itself(trial)
+
+    def _end_stopped(self, trial: Trial) -> None:
+        if self._ending.spares(trial):
+            self._ledger.wait_again(trial, trial.why)
+        else:
+            self._ledger.finish(trial, TrialState.TERMINATED, trial.why)
+
+    def _end_by_itself(self, trial: Trial) -> None:
+        if self._judge.metric_seen or not trial.last_result:
+            self._ledger.finish(trial, TrialState.TERMINATED, "" if trial.last_result else "it reported nothing", complete=True)
+            return
+        trial.error = f"trial {trial.trial_id} has ended, and {self._judge.what_was_reported()}"
+        self._ledger.finish(trial, TrialState.ERROR, trial.error)
+        self._ending.want(CloseReason.METRIC_MISSING, trial.error)
+
+    def _on_failed(self, event: Failed) -> None:
+        trial = self._ledger.at_work(event.trial_id, event.attempt)
+        if trial is None:
+            return
+        trial.failures += 1
+        trial.error = event.error
+        limit, last_line = self.config.max_failures, event.error.strip().rpartition("\n")[2]
+        if trial.state is TrialState.STOPPING:
+            if self._ending.spares(trial):
+                self._ledger.wait_again(trial, trial.why)
+            else:
+                self._ledger.finish(trial, TrialState.ERROR, last_line)
+        elif limit < 0 or trial.failures <= limit:
+            self._ledger.wait_again(trial, f"failed{f' ({trial.failures} of {limit} allowed)' if limit > 0 else ''}: {last_line}")
+        else:
+            self._ledger.finish(trial, TrialState.ERROR, last_line)
+            if self.config.fail_fast:
+                self._ending.want(CloseReason.TRIAL_FAILED, f"trial {trial.trial_id} failed: {last_line}")
+
+    def _on_reopened(self, event: Reopened) -> None:
+        self._slots = 0
+        reopen(self._ledger, self._ending, event)
+
+    # places
+
+    @property
+    def _has_place(self) -> bool:
+        most = self.config.max_concurrent
+        places = self._slots if most is None else min(self._slots, most)
+        return len(self._ledger.working) < places
+
+    def _fill(self) -> None:
+        """Give free places to trials; with nothing at work, whoever waits in vain is ended."""
+        self._start_trials()
+        while not self._ledger.working and self._has_place and self._ending.wanted is None and self._waits_in_vain():
+            self.config.scheduler.on_stall()
+            self._start_trials()
+            if not self._ledger.working:
+                for trial in self._waits_in_vain():
+                    self._ledger.finish(trial, TrialState.TERMINATED, trial.why)
+                self._start_trials()
+
+    def _waits_in_vain(self) -> list[Trial]:
+        """Trials that the scheduler has paused and lets wait; not those that a person holds."""
+        if self._agenda.halted:
+            return []
+        waiting = (self.trials[trial_id] for trial_id in self._ledger.unfinished)
+        return [trial for trial in waiting if trial.state is TrialState.PAUSED and not self._agenda.is_held(trial.trial_id)]
+
+    def _start_trials(self) -> None:
+        if self._ending.wanted is not None:
+            return
+        for trial_id in self.config.scheduler.take_dropped():
+            trial = self.trials[trial_id]
+            if not trial.at_work and not trial.ended:
+                self._ledger.finish(trial, TrialState.TERMINATED, trial.why)
+        while (start := self._next_start()) is not None:
+            self._begin(*start)
+
+    def _next_start(self) -> tuple[Turn, Start | None] | None:
+        """Whose turn it is, and how it was started the first time; in a replay the journal goes before."""
+        turn = self._agenda.next() if self._has_place else None
+        if self._recorded is None:
+            return None if turn is None else (turn, None)
+        then = self._recorded.next_start()
+        own_id = None if turn is None else turn.trial_id
+        id_then = None if then is None else then.trial_id
+        if own_id != id_then:
+            self._recorded.note_turn(own_id, id_then)
+            if turn is not None:
+                self._agenda.give_back(turn)
+            turn = None if then is None else self._agenda.take(then.trial_id)
+        return None if turn is None else (turn, then)
+
+    def _begin(self, turn: Turn, then: Start | None) -> None:
+        trial = self.trials.get(turn.trial_id) or self._ledger.born(dict(turn.config or {}))
+        if turn.config is not None:
+            trial.config = dict(turn.config)
+        if trial.attempt == 0:
+            self.config.scheduler.on_trial_add(trial)
+        checkpoint = trial.checkpoint if turn.checkpoint_of is None else self.trials[turn.checkpoint_of].checkpoint
+        iteration = self._ledger.shelf.iteration(checkpoint)
+        start = Start(trial.trial_id, trial.attempt + 1, trial.config, checkpoint, iteration)
+        if then is not None and self._recorded is not None:
+            if not self._recorded.compare(start, then):
+                self.config.searcher.on_trial_given(trial.trial_id, then.config)
+            start = then
+        self._judge.starts(trial, start)
+        self._ledger.begin(trial, start)
+
+    # the end
+
+    def _close_if_over(self) -> None:
+        if not self._ledger.working and self._ending.wanted is None and self._is_idle():
+            self._find_why_idle()
+        self._ending.close_if_over()
+
+    def _is_idle(self) -> bool:
+        """Whether there are places, or need for none, and yet nothing to start."""
+        return self._has_place or (self._agenda.exhausted and not self._ledger.unfinished)
+
+    def _find_why_idle(self) -> None:
+        left = list(self._ledger.unfinished)
+        if left or self._agenda.halted:
+            which = f"the trials that are left ({', '.join(left)})" if left else "it"
+            self._ledger.say(f"the experiment waits: {which} was paused by hand; resume or stop it")
+        elif self._agenda.silent:
+            self._ending.want(
+                CloseReason.ERROR,
+                f"{type(self.config.searcher).__name__} suggested nothing, although no trial was running; it has to return "
+                "FINISHED when nothing is left to try",
+            )
+        else:
+            self._ending.want(CloseReason.DONE, "all trials have ended")
+
+
+_HANDLERS: dict[type[Event], Callable[[Experiment, Any], None]] = {
+    Slots: Experiment._on_slots,
+    Reported: Experiment._on_reported,
+    Ended: Experiment._on_ended,
+    Failed: Experiment._on_failed,
+    Asked: Experiment._on_asked,
+    Added: Experiment._on_added,
+    Noticed: Experiment._on_noticed,
+    Reopened: Experiment._on_reopened,
+    Tick: Experiment._on_tick,
+}
