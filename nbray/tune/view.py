@@ -30,7 +30,7 @@ from nbray.tune.trial import Trial, TrialState
 _WHERE_TO = {"PAUSE": TrialState.PAUSING, "STOP": TrialState.STOPPING}
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class TrialRecord(Trial):
     """A trial with everything that it has reported."""
 
