@@ -237,6 +237,8 @@ class LocalBackend(Backend):
 
     def get(self, object_ids: Sequence[ObjectId], timeout: float | None = None) -> list[Any]:
         """See `Backend.get`."""
+        if len(object_ids) == 1:
+            return [self._get_one(object_ids[0], timeout)]
         link = self._link
         deadline = math.inf if timeout is None else time.monotonic() + timeout
         known = [link.value(object_id) for object_id in object_ids]
@@ -253,6 +255,18 @@ class LocalBackend(Backend):
         return [
             unpack(object_id, value, deadline) for object_id, value in zip(object_ids, known, strict=True) if value is not None
         ]
+
+    def _get_one(self, object_id: ObjectId, timeout: float | None) -> Any:
+        link = self._link
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        value = link.value(object_id)
+        if value is None:
+            link.wait((object_id,), 1, timeout)
+            value = link.value(object_id)
+        self.settle()
+        if value is None:
+            raise connection.timed_out(1, 1, timeout or 0)
+        return self._exchange.unpack(object_id, value, deadline)
 
     def _raise_first_failure(self, object_ids: Sequence[ObjectId], known: Sequence[Value | None]) -> None:
         for object_id, value in zip(object_ids, known, strict=True):

@@ -4,6 +4,10 @@ Any thread of the process may submit, put, wait and hold references; the I/O thr
 the values and the settled references; it is never held while user code runs or while anybody waits. KeyboardInterrupt may
 arrive anywhere on the main thread except while a flush moves things on; elsewhere the order of steps keeps all in order.
 
+So may a finalizer (`__del__`) of the user's, which Python's garbage collector runs in the middle of anything: the lock is
+reentrant, a flush takes what it sends out of the outbox in one step, and what a finalizer posts meanwhile leaves with the
+next flush. Only to wait is refused there, since the thread that would wait holds what the answer needs.
+
 Messages leave in batches: a call sends at once when the line was quiet, and otherwise leaves its message for the next
 flush, which whoever comes first does: a later call, a wait, or the I/O thread after `BATCH_SECONDS`.
 """
@@ -26,11 +30,11 @@ from nbray.engine import forks, transport, wire
 from nbray.engine.incoming_streams import IncomingStreams
 from nbray.engine.interrupts import InterruptShield, PollShield
 from nbray.engine.io_thread import IoThread, call_reporting
-from nbray.engine.receiving import Receiver
+from nbray.engine.receiving import Receiver, is_held_here
 from nbray.engine.references import References
 from nbray.engine.values import Values, Waiter
 from nbray.engine.watches import Watch
-from nbray.errors import ClusterDied, GetTimeoutError
+from nbray.errors import ClusterDied, GetTimeoutError, UsageError
 from nbray.ids import OBJECT_BITS, ActorId, ObjectId, ProcessId, TemplateId, object_id, template_id
 from nbray.scheduler.messages import (
     Allocate,
@@ -70,6 +74,12 @@ SLICE_SECONDS = 0.25
 MOST_UNSENT = 64 * 1024 * 1024
 """Bytes that may wait for the scheduler before submitters wait too."""
 
+IN_THE_MIDDLE = (
+    "a finalizer (__del__, or a weakref's callback) that Python ran in the middle of one of nbray's steps wants to wait for the "
+    "cluster, which cannot answer before it has ended. What starts something and returns at once may be called there: "
+    ".remote(...), nbray.kill(...). For what waits (nbray.get, nbray.put of a large value), start a thread in it"
+)
+
 Reply = Granted | Refused | Answer | Fetched
 
 
@@ -92,7 +102,7 @@ class Connection:
         """The stored objects whose bytes this process reads just now."""
         self.on_lost: Callable[[], None] = lambda: None
         self._socket = sock
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._values = Values()
         self._shield = InterruptShield()
         self._outbox: list[bytearray | list[TaskSpec] | Call] = []
@@ -103,6 +113,8 @@ class Connection:
         """The last list of calls of each actor in the outbox, while no message was posted behind it: it still takes calls."""
         self._unsent = bytearray()
         self._last_flush = 0.0
+        self._flushing = False
+        """A flush inside, by a finalizer, leaves its work to the next one."""
         self._batch_seconds = BATCH_SECONDS
         self._flush_due: float | None = None
         """When the I/O thread flushes at the latest; None while nothing waits."""
@@ -117,7 +129,7 @@ class Connection:
         self._requests = itertools.count(1)
         self._single_ids = cast("Iterator[ObjectId]", itertools.count(object_id(self.process_id, 1)))
         self._next_group = object_id(self.process_id, FIRST_GROUP)
-        self._group_lock = threading.Lock()
+        self._group_lock = threading.RLock()
         self._templates = itertools.count(1)
         self._lost = ""
         self.streams = IncomingStreams(self._lock, self.references, self._values, io, self.post, self.release)
@@ -162,7 +174,7 @@ class Connection:
 
     def after_fork(self) -> None:
         """In a forked child: the connection is the parent's alone, and its scheduler must see it close with the parent."""
-        self._lock, self._group_lock = threading.Lock(), threading.Lock()
+        self._lock, self._group_lock = threading.RLock(), threading.RLock()
         self._lost = "this process was forked from the one that used it"
         self._receiver.after_fork()
 
@@ -182,7 +194,7 @@ class Connection:
             return next(self._single_ids)
         with self._group_lock:
             first = self._next_group
-            self._next_group = ObjectId(first + count)
+            self._next_group = cast("ObjectId", first + count)  # no call in between, where a finalizer could come in
         return first
 
     def next_template(self) -> TemplateId:
@@ -198,11 +210,11 @@ class Connection:
             with self._lock:
                 self.references.create(returns)
                 self._values.expect(returns)
-                tasks = self._tasks
-                if tasks is None:
-                    tasks = self._tasks = []
+                if self._tasks is None:
+                    tasks = self._tasks = [task]
                     self._outbox.append(tasks)
-                tasks.append(task)
+                else:
+                    self._tasks.append(task)
                 if self._quiet or now - self._last_flush >= self._batch_seconds:
                     self._flush_batch(now)
                 elif self._flush_due is None:
@@ -223,13 +235,14 @@ class Connection:
             with self._lock:
                 self.references.create(returns)
                 self._values.expect(returns)
-                call = self._calls.get(actor_id)
-                if call is None or ((task.deps or task.nested) and call is not self._outbox[-1]):
-                    # Behind what came last, since it may need that. What needs nothing may overtake other actors' calls.
-                    call = self._calls[actor_id] = Call(actor_id, [])
+                calls = self._calls
+                # Behind what came last, since it may need that. What needs nothing may overtake other actors' calls.
+                if actor_id in calls and (not (task.deps or task.nested) or calls[actor_id] is self._outbox[-1]):
+                    calls[actor_id].tasks.append(task)  # no call since it was looked up: a finalizer could flush there
+                else:
+                    call = calls[actor_id] = Call(actor_id, [task])
                     self._outbox.append(call)
                     self._tasks = None
-                call.tasks.append(task)
                 if self._quiet or now - self._last_flush >= self._batch_seconds:
                     self._flush_batch(now)
                 elif self._flush_due is None:
@@ -302,6 +315,8 @@ class Connection:
         self._tasks = None
         self._calls.clear()
         self._outbox.append(frame)
+        self._tasks = None  # a finalizer may have begun a list meanwhile, in front of the frame
+        self._calls.clear()
 
     def _flush_batch(self, now: float) -> None:
         """Send submissions. The longer a loop goes on submitting, the larger are its batches: the workers are busy anyway."""
@@ -331,28 +346,35 @@ class Connection:
         what it came from is still held; the other way round the object could be gone. Ends can wait for each other, so
         that a single task there and back carries none.
         """
+        if self._flushing:
+            self._flush_at(now + BATCH_SECONDS)
+            return
         with self._shield:
-            self._flush_due = None
-            self._last_flush = now
-            ended = self._releases_due or self.references.unsaid > MOST_UNSAID
-            self._releases_due = False
-            held, released = self.references.take(ended=ended)
-            if held:
-                wire.append_frame(self._unsent, Held(held))
-            for posted in self._outbox:
-                if isinstance(posted, list):
-                    wire.append_frame(self._unsent, Submit(posted))
-                elif isinstance(posted, Call):
-                    wire.append_frame(self._unsent, posted)
-                else:
-                    self._unsent += posted
-            self._outbox.clear()
-            self._tasks = None
-            self._calls.clear()
-            if released:
-                self._values.forget(released)
-                wire.append_frame(self._unsent, Released(released))
-            self._send()
+            self._flushing = True
+            try:
+                self._flush_due = None
+                self._last_flush = now
+                ended = self._releases_due or self.references.unsaid > MOST_UNSAID
+                self._releases_due = False
+                held, released = self.references.take(ended=ended)
+                if held:
+                    wire.append_frame(self._unsent, Held(held))
+                outbox, self._outbox = self._outbox, []
+                self._tasks = None
+                self._calls.clear()
+                for posted in outbox:
+                    if isinstance(posted, list):
+                        wire.append_frame(self._unsent, Submit(posted))
+                    elif isinstance(posted, Call):
+                        wire.append_frame(self._unsent, posted)
+                    else:
+                        self._unsent += posted
+                if released:
+                    self._values.forget(released)
+                    wire.append_frame(self._unsent, Released(released))
+                self._send()
+            finally:
+                self._flushing = False
 
     def _send(self) -> None:
         if self._lost:
@@ -408,7 +430,9 @@ class Connection:
         references, learn = self.references, self._values.learn
         with self._lock:
             if references.unsettled:
+                self._flushing = True  # not half-way through the sums
                 references.settle()
+                self._flushing = False
             counts = references.counts
             for object_id, value in values:
                 if object_id in counts:
@@ -420,6 +444,7 @@ class Connection:
 
     def request(self, make: Callable[[int], msgspec.Struct], timeout: float | None = None) -> Reply:
         """Send the message that `make` builds from a request id, and wait for its reply. Raises GetTimeoutError."""
+        self._check_may_wait()
         request_id = next(self._requests)
         frame = wire.frame(make(request_id))
         waiter = Waiter(1, wake_on_failure=False)
@@ -489,15 +514,16 @@ class Connection:
             with self._lock:
                 known = self._values.known
                 missing = [object_id for object_id in object_ids if object_id not in known]
-                still_needed = needed - (len(object_ids) - len(missing))
-                if still_needed <= 0 or (wake_on_failure and self._any_failed(object_ids)):
+                there = len(object_ids) - len(missing)
+                if there >= needed or (there and wake_on_failure and self._any_failed(object_ids)):
                     return True
                 if timeout == 0:
                     self._check()
                     return False
-                waiter = self._values.wait_for(missing, still_needed, wake_on_failure=wake_on_failure)
+                waiter = self._values.wait_for(missing, needed - there, wake_on_failure=wake_on_failure)
                 self._subscribe(missing)
-                self._flush(time.monotonic())
+                if self._outbox or not self.references.quiet:
+                    self._flush(time.monotonic())
                 self._quiet = True
             with contextlib.nullcontext() if exist else self.on_wait():
                 return self._sleep(waiter, timeout)
@@ -525,10 +551,11 @@ class Connection:
         return bool(unexpected)
 
     def _sleep(self, waiter: Waiter, timeout: float | None) -> bool:
+        self._check_may_wait()
         deadline = math.inf if timeout is None else time.monotonic() + timeout
         with PollShield() as shield:
             if shield.possible:
-                self.receive_here(lambda: not waiter.done, deadline - time.monotonic(), shield.poll)
+                self.receive_here(lambda: not waiter.done, deadline, shield.poll)
         while not waiter.done:
             self._check()
             remaining = min(SLICE_SECONDS, deadline - time.monotonic())
@@ -537,6 +564,10 @@ class Connection:
             waiter.sleep(remaining)
         self._check()
         return True
+
+    def _check_may_wait(self) -> None:
+        if is_held_here(self._lock) or self._receiver.is_busy_here():
+            raise UsageError(IN_THE_MIDDLE)
 
     def watch(self) -> Watch:
         """A watch over objects, none so far; `Watch.close` it in the end."""

@@ -55,7 +55,7 @@ class IncomingStreams:
     """The streams of one connection, whose lock, references and values it shares; any thread."""
 
     def __init__(
-        self, lock: threading.Lock, references: References, values: Values, io: IoThread,
+        self, lock: threading.RLock, references: References, values: Values, io: IoThread,
         post: Callable[[msgspec.Struct], None], release: Callable[[ObjectId], None],
     ) -> None:  # fmt: skip
         self._lock = lock

@@ -25,6 +25,11 @@ def plain_poll(poller: select.poll, milliseconds: float | None) -> object:
     return poller.poll(milliseconds)
 
 
+def is_held_here(lock: threading.RLock) -> bool:
+    """Whether this very thread holds the lock, further down its stack."""
+    return bool(lock._is_owned())  # type: ignore[attr-defined]  # what threading.Condition asks, too
+
+
 class Receiver:
     """Reads one socket; `handle` gets every message in order, `lose` why there will be no more."""
 
@@ -40,9 +45,12 @@ class Receiver:
         self._handle = handle
         self._lose = lose
         self._over = False
-        self._receive_lock = threading.Lock()
+        self._poller = select.poll()
+        """For whoever `_reads_here`, one at a time."""
+        self._poller.register(sock, select.POLLIN)
+        self._receive_lock = threading.RLock()
         """Whoever holds it receives and handles; two at once would mix up the order of messages."""
-        self._role_lock = threading.Lock()
+        self._role_lock = threading.RLock()
         self._role_shield = InterruptShield()
         self._io_reads = False
         self._reads_here = False
@@ -55,15 +63,15 @@ class Receiver:
                 self._io_reads = True
                 self.watch()
 
-    def receive_here(self, wanted: Callable[[], bool], seconds: float = math.inf, poll: Poll = plain_poll) -> None:
-        """Receive on this thread as long as `wanted()`, for `seconds` at most: saves a wake-up a message.
+    def receive_here(self, wanted: Callable[[], bool], deadline: float = math.inf, poll: Poll = plain_poll) -> None:
+        """Receive on this thread as long as `wanted()`, until `deadline` (time.monotonic) at most: saves a wake-up a message.
 
         Returns at once when another thread does so already. Afterwards the I/O thread takes over in a moment. For a thread
         that no exception can interrupt except in `poll`, since a message that was read and not handled would be lost.
         """
         if self._begin_receiving():
             try:
-                self._receive_while(wanted, time.monotonic() + seconds, poll)
+                self._receive_while(wanted, deadline, poll)
             finally:
                 self._reads_here = False
                 self._take_over_soon()
@@ -73,6 +81,10 @@ class Receiver:
         if not self._over:
             read = self._on_readable if self._io_reads else None
             self._io.watch(self._socket.fileno(), read=read, write=self.on_writable)
+
+    def is_busy_here(self) -> bool:
+        """Whether this very thread is in the middle of receiving: what a finalizer asks that would wait for a message."""
+        return is_held_here(self._receive_lock) or is_held_here(self._role_lock)
 
     def shut_down(self) -> None:
         """Wake whoever receives, for the last time; any thread."""
@@ -88,7 +100,7 @@ class Receiver:
 
     def after_fork(self) -> None:
         """In a forked child: its parent's threads hold the locks no more, and the scheduler must see the parent close it."""
-        self._role_lock, self._receive_lock = threading.Lock(), threading.Lock()
+        self._role_lock, self._receive_lock = threading.RLock(), threading.RLock()
         self._over = True
         self._socket.close()
 
@@ -110,15 +122,14 @@ class Receiver:
             return True
 
     def _receive_while(self, wanted: Callable[[], bool], deadline: float, poll: Poll) -> None:
-        poller = select.poll()
-        with self._receive_lock:
-            if not self._over:
-                poller.register(self._socket, select.POLLIN)
+        milliseconds = None
         while wanted() and not self._over:
-            remaining = deadline - time.monotonic()
-            if remaining <= 0:
-                return
-            if poll(poller, None if remaining == math.inf else math.ceil(remaining * 1000)):
+            if deadline != math.inf:
+                remaining = deadline - time.monotonic()
+                if remaining <= 0:
+                    return
+                milliseconds = math.ceil(remaining * 1000)
+            if poll(self._poller, milliseconds):
                 with self._receive_lock:
                     self._receive_all()
 

@@ -20,6 +20,9 @@ class Settlement(NamedTuple):
     released: list[ObjectId]
 
 
+_NOTHING = Settlement([], [])
+
+
 class References:
     """The process's counts; a pin on an object's bytes counts as a reference."""
 
@@ -41,6 +44,11 @@ class References:
     def unsettled(self) -> bool:
         """Whether anything was noted since the last settlement."""
         return bool(self._notes)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing has begun that the scheduler has not heard of; what has ended can wait."""
+        return not (self._notes or self._began)
 
     def create(self, object_ids: Iterable[ObjectId]) -> None:
         """The objects are born here with one reference each, which the scheduler knows of by itself."""
@@ -74,7 +82,10 @@ class References:
 
         Without `ended`, references that ended are kept for a later call.
         """
-        self.settle()
+        if self._notes:
+            self.settle()
+        if not (self._began or (ended and self._ended)):
+            return _NOTHING
         settlement = Settlement(list(self._began), list(self._ended) if ended else [])
         self._began.clear()
         if ended:

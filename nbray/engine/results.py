@@ -22,7 +22,9 @@ class Results:
         self._since = 0.0
         self._carried: list[ObjectId] = []
         """References inside `_waiting`: held until these have left, or the release of the task's own would overtake them."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._leaving = False
+        """A flush inside, by a finalizer that submits a task, has nothing to do."""
         self._shield = InterruptShield()
         """Results leave exactly once, also when the task that waits in `get` is cancelled just then."""
 
@@ -44,12 +46,20 @@ class Results:
 
     def flush(self, log_end: int = 0) -> None:
         """Send all that waits; `log_end` is how long the log is now, when these tasks have written to it."""
-        with self._lock, self._shield:
-            if self._waiting:
-                if log_end:
-                    self._waiting[-1].log_end = log_end
-                self._connection.post(Finished(self._waiting), now=True)
-                self._waiting = []
-                for object_id in self._carried:
-                    self._connection.release(object_id)
-                self._carried.clear()
+        with self._lock:
+            if self._waiting and not self._leaving:
+                with self._shield:
+                    self._leaving = True
+                    try:
+                        self._send(log_end)
+                    finally:
+                        self._leaving = False
+
+    def _send(self, log_end: int) -> None:
+        waiting, self._waiting = self._waiting, []
+        carried, self._carried = self._carried, []
+        if log_end:
+            waiting[-1].log_end = log_end
+        self._connection.post(Finished(waiting), now=True)
+        for object_id in carried:
+            self._connection.release(object_id)

@@ -21,7 +21,7 @@ _ARRIVED = b""
 class Watch:
     """Looks out for objects that this process holds, until it is closed; any thread."""
 
-    def __init__(self, lock: threading.Lock, values: Values, ask_for: Callable[[list[ObjectId]], object]) -> None:
+    def __init__(self, lock: threading.RLock, values: Values, ask_for: Callable[[list[ObjectId]], object]) -> None:
         self.signal = ObjectId(-next(_numbers))
         """Stands for the arrival of any of them; no object has a negative id, and streams use larger ones."""
         self._lock = lock

@@ -236,6 +236,8 @@ class Worker:
 
     def _another_cell_next(self) -> bool:
         """Whether what was written to the log until now could be taken for the output of another cell."""
+        if not self._queue:
+            return True
         try:
             following = self._templates[self._queue[0].template_id].cell_run
         except IndexError:  # an empty queue, maybe since a moment ago
