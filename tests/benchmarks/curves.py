@@ -11,6 +11,7 @@ import functools
 import json
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,15 +37,15 @@ class Curves:
         """Where each configuration stands, by its key."""
         return {key(config): number for number, config in enumerate(self.configs)}
 
-    def of(self, config: dict[str, Any]) -> tuple[list[float], float]:
+    def of(self, config: Mapping[str, Any]) -> tuple[list[float], float]:
         """A configuration's accuracy after each epoch, and the seconds of one."""
         number = self.number_of[key(config)]
         return self.accuracy[number], self.seconds[number]
 
 
-def key(config: dict[str, Any]) -> str:
+def key(config: Mapping[str, Any]) -> str:
     """A configuration as text, by which it is found again."""
-    return json.dumps(config, sort_keys=True)
+    return json.dumps(dict(config), sort_keys=True)
 
 
 @functools.cache

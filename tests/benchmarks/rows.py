@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from tests.benchmarks import actors, measurements, resuming, scale, small_objects, trials, workloads
+from tests.benchmarks import actors, halving, measurements, resuming, scale, small_objects, tabular, trials, workloads
 from tests.benchmarks.measurements import Measured
 from tests.benchmarks.systems import System
 
@@ -131,5 +131,23 @@ ROWS = (
     Row("trials_many", "1,000 trials of 1 ms", "s", trials.many, (Target(AT_MOST, 5),), part="tune"),
     Row("decision", "from a report to its decision, p50", "ms", trials.decision, (Target(AT_MOST, 5),), part="tune"),
     Row("resumed", "epochs repeated after kill -9", "epochs", resuming.resumed, (Target(AT_MOST, 0),), part="tune"),
+    Row(
+        "asha_stop", "ASHA, stop, digits: to 99 % of random's best", "x its time", halving.stop_form,
+        (Target(AT_MOST, 0.333),), part="tune",
+    ),
+    Row(
+        "asha_promote", "ASHA, promote, digits: the same", "x its time", halving.promote_form,
+        (Target(AT_MOST, 0.333),), part="tune",
+    ),
+    Row("asha_stop_loses", "ASHA, stop: best accuracy given up", "points", halving.stop_form_loses, (), part="tune"),
+    Row("asha_promote_loses", "ASHA, promote: best accuracy given up", "points", halving.promote_form_loses, (), part="tune"),
+    Row("lcdb_stop", "ASHA, stop, LCDB: training", "x of all", halving.lcdb_stop, (), part="tune"),
+    Row("lcdb_promote", "ASHA, promote, LCDB: training", "x of all", halving.lcdb_promote, (), part="tune"),
+    Row(
+        "tpe_protein", "TPE, best of 100, protein_structure", "loss", tabular.protein,
+        (Target(AT_MOST, 1, "random"),), part="tune",
+    ),
+    Row("tpe_phoneme", "TPE, best of 100, phoneme", "error", tabular.phoneme, (Target(AT_MOST, 1, "random"),), part="tune"),
+    Row("simulator", "simulator with ASHA", "reports/s", halving.speed, (Target(AT_LEAST, 10_000),), part="tune"),
     Row("load_ext", "%load_ext nbray", "ms", measurements.load_ext, (Target(AT_MOST, 50),), processes=3),
 )  # fmt: skip
