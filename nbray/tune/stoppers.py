@@ -40,6 +40,10 @@ class Stopper:
     def on_time(self, now: float) -> None:
         """So many seconds of the experiment are over; told before each question."""
 
+    def wakes_at(self) -> float | None:
+        """When it wants to be told the time although nothing has happened, in seconds of the experiment; None: at no time."""
+        return None
+
     def why(self) -> str:
         """The reason for the last yes, as a sentence."""
         return f"{type(self).__name__} ended it"
@@ -145,6 +149,9 @@ class TimeoutStopper(Stopper):
 
     def stop_all(self) -> bool:
         return self._now >= self.timeout
+
+    def wakes_at(self) -> float | None:
+        return self.timeout
 
     def why(self) -> str:
         return f"the {self.timeout:g} s of TimeoutStopper are over"
@@ -272,6 +279,10 @@ class CombinedStopper(Stopper):
     def on_time(self, now: float) -> None:
         for stopper in self._stoppers:
             stopper.on_time(now)
+
+    def wakes_at(self) -> float | None:
+        times = [time for stopper in self._stoppers if (time := stopper.wakes_at()) is not None]
+        return min(times, default=None)
 
     def _any(self, agreed: list[Stopper]) -> bool:
         if agreed:

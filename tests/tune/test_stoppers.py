@@ -71,6 +71,11 @@ def test_so_many_seconds_are_enough(timeout: float | timedelta) -> None:
     assert stopper.why() == "the 60 s of TimeoutStopper are over"
 
 
+def test_who_waits_for_a_time_says_which() -> None:
+    assert Stopper().wakes_at() is None
+    assert CombinedStopper(NoopStopper(), TimeoutStopper(9), TimeoutStopper(5)).wakes_at() == 5
+
+
 def test_a_trial_on_a_plateau_ends() -> None:
     stopper = TrialPlateauStopper("loss", std=0.01, num_results=3, grace_period=5)
     assert answers(stopper, "loss", [0.5, 0.5, 0.5, 0.5, 0.5]) == [False] * 4 + [True]

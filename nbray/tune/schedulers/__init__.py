@@ -2,6 +2,7 @@
 
 from nbray.tune.schedulers.asha import ASHAScheduler, AsyncHyperBandScheduler
 from nbray.tune.schedulers.fifo import FIFOScheduler
+from nbray.tune.schedulers.hyperband import HyperBandForBOHB, HyperBandScheduler
 from nbray.tune.schedulers.scheduler import Decision, Resumption, Rung, TrialScheduler
 
 __all__ = [
@@ -9,6 +10,8 @@ __all__ = [
     "AsyncHyperBandScheduler",
     "Decision",
     "FIFOScheduler",
+    "HyperBandForBOHB",
+    "HyperBandScheduler",
     "Resumption",
     "Rung",
     "TrialScheduler",
