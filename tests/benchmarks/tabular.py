@@ -47,7 +47,7 @@ def _by_nbray(searcher: Searcher, table: Table, space: dict[str, list[Any]], see
         return Curve([{"score": table(dict(config))}])
 
     simulated = replay(searcher, curve_of, workers=1, mode="min", space=choices, samples=TRIALS, seed=seed)
-    return min(report.metrics["score"] for report in simulated.reports)
+    return min(float(report.metrics["score"]) for report in simulated.reports)
 
 
 def _by_optuna(table: Table, space: dict[str, list[Any]], seed: int) -> float:
