@@ -222,7 +222,7 @@ def apply_async(
     """
     if isinstance(args, str) or not isinstance(args, Sequence):
         raise WrongType(f"args={args!r}: expected a tuple or list of the arguments, for example args=({args!r},)")
-    target = _named(function) if isinstance(function, str) else function
+    target = registered_function(function) if isinstance(function, str) else function
     return _as_remote(target, options).remote(*args, **(kwargs or {}))
 
 
@@ -232,7 +232,8 @@ def _as_remote(function: Function | RemoteFunction, options: call_options.Option
     return RemoteFunction(_checked(function), options)
 
 
-def _named(name: str) -> RemoteFunction:
+def registered_function(name: str) -> RemoteFunction:
+    """The function that was registered under a name. Raises UsageError for a name that nobody registered."""
     if name in _registered:
         return _registered[name]
     near = difflib.get_close_matches(name, _registered, 1)

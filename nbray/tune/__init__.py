@@ -10,7 +10,7 @@
 
 From the top down:
 
-    tuner, run               Tuner(...).fit(), tune.run(...)
+    tuner, one_call          Tuner(...).fit(), tune.run(...)
     terminal, result_grid    progress without a notebook; what came of it
     tune_run, controller     an experiment that goes on; the actor that leads it
     runner, reporting        where a trial runs; report, get_checkpoint, get_context
@@ -27,33 +27,69 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nbray.checkpoints import Checkpoint
+    from nbray.errors import TuneError
     from nbray.tune.callbacks import Callback
     from nbray.tune.configs import CheckpointConfig, FailureConfig, ResumeConfig, RunConfig, TuneConfig
-    from nbray.tune.result_grid import Result, ResultGrid
+    from nbray.tune.experiment_analysis import ExperimentAnalysis
+    from nbray.tune.launch import attach
+    from nbray.tune.one_call import run
+    from nbray.tune.registry import make_env, register_env, register_trainable
+    from nbray.tune.reporting import TuneContext, get_checkpoint, get_context, report
+    from nbray.tune.result import Result
+    from nbray.tune.result_grid import ResultGrid
+    from nbray.tune.spaces import (
+        choice,
+        grid_search,
+        lograndint,
+        loguniform,
+        qlograndint,
+        qloguniform,
+        qrandint,
+        qrandn,
+        quniform,
+        randint,
+        randn,
+        sample_from,
+        uniform,
+    )
+    from nbray.tune.stoppers import Stopper
+    from nbray.tune.trainables import Trainable, with_parameters, with_resources
+    from nbray.tune.tune_run import TuneRun
     from nbray.tune.tuner import Tuner
 
+__all__ = [
+    "Tuner", "run", "TuneConfig", "RunConfig", "FailureConfig", "CheckpointConfig", "ResumeConfig",
+    "report", "get_checkpoint", "get_context", "TuneContext", "Checkpoint", "Trainable", "with_parameters", "with_resources",
+    "choice", "uniform", "quniform", "loguniform", "qloguniform", "randint", "qrandint", "lograndint", "qlograndint", "randn",
+    "qrandn", "grid_search", "sample_from",
+    "ResultGrid", "Result", "ExperimentAnalysis", "TuneRun", "attach", "TuneError",
+    "Callback", "Stopper", "register_trainable", "register_env", "make_env",
+]  # fmt: skip
+
 _HOMES = {
+    "checkpoints": ("Checkpoint",),
+    "errors": ("TuneError",),
     "tune.callbacks": ("Callback",),
     "tune.configs": ("CheckpointConfig", "FailureConfig", "ResumeConfig", "RunConfig", "TuneConfig"),
-    "tune.registry": ("register_env", "register_trainable"),
-    "tune.reporting": ("get_checkpoint", "get_context", "report"),
-    "tune.result_grid": ("Result", "ResultGrid"),
-    "tune.run": ("ExperimentAnalysis", "run"),
+    "tune.experiment_analysis": ("ExperimentAnalysis",),
+    "tune.one_call": ("run",),
+    "tune.registry": ("make_env", "register_env", "register_trainable"),
+    "tune.reporting": ("TuneContext", "get_checkpoint", "get_context", "report"),
+    "tune.result": ("Result",),
+    "tune.result_grid": ("ResultGrid",),
     "tune.spaces": (
-        "choice", "grid_search", "lograndint", "loguniform", "qlograndint", "qloguniform", "qrandint", "qrandn", "quniform", "randint",
-        "randn", "sample_from", "uniform",
+        "choice", "grid_search", "lograndint", "loguniform", "qlograndint", "qloguniform", "qrandint", "qrandn", "quniform",
+        "randint", "randn", "sample_from", "uniform",
     ),
     "tune.stoppers": ("Stopper",),
     "tune.trainables": ("Trainable", "with_parameters", "with_resources"),
-    "tune.tune_run": ("TuneRun", "attach"),
+    "tune.launch": ("attach",),
+    "tune.tune_run": ("TuneRun",),
     "tune.tuner": ("Tuner",),
-    "checkpoints": ("Checkpoint",),
-    "errors": ("TuneError",),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
-_MODULES = ("callbacks", "loggers", "registry", "schedulers", "search", "simulator", "stoppers")
-
-__all__ = sorted(_MODULE_OF)  # noqa: PLE0605
+_MODULES = ("loggers", "registry", "schedulers", "search", "simulator", "stoppers")
 
 
 def __getattr__(name: str) -> Any:

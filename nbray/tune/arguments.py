@@ -9,17 +9,6 @@ from typing import Any, NoReturn
 
 from nbray.errors import NotSupportedHere, UsageError, WrongType
 
-MODES = ("min", "max")
-
-
-def check_mode(mode: Any) -> None:
-    """Refuse what is neither "min" nor "max" nor None."""
-    if mode is None or (isinstance(mode, str) and mode in MODES):
-        return
-    near = difflib.get_close_matches(str(mode).lower(), (*MODES, "minimize", "maximize"), 1)
-    hint = f': write mode="{near[0][:3]}"' if near else ""
-    raise UsageError(f'mode={mode!r}: expected "min", if low values of the metric are good, or "max"{hint}')
-
 
 def check_metric(metric: Any) -> None:
     """Refuse what is not a name."""

@@ -10,7 +10,7 @@ from nbray.tune.arguments import check_kind
 from nbray.tune.trial import Trial
 
 if TYPE_CHECKING:
-    from nbray.tune.plan import Plan
+    pass
 
 
 class Callback:

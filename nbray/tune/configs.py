@@ -1,4 +1,4 @@
-"""What an experiment is told: TuneConfig, RunConfig, FailureConfig, CheckpointConfig, ResumeConfig, each checked where it is made."""
+"""What an experiment is told: TuneConfig, RunConfig and the configs they hold, each checked where it is made."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from datetime import timedelta
 from typing import Any
 
 from nbray.errors import NotSupportedHere, UsageError, WrongType
-from nbray.tune.arguments import check_flag, check_kind, check_metric, check_mode, check_seconds, check_whole, refuse
+from nbray.tune.arguments import check_flag, check_kind, check_metric, check_seconds, check_whole, refuse
 from nbray.tune.callbacks import Callback, check_callbacks
+from nbray.tune.objectives import check_mode
 from nbray.tune.schedulers.scheduler import TrialScheduler
 from nbray.tune.search.searcher import Searcher
+from nbray.tune.stoppers import stopper_of
 from nbray.tune.trial import Trial
 
 _DIRNAMES = "a trial's directory is trial_<id>; give trials a name with trial_name_creator="
@@ -51,7 +53,7 @@ class TuneConfig:
     stop_on_nan: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
-        check_mode(self.mode)
+        check_mode(self.mode, "TuneConfig")
         check_metric(self.metric)
         if self.search_alg is not None:
             check_kind("search_alg", self.search_alg, Searcher, "RandomSearch()")
@@ -64,7 +66,7 @@ class TuneConfig:
             check_seconds("time_budget_s", self.budget)
         check_flag("reuse_actors", self.reuse_actors)
         if self.trial_name_creator is not None and not callable(self.trial_name_creator):
-            raise WrongType(f"trial_name_creator={self.trial_name_creator!r}: expected a function that gets a trial, returns a name")
+            raise WrongType(f"trial_name_creator={self.trial_name_creator!r}: expected a function of a trial that returns a name")
         refuse("trial_dirname_creator", self.trial_dirname_creator, _DIRNAMES)
         check_whole("seed", self.seed, 0)
         check_flag("stop_on_nan", self.stop_on_nan)
@@ -156,6 +158,7 @@ class RunConfig:
         check_kind("checkpoint_config", self.checkpoint_config, CheckpointConfig, "tune.CheckpointConfig(num_to_keep=2)")
         if isinstance(self.verbose, bool) or self.verbose not in range(4):
             raise UsageError(f"verbose={self.verbose!r}: expected 0 (silent), 1 (progress), 2 (each trial) or 3 (each report)")
+        self.stop = stopper_of(self.stop)
         self.callbacks = check_callbacks(self.callbacks)
         refuse("storage_filesystem", self.storage_filesystem, _FILESYSTEM)
         refuse("sync_config", self.sync_config, _SYNC)
@@ -206,4 +209,4 @@ def check_folder(argument: str, folder: Any) -> None:
     if folder is not None and (not isinstance(folder, (str, os.PathLike)) or not str(folder)):
         raise WrongType(f'{argument}={folder!r}: expected a folder, for example {argument}="./results"')
     if isinstance(folder, str) and "://" in folder and not folder.startswith("file://"):
-        raise NotSupportedHere(f"{argument}={folder!r}: nbray writes to folders of this machine, such as {argument}=\"./results\"")
+        raise NotSupportedHere(f'{argument}={folder!r}: nbray writes to folders of this machine, such as {argument}="./results"')

@@ -11,20 +11,6 @@ from nbray.tune import arguments
 from nbray.tune.schedulers.scheduler import TrialScheduler
 
 
-@pytest.mark.parametrize("mode", [None, "min", "max"])
-def test_the_two_modes_are_fine(mode: str | None) -> None:
-    arguments.check_mode(mode)
-
-
-@pytest.mark.parametrize(("mode", "hint"), [
-    ("maximum", 'write mode="max"'), ("minimize", 'write mode="min"'), ("MAX", 'write mode="max"'), (1, "expected \"min\""),
-])  # fmt: skip
-def test_another_mode_is_refused_with_the_nearest(mode: Any, hint: str) -> None:
-    with pytest.raises(UsageError, match=hint) as caught:
-        arguments.check_mode(mode)
-    assert repr(mode) in str(caught.value)
-
-
 @pytest.mark.parametrize("metric", ["", 3, ["loss"]])
 def test_a_metric_is_a_name(metric: Any) -> None:
     with pytest.raises(WrongType, match='expected the name of what trials report, for example metric="loss"'):
@@ -71,7 +57,7 @@ def test_an_argument_without_effect_is_refused_by_name() -> None:
 
 
 def test_an_unknown_name_gets_the_nearest_or_all() -> None:
-    with pytest.raises(UsageError, match="report_to has 'jsn': did you mean 'json'?"):
+    with pytest.raises(UsageError, match=r"report_to has 'jsn': did you mean 'json'\?"):
         arguments.unknown("jsn", ["csv", "json"], "report_to has")
     with pytest.raises(UsageError, match="report_to has 'x': there are csv, json"):
         arguments.unknown("x", ["csv", "json"], "report_to has")

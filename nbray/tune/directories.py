@@ -1,0 +1,48 @@
+"""The directory of an experiment: where it is, and that it is its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from itertools import count
+from pathlib import Path
+
+from nbray.errors import UsageError
+
+DEFAULT = "~/nbray_results"
+
+
+def claim(storage: str | os.PathLike[str] | None, name: str) -> Path:
+    """Make the directory `storage`/`name` and return its absolute path; where it exists, name_2, name_3... is made instead.
+
+    A cell that is run again so never writes over what an earlier run has found. Raises UsageError where nothing can be
+    written.
+    """
+    folder = place_of(storage)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for number in count(1):
+            path = folder / (name if number == 1 else f"{name}_{number}")
+            try:
+                path.mkdir()
+            except FileExistsError:
+                continue
+            return path
+    except OSError as error:
+        raise UsageError(
+            f"{folder} cannot be written ({error.strerror or error}), and the results of {name!r} were to go there: give another "
+            'folder as storage_path= of RunConfig (local_dir= of Trainer.fit), for example "~/results"'
+        ) from error
+    raise AssertionError("count() has no end")
+
+
+def place_of(storage: str | os.PathLike[str] | None) -> Path:
+    """The absolute path of a storage_path, as a user may write it."""
+    text = os.fspath(DEFAULT if storage is None else storage)
+    return Path(text.removeprefix("file://")).expanduser().absolute()
+
+
+def give_back(path: str) -> None:
+    """Remove a directory that was claimed and that nothing has been written into."""
+    with contextlib.suppress(OSError):  # not empty, or gone
+        Path(path).rmdir()

@@ -1,0 +1,105 @@
+"""How entries of the journal become calls of callbacks."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from nbray.checkpoints import Checkpoint
+from nbray.tune.callbacks import Callback
+from nbray.tune.events import Close, Ended, Entry, Failed, Moved, Reported, Start
+from nbray.tune.loggers.results_table import ResultsTable
+from nbray.tune.plan import Plan
+from nbray.tune.trial import TrialState
+
+if TYPE_CHECKING:
+    from nbray.tune.view import View
+
+_Call = tuple[str, dict[str, Any]]
+_BY_STATE = {TrialState.TERMINATED: "on_trial_complete", TrialState.ERROR: "on_trial_error"}
+
+
+class Dispatch:
+    """Tells callbacks what each entry means; one that is `patient` drops a callback that raises, and says so."""
+
+    def __init__(self, callbacks: Sequence[Callback], plan: Plan, *, patient: bool) -> None:
+        self._callbacks = list(callbacks)
+        self._patient = patient
+        self._lines: list[str] = []
+        samples = plan.tune.num_samples
+        about = {"stop": plan.run.stop, "num_samples": samples, "total_num_samples": samples, "plan": plan}
+        for callback in callbacks:
+            self._call(callback, "setup", about)
+
+    def tell(self, entry: Entry, view: View, past: bool = False) -> list[str]:
+        """Call the hooks for an entry that the view has been folded with; returns what there is to say to the user.
+
+        With `past` it happened before the experiment was restored, and only those who want to hear that do.
+        """
+        listeners = [each for each in self._callbacks if each.hears_the_past or not past]
+        if listeners:
+            trials = list(view.trials.values())
+            for hook, arguments in _calls(entry, view):
+                for callback in listeners:
+                    if callback in self._callbacks:
+                        self._call(callback, hook, {"trials": trials, **arguments})
+        lines, self._lines = self._lines, []
+        return lines
+
+    def close(self, view: View) -> None:
+        """Nothing more will be told."""
+
+    def _call(self, callback: Callback, hook: str, arguments: dict[str, Any]) -> None:
+        try:
+            getattr(callback, hook)(**arguments)
+        except Exception:
+            if not self._patient:
+                raise
+            self._callbacks.remove(callback)
+            self._lines.append(f"{type(callback).__name__} is told no more: its {hook} raised\n{traceback.format_exc()}")
+
+
+def in_controller(plan: Plan) -> Dispatch:
+    """Those who hear of an experiment where it is led: loggers that write files."""
+    return Dispatch([*(each for each in plan.run.callbacks if each.in_controller), ResultsTable()], plan, patient=True)
+
+
+def in_driver(callbacks: Sequence[Callback], plan: Plan) -> Dispatch:
+    """Those who hear of it in the process that started it."""
+    return Dispatch([each for each in callbacks if not each.in_controller], plan, patient=False)
+
+
+def _calls(entry: Entry, view: View) -> Iterator[_Call]:
+    """The hooks to call, in order."""
+    step = {"iteration": entry.number}
+    yield "on_step_begin", step
+    for hook, arguments in [*_of_event(entry, view), *(call for action in entry.actions for call in _of_action(action, view))]:
+        yield hook, {**step, **arguments}
+    if isinstance(entry.event, Failed) and view.trials[entry.event.trial_id].state is TrialState.PENDING:
+        yield "on_trial_recover", {**step, "trial": view.trials[entry.event.trial_id]}
+    yield "on_step_end", step
+    if any(isinstance(action, Close) for action in entry.actions):
+        yield "on_experiment_end", {}
+
+
+def _of_event(entry: Entry, view: View) -> Iterator[_Call]:
+    event = entry.event
+    if not isinstance(event, (Reported, Ended)):
+        return
+    trial = view.trials[event.trial_id]
+    if event.metrics is not None:
+        yield "on_trial_result", {"trial": trial, "result": trial.last_result}
+    if event.checkpoint is not None:
+        yield "on_trial_save", {"trial": trial}
+        yield "on_checkpoint", {"trial": trial, "checkpoint": Checkpoint(event.checkpoint)}
+
+
+def _of_action(action: Any, view: View) -> Iterator[_Call]:
+    if isinstance(action, Start):
+        trial = view.trials[action.trial_id]
+        if action.checkpoint is not None:
+            yield "on_trial_restore", {"trial": trial}
+        yield "on_trial_start", {"trial": trial}
+    elif isinstance(action, Moved) and action.state in _BY_STATE:
+        yield _BY_STATE[TrialState(action.state)], {"trial": view.trials[action.trial_id]}

@@ -1,0 +1,43 @@
+"""ResultsTable: what came of each trial as a row of results.csv, in the experiment's directory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from nbray.tune.loggers.csv_logger import line
+from nbray.tune.loggers.logger import LoggerCallback
+from nbray.tune.loggers.plain_values import flat
+from nbray.tune.trial import Trial
+
+FILE = "results.csv"
+
+
+class ResultsTable(LoggerCallback):
+    """Written at the end of every experiment, whatever else is asked for."""
+
+    hears_the_past = False
+
+    def on_experiment_end(self, trials: Sequence[Trial], **info: Any) -> None:
+        rows = [row(trial) for trial in trials]
+        columns = list(dict.fromkeys(name for each in rows for name in each))
+        ordered = [name for name in columns if name != "error"] + ["error"]
+        text = line(ordered) + "".join(line(each.get(name, "") for name in ordered) for each in rows)
+        (Path(self.plan.path) / FILE).write_text(text)
+
+
+def row(trial: Trial) -> dict[str, Any]:
+    """A trial as a flat row: its last report, its configuration, and how it ended.
+
+    >>> row(Trial("00000", {"x": 1}, last_result={"loss": 2.0}))
+    {'trial_id': '00000', 'state': 'PENDING', 'loss': 2.0, 'config/x': 1, 'error': ''}
+    """
+    last_words = trial.error.strip().splitlines()[-1:]
+    return {
+        "trial_id": trial.trial_id,
+        "state": str(trial.state),
+        **flat({name: value for name, value in trial.last_result.items() if name != "trial_id"}),
+        **flat(trial.config, "config/"),
+        "error": last_words[0] if last_words else "",
+    }
