@@ -8,7 +8,8 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -64,6 +65,11 @@ class Checkpoint:
             ) from None
         return dict(loads(data))
 
+    @property
+    def is_dict(self) -> bool:
+        """Whether it was made from a dict."""
+        return (Path(self.path) / _DICT_FILE).is_file()
+
     def to_directory(self, path: str | os.PathLike[str] | None = None) -> str:
         """Copy its files into a directory, by default a new temporary one, and return its path."""
         target = Path(tempfile.mkdtemp(prefix="nbray-checkpoint-") if path is None else path).expanduser().absolute()
@@ -98,8 +104,15 @@ class Checkpoint:
         return f"Checkpoint({self.path!r})"
 
 
-Content = Checkpoint | str | os.PathLike[str] | Mapping[str, Any]
-"""What a checkpoint is made from: another one, a directory, or a dict."""
+@dataclass(frozen=True)
+class Filling:
+    """A checkpoint that is made where it shall be: `fill` writes files into the directory, or returns a dict to be kept."""
+
+    fill: Callable[[str], Mapping[str, Any] | None]
+
+
+Content = Checkpoint | str | os.PathLike[str] | Mapping[str, Any] | Filling
+"""What a checkpoint is made from: another one, a directory, a dict, or what fills a directory."""
 
 
 def write(content: Content, target: Path) -> Checkpoint:
@@ -110,10 +123,15 @@ def write(content: Content, target: Path) -> Checkpoint:
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.parent / f"{_UNFINISHED}{uuid4().hex[:8]}"
     try:
-        if isinstance(content, Mapping):
+        if isinstance(content, Filling):
             unfinished.mkdir()
-            _write_dict(content, unfinished)
+            data = content.fill(str(unfinished))
         else:
+            data = content if isinstance(content, Mapping) else None
+        if isinstance(data, Mapping):
+            unfinished.mkdir(exist_ok=True)
+            _write_dict(data, unfinished)
+        elif not isinstance(content, Filling):
             shutil.copytree(_source(content).path, unfinished, symlinks=True)
         discard(target)
         unfinished.rename(target)

@@ -1,0 +1,53 @@
+"""The plan on the disk, beside the journal: what an experiment that is taken up again is made of."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from nbray.errors import NbrayError, UsageError
+from nbray.serialization import dumps, encode, loads
+from nbray.tune.plan import Plan
+
+NAME = "experiment.pkl"
+
+
+def write(plan: Plan) -> None:
+    """Write it, without the trainable, which may be large, and is given again by whoever takes the experiment up.
+
+    Raises NotShippable, and UsageError where the directory cannot be written.
+    """
+    data = encode(dumps(without_code(plan), "the experiment"))
+    directory = Path(plan.path)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / NAME).write_bytes(data)
+    except OSError as error:
+        raise UsageError(
+            f"{plan.path} cannot be written ({error.strerror or error}): give another folder as storage_path= of RunConfig "
+            "(local_dir= of Trainer.fit)"
+        ) from error
+
+
+def read(path: str | Path) -> Plan:
+    """The plan in an experiment's directory; its path is where it lies now. Raises UsageError where there is none."""
+    directory = Path(path).expanduser().absolute()
+    try:
+        data = (directory / NAME).read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"{str(directory)!r} holds no experiment ({NAME}: {error.strerror or error}): give the directory that "
+            "ResultGrid.experiment_path or the first line of its output named"
+        ) from error
+    try:
+        plan = loads(data)
+    except NbrayError as error:
+        raise UsageError(f"the plan in {str(directory / NAME)!r} cannot be read here: {error}") from error
+    if not isinstance(plan, Plan):
+        raise UsageError(f"{str(directory / NAME)!r} was not written by nbray: it holds a {type(plan).__name__}")
+    return replace(plan, path=str(directory))
+
+
+def without_code(plan: Plan) -> Plan:
+    """The plan for those who do not run trials."""
+    return replace(plan, trainable=None, environments={})
