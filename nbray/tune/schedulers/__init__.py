@@ -3,6 +3,7 @@
 from nbray.tune.schedulers.asha import ASHAScheduler, AsyncHyperBandScheduler
 from nbray.tune.schedulers.fifo import FIFOScheduler
 from nbray.tune.schedulers.hyperband import HyperBandForBOHB, HyperBandScheduler
+from nbray.tune.schedulers.median_stopping import MedianStoppingRule
 from nbray.tune.schedulers.scheduler import Decision, Resumption, Rung, TrialScheduler
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "FIFOScheduler",
     "HyperBandForBOHB",
     "HyperBandScheduler",
+    "MedianStoppingRule",
     "Resumption",
     "Rung",
     "TrialScheduler",
