@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from nbray.tune.events import Close, CloseReason, Interrupt
+from nbray.tune.events import Close, CloseReason, Closing, Interrupt
 from nbray.tune.ledger import Ledger
+from nbray.tune.recorded import Recorded
 from nbray.tune.trial import Trial, TrialState
 
 GRACE = 0.7
@@ -20,9 +21,10 @@ class Ending:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._deadlines: dict[str, float] = {}
-        self.wanted: Close | None = None
+        self.wanted: Closing | None = None
         """Why it shall end; trials may be at work still."""
         self.closed: Close | None = None
+        self.recorded: Recorded | None = None
 
     def spares(self, trial: Trial) -> bool:
         """Whether a trial that was told to stop may run on in a restored experiment: nobody wanted its own end."""
@@ -33,16 +35,30 @@ class Ending:
         return min(self._deadlines.values(), default=None)
 
     def want(self, why: CloseReason, text: str) -> None:
-        """Everything shall end; the first reason counts."""
-        if self.wanted is not None:
+        """Everything shall end; the first reason counts, and in a replay that of the journal, if it has one."""
+        if self.wanted is not None or not self._is_as_recorded(why, text):
             return
-        self.wanted = Close(why, text)
+        self.wanted = Closing(why, text)
+        self._ledger.actions.append(self.wanted)
         for trial_id in list(self._ledger.unfinished):
             trial = self._ledger.trials[trial_id]
             if trial.at_work:
                 self.stop_run(trial, text, GRACE)
             elif why not in RESTORABLE:
                 self._ledger.finish(trial, TrialState.TERMINATED, text)
+
+    def follow_the_journal(self) -> None:
+        """In a replay: end where the journal says so."""
+        then = None if self.recorded is None else self.recorded.closing
+        if then is not None and self.recorded is not None and self.wanted is None:
+            self.recorded.note(f"the experiment ended then ({then.why}), and would not now")
+            self.want(then.why, then.text)
+
+    def _is_as_recorded(self, why: CloseReason, text: str) -> bool:
+        if self.recorded is None or self.recorded.closing is not None:
+            return True
+        self.recorded.note(f"the experiment would end now ({why}: {text.strip().rpartition(chr(10))[2]}), and did not then")
+        return False
 
     def stop_run(self, trial: Trial, why: str, grace: float) -> None:
         """A trial at work is told to stop at its next report, and interrupted if that does not come in time."""
@@ -63,7 +79,7 @@ class Ending:
     def close_if_over(self) -> None:
         """Close once the end is wanted and nothing is at work any more."""
         if self.wanted is not None and self.closed is None and not self._ledger.working:
-            self.closed = self.wanted
+            self.closed = Close(self.wanted.why, self.wanted.text)
             self._ledger.actions.append(self.closed)
 
     def reopen(self) -> None:

@@ -156,6 +156,13 @@ class CloseReason(StrEnum):
     """The searcher, the scheduler or the stopper raised."""
 
 
+class Closing(_Message, frozen=True):
+    """The experiment will be over as soon as nothing is at work any more; Close follows, with the same reason."""
+
+    why: CloseReason
+    text: str = ""
+
+
 class Close(_Message, frozen=True):
     """The experiment is over."""
 
@@ -164,7 +171,7 @@ class Close(_Message, frozen=True):
     """The reason in a sentence, or the traceback."""
 
 
-Action = Start | Answer | Interrupt | Discard | Say | Moved | Close
+Action = Start | Answer | Interrupt | Discard | Say | Moved | Closing | Close
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True):

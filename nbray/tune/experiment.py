@@ -9,7 +9,6 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nbray.tune.agenda import Turn
 from nbray.tune.ending import Ending
 from nbray.tune.events import (
     Action,
@@ -26,12 +25,12 @@ from nbray.tune.events import (
     Reopened,
     Reported,
     Slots,
-    Start,
     Tick,
 )
 from nbray.tune.experiment_config import ExperimentConfig
 from nbray.tune.judge import Judge, Verdict
 from nbray.tune.ledger import Ledger
+from nbray.tune.places import Places
 from nbray.tune.recorded import Recorded
 from nbray.tune.reopening import reopen
 from nbray.tune.schedulers.scheduler import Decision, Rung
@@ -56,12 +55,11 @@ class Experiment:
         searcher.set_search_properties(config.metric, config.mode, config.space, config.num_samples, config.seed)
         self.metric = config.metric or scheduler.metric or searcher.metric
         self.mode = config.mode or scheduler.mode or searcher.mode
-        self._slots = 0
         self._ledger = Ledger(config)
-        self._agenda = self._ledger.agenda
         self._ending = Ending(self._ledger)
         self._steering = Steering(self._ledger, self._ending)
         self._judge = Judge(config, self.metric)
+        self._places = Places(config, self._ledger, self._ending, self._judge)
         self._recorded: Recorded | None = None
 
     @classmethod
@@ -85,7 +83,7 @@ class Experiment:
 
     def total(self) -> int | None:
         """How many trials the searcher will have suggested in the end; None if nobody knows."""
-        return self._agenda.total()
+        return self._ledger.agenda.total()
 
     def most_at_once(self) -> int | None:
         """More places than these would never be used; None: any number would."""
@@ -94,9 +92,12 @@ class Experiment:
 
     def wakes_at(self) -> float | None:
         """When it wants a Tick, in seconds of the experiment; None: at no time."""
+        if self.closed is not None:
+            return None
+        times = [self._ending.wakes_at()]
         if self._ending.wanted is None:
-            return self.config.time_budget_s
-        return self._ending.wakes_at()
+            times += [self.config.time_budget_s, None if self.config.stopper is None else self.config.stopper.wakes_at()]
+        return min((time for time in times if time is not None), default=None)
 
     def handle(self, event: Event, now: float, recorded: Recorded | None = None) -> list[Action]:
         """What follows from an event; `now` is in seconds of the experiment, and `recorded` what followed the first time.
@@ -106,19 +107,21 @@ class Experiment:
         """
         self._ledger.now = max(now, self._ledger.now)
         self._ledger.actions = []
-        self._recorded = recorded
+        self._recorded = self._ending.recorded = recorded
         if self.closed is not None and not isinstance(event, Reopened):
             return self._after_the_end(event)
         try:
             self._take(event)
-            self._fill()
+            self._places.fill(recorded)
+            for line in self.config.scheduler.take_lines():
+                self._ledger.tell(line)
         except Exception:  # noqa: BLE001 - code of the user: each trial still gets its answer, and the user the traceback
-            self._give_up(event, traceback.format_exc())
-        for line in self.config.scheduler.take_lines():
-            self._ledger.tell(line)
+            self._fail(event, traceback.format_exc())
         self._ledger.actions.extend(Discard(path) for path in self._ledger.shelf.take_superfluous())
+        self._places.find_why_idle()
+        self._ending.follow_the_journal()
         self._ending.interrupt_late_ones()
-        self._close_if_over()
+        self._ending.close_if_over()
         return self._ledger.actions
 
     def _after_the_end(self, event: Event) -> list[Action]:
@@ -135,7 +138,7 @@ class Experiment:
         elif stopper is not None and stopper.stop_all():
             self._ending.want(CloseReason.STOPPED, stopper.why())
 
-    def _give_up(self, event: Event, text: str) -> None:
+    def _fail(self, event: Event, text: str) -> None:
         """The searcher, the scheduler or the stopper has raised."""
         if isinstance(event, Reported) and not any(isinstance(action, Answer) for action in self._ledger.actions):
             self._ledger.actions.append(Answer(event.trial_id, Decision.STOP, "the experiment ends in an error"))
@@ -144,7 +147,7 @@ class Experiment:
     # events
 
     def _on_slots(self, event: Slots) -> None:
-        self._slots = event.count
+        self._places.slots = event.count
 
     def _on_noticed(self, event: Noticed) -> None:
         self._ledger.tell(event.text)
@@ -252,100 +255,8 @@ class Experiment:
                 self._ending.want(CloseReason.TRIAL_FAILED, f"trial {trial.trial_id} failed: {last_line}")
 
     def _on_reopened(self, event: Reopened) -> None:
-        self._slots = 0
+        self._places.slots = 0
         reopen(self._ledger, self._ending, event)
-
-    # places
-
-    @property
-    def _has_place(self) -> bool:
-        most = self.config.max_concurrent
-        places = self._slots if most is None else min(self._slots, most)
-        return len(self._ledger.working) < places
-
-    def _fill(self) -> None:
-        """Give free places to trials; with nothing at work, whoever waits in vain is ended."""
-        self._start_trials()
-        while not self._ledger.working and self._has_place and self._ending.wanted is None and self._waits_in_vain():
-            self.config.scheduler.on_stall()
-            self._start_trials()
-            if not self._ledger.working:
-                for trial in self._waits_in_vain():
-                    self._ledger.finish(trial, TrialState.TERMINATED, trial.why)
-                self._start_trials()
-
-    def _waits_in_vain(self) -> list[Trial]:
-        """Trials that the scheduler has paused and lets wait; not those that a person holds."""
-        if self._agenda.halted:
-            return []
-        waiting = (self.trials[trial_id] for trial_id in self._ledger.unfinished)
-        return [trial for trial in waiting if trial.state is TrialState.PAUSED and not self._agenda.is_held(trial.trial_id)]
-
-    def _start_trials(self) -> None:
-        if self._ending.wanted is not None:
-            return
-        for trial_id in self.config.scheduler.take_dropped():
-            trial = self.trials[trial_id]
-            if not trial.at_work and not trial.ended:
-                self._ledger.finish(trial, TrialState.TERMINATED, trial.why)
-        while (start := self._next_start()) is not None:
-            self._begin(*start)
-
-    def _next_start(self) -> tuple[Turn, Start | None] | None:
-        """Whose turn it is, and how it was started the first time; in a replay the journal goes before."""
-        turn = self._agenda.next() if self._has_place else None
-        if self._recorded is None:
-            return None if turn is None else (turn, None)
-        then = self._recorded.next_start()
-        own_id = None if turn is None else turn.trial_id
-        id_then = None if then is None else then.trial_id
-        if own_id != id_then:
-            self._recorded.note_turn(own_id, id_then)
-            if turn is not None:
-                self._agenda.give_back(turn)
-            turn = None if then is None else self._agenda.take(then.trial_id)
-        return None if turn is None else (turn, then)
-
-    def _begin(self, turn: Turn, then: Start | None) -> None:
-        trial = self.trials.get(turn.trial_id) or self._ledger.born(dict(turn.config or {}))
-        if turn.config is not None:
-            trial.config = dict(turn.config)
-        if trial.attempt == 0:
-            self.config.scheduler.on_trial_add(trial)
-        checkpoint = trial.checkpoint if turn.checkpoint_of is None else self.trials[turn.checkpoint_of].checkpoint
-        iteration = self._ledger.shelf.iteration(checkpoint)
-        start = Start(trial.trial_id, trial.attempt + 1, trial.config, checkpoint, iteration)
-        if then is not None and self._recorded is not None:
-            if not self._recorded.compare(start, then):
-                self.config.searcher.on_trial_given(trial.trial_id, then.config)
-            start = then
-        self._judge.starts(trial, start)
-        self._ledger.begin(trial, start)
-
-    # the end
-
-    def _close_if_over(self) -> None:
-        if not self._ledger.working and self._ending.wanted is None and self._is_idle():
-            self._find_why_idle()
-        self._ending.close_if_over()
-
-    def _is_idle(self) -> bool:
-        """Whether there are places, or need for none, and yet nothing to start."""
-        return self._has_place or (self._agenda.exhausted and not self._ledger.unfinished)
-
-    def _find_why_idle(self) -> None:
-        left = list(self._ledger.unfinished)
-        if left or self._agenda.halted:
-            which = f"the trials that are left ({', '.join(left)})" if left else "it"
-            self._ledger.say(f"the experiment waits: {which} was paused by hand; resume or stop it")
-        elif self._agenda.silent:
-            self._ending.want(
-                CloseReason.ERROR,
-                f"{type(self.config.searcher).__name__} suggested nothing, although no trial was running; it has to return "
-                "FINISHED when nothing is left to try",
-            )
-        else:
-            self._ending.want(CloseReason.DONE, "all trials have ended")
 
 
 _HANDLERS: dict[type[Event], Callable[[Experiment, Any], None]] = {

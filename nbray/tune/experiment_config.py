@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from nbray.tune.retention import Retention
 
@@ -12,22 +12,7 @@ if TYPE_CHECKING:
     from nbray.tune.plan import Plan
     from nbray.tune.schedulers.scheduler import TrialScheduler
     from nbray.tune.search.searcher import Searcher
-
-
-class Stops(Protocol):
-    """What a loop asks of a stopper; the stoppers are in `nbray.tune.stoppers`."""
-
-    def __call__(self, trial_id: str, result: Mapping[str, Any]) -> bool:
-        """Whether the trial that has just reported is done."""
-
-    def stop_all(self) -> bool:
-        """Whether the whole experiment is."""
-
-    def on_time(self, now: float) -> None:
-        """So many seconds of the experiment are over."""
-
-    def why(self) -> str:
-        """The reason for the last yes."""
+    from nbray.tune.stoppers import Stopper
 
 
 @dataclass(slots=True)
@@ -36,7 +21,7 @@ class ExperimentConfig:
 
     searcher: Searcher
     scheduler: TrialScheduler
-    stopper: Stops | None = None
+    stopper: Stopper | None = None
     space: Mapping[str, Any] = field(default_factory=dict)
     metric: str | None = None
     mode: str | None = None

@@ -111,7 +111,11 @@ class Ledger:
             self._scheduler.on_trial_complete(trial, trial.last_result)
         elif trial.attempt:
             self._scheduler.on_trial_remove(trial)
-        self._searcher.on_trial_complete(trial_id, trial.last_result or None, error=state is TrialState.ERROR)
+        result = trial.last_result or None
+        if complete or state is TrialState.ERROR:
+            self._searcher.on_trial_complete(trial_id, result, error=state is TrialState.ERROR)
+        else:
+            self._searcher.on_trial_stopped(trial_id, result)
 
     def revive(self, trial: Trial, trial_checkpoint: str | None, why: str) -> None:
         """A trial that failed runs again, in a restored experiment."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nbray.tune.events import Action, Answer, Start
+from nbray.tune.events import Action, Answer, Closing, Moved, Start
 from nbray.tune.journal_codec import same_value
 from nbray.tune.schedulers.scheduler import Decision
+from nbray.tune.trial import ENDED
 
 
 class Recorded:
@@ -15,8 +16,20 @@ class Recorded:
     def __init__(self, actions: Sequence[Action]) -> None:
         self._starts = [action for action in actions if isinstance(action, Start)]
         self._answers = {action.trial_id: action for action in actions if isinstance(action, Answer)}
+        self.closing = next((action for action in actions if isinstance(action, Closing)), None)
+        self.ended = {action.trial_id: action for action in actions if isinstance(action, Moved) and action.state in ENDED}
         self.differences: list[str] = []
         """What came out differently now, in sentences."""
+
+    def note(self, difference: str) -> None:
+        """Something came out differently."""
+        self.differences.append(difference)
+
+    def may_end(self, trial_id: str) -> bool:
+        """Whether a trial that would be given up now was given up."""
+        if trial_id not in self.ended:
+            self.note(f"trial {trial_id} would be given up now, and was not then")
+        return trial_id in self.ended
 
     def next_start(self) -> Start | None:
         """The next trial that was started."""
@@ -28,19 +41,19 @@ class Recorded:
         if told is None:
             return own, ""
         if told.decision != own:
-            self.differences.append(f"trial {trial_id}, report {iteration}: {told.decision} then, {own} now")
+            self.note(f"trial {trial_id}, report {iteration}: {told.decision} then, {own} now")
         return Decision(told.decision), told.why
 
     def compare(self, own: Start, then: Start) -> bool:
         """Whether a trial is started as it was."""
         if not same_value(own.config, then.config):
-            self.differences.append(f"trial {then.trial_id}, run {then.attempt}: {then.config} then, {own.config} now")
+            self.note(f"trial {then.trial_id}, run {then.attempt}: {then.config} then, {own.config} now")
             return False
         return True
 
     def note_turn(self, own: str | None, then: str | None) -> None:
         """Another trial was started than would be now."""
-        self.differences.append(f"started: {_name(then)} then, {_name(own)} now")
+        self.note(f"started: {_name(then)} then, {_name(own)} now")
 
 
 def _name(trial_id: str | None) -> str:

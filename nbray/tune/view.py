@@ -12,6 +12,7 @@ from nbray.tune.events import (
     Added,
     Answer,
     Close,
+    Closing,
     Discard,
     Ended,
     Entry,
@@ -78,6 +79,8 @@ class View:
         self.trials: dict[str, TrialRecord] = {}
         self.lines: list[str] = []
         """What the experiment had to say to the user."""
+        self.closing: Closing | None = None
+        """Why it will be over as soon as nothing is at work any more."""
         self.closed: Close | None = None
         self.slots = 0
         """How many trials can run at once."""
@@ -136,7 +139,7 @@ class View:
             case Added():
                 self._by_hand += 1
             case Reopened():
-                self.closed, self.slots = None, 0
+                self.closed, self.closing, self.slots = None, None, 0
             case _:
                 pass
 
@@ -168,6 +171,8 @@ class View:
                 writer.checkpoints = [kept for kept in writer.checkpoints if kept[0] != path]
             case Say(text):
                 self.lines.append(text)
+            case Closing():
+                self.closing = action
             case Close():
                 self.closed = action
             case _:

@@ -49,6 +49,10 @@ class Searcher:
     def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None, error: bool = False) -> None:
         """A trial has ended: with its last report, or none, or in an error."""
 
+    def on_trial_stopped(self, trial_id: str, result: Mapping[str, Any] | None) -> None:
+        """A trial was stopped before its end, by the scheduler or a person; most searchers take it as ended."""
+        self.on_trial_complete(trial_id, result)
+
     def on_trial_given(self, trial_id: str, config: Mapping[str, Any]) -> None:
         """A trial was added that it did not suggest, or its suggestion was replaced by what the journal says."""
 
