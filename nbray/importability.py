@@ -7,7 +7,8 @@ from typing import Any
 
 _MAIN_MODULES = ("__main__", "__mp_main__")
 _ABSENT = object()
-_importable_packages: set[str] = set()
+_importable_packages: set[str] = {__name__.partition(".")[0]}
+"""Packages that were found; nbray is in every worker, also where this process has left the folder that it was imported from."""
 
 
 def is_importable(obj: Any) -> bool:

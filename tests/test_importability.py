@@ -65,3 +65,9 @@ def test_modules(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert not is_importable_module("beside_the_notebook")
     monkeypatch.syspath_prepend(tmp_path)
     assert is_importable_module("beside_the_notebook")
+
+
+def test_nbray_is_wherever_this_process_has_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkout is found through the working directory, which a notebook may change."""
+    monkeypatch.setattr(sys, "meta_path", [])
+    assert is_importable_module("nbray.tune.reporting")
