@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from nbray.errors import UsageError
+from nbray.errors import UsageError, WrongType
 
 MODES = ("max", "min")
 
@@ -14,6 +14,12 @@ class Objective(NamedTuple):
 
     metric: str | None
     mode: str | None
+
+
+def check_metric(metric: object, owner: str) -> None:
+    """Raises WrongType for a metric that is neither open (None) nor a name; `owner` is who was given it."""
+    if metric is not None and not isinstance(metric, str):
+        raise WrongType(f'{owner} got metric={metric!r}. It is the name of one value that trials report: metric="loss".')
 
 
 def check_mode(mode: object, owner: str) -> None:
@@ -30,8 +36,9 @@ def agree(owner: str, own: Objective, experiment: Objective) -> Objective:
     >>> agree("ASHAScheduler", Objective("loss", None), Objective("loss", "min"))
     Objective(metric='loss', mode='min')
     """
-    check_mode(own.mode, owner)
-    check_mode(experiment.mode, "TuneConfig")
+    for objective, holder in ((own, owner), (experiment, "TuneConfig")):
+        check_metric(objective.metric, holder)
+        check_mode(objective.mode, holder)
     return Objective(_one(owner, "metric", own.metric, experiment.metric), _one(owner, "mode", own.mode, experiment.mode))
 
 

@@ -18,6 +18,7 @@ from typing import Any, Final
 import numpy as np
 
 from nbray.errors import UsageError, WrongType
+from nbray.serialization import dumps
 from nbray.tune.domains import Choice, Domain, Grid, SampleFrom, same
 from nbray.tune.half_made import HalfMade, Pending, View
 from nbray.tune.spaces import grid_search
@@ -45,6 +46,8 @@ Levels = Callable[[Domain | Grid], Sequence[Any]]
 """Says what is tried, one after another, of a parameter; nothing if it is drawn. Numbers stand for categories and grid values."""
 Draw = Callable[[Path, Domain | Grid], Any]
 """Decides a parameter: the number of a category for choices and grids, the value for all others."""
+Choose = Callable[[Path, Choice], int]
+"""Decides a choice."""
 Note = Callable[[Path, Domain | Grid, Any], None]
 """Hears what a point decides, in the same form."""
 Randomness = Callable[[Path], np.random.Generator]
@@ -70,7 +73,7 @@ def grids_only(node: Domain | Grid) -> Sequence[Any]:
 
 def is_enumerated(node: Domain | Grid, levels: Levels) -> bool:
     """Whether something in a parameter is tried one after another, so that it is the same for a whole sample if it is drawn."""
-    return _grid_size(node, levels) != 1
+    return any(levels(inner) for _, inner in _parameters(node, ()))
 
 
 def name_of(path: Path) -> str:
@@ -109,9 +112,17 @@ class SearchSpace:
         """Every domain and grid with its path, those in the branches of choices and grids too."""
         return _parameters(self._root, ())
 
-    def grid_size(self, levels: Levels | None = None, given: Mapping[str, Any] | None = None) -> int | None:
-        """How many combinations the grids have that `given` leaves open; None if that depends on what is drawn."""
-        return _grid_size(self._root, levels or grids_only, given or {})
+    def grid_size(self, levels: Levels, choose: Choose, given: Mapping[str, Any] | None = None) -> int:
+        """How many combinations the grids have that `given` leaves open; `choose` decides choices that have grids in them."""
+        return _grid_size(self._root, levels, choose, (), given or {})
+
+    def has_grid_in_choice(self, levels: Levels) -> bool:
+        """Whether the number of combinations depends on what is drawn."""
+        return any(isinstance(node, Choice) and is_enumerated(node, levels) for _, node in self.parameters() if not levels(node))
+
+    def leaves(self) -> Iterator[tuple[Path, Any]]:
+        """Every constant and every function with its path."""
+        return _leaves(self._root, ())
 
     def resolve(
         self,
@@ -182,7 +193,7 @@ class _Making:
         """What a function makes, with the domains in it resolved too."""
         made = pending.call(config, lambda: self._randomness(pending.path))
         node = _node(made)
-        if _grid_size(node, grids_only) != 1:
+        if any(isinstance(inner, Grid) for _, inner in _parameters(node, ())):
             raise UsageError(
                 f"the function of sample_from() for {name_of(pending.path)!r} returned {made!r}. What a function makes cannot "
                 "hold a grid: put grid_search into the space itself, or return tune.choice([...])."
@@ -220,6 +231,13 @@ def _given_items(part: Part, path: Path, given: Any) -> Mapping[Any, Any]:
 def _misfit(node: Any, path: Path, given: Any) -> UsageError:
     wanted = repr(node) if _is_open(node) else f"the constant {node!r}"
     return UsageError(f"{name_of(path)!r} is {given!r}, and in the search space it is {wanted}: give a value from there.")
+
+
+def check_shippable(space: Mapping[str, Any], owner: str = "param_space") -> None:
+    """Raises NotShippable, with the place in the space, for a value or function that cannot be sent to a worker."""
+    for path, leaf in SearchSpace(space, owner).leaves():
+        steps = (step.index if isinstance(step, Branch) else step for step in path)
+        dumps(leaf, owner + "".join(f"[{step!r}]" for step in steps))
 
 
 def settle_space(own: Mapping[str, Any] | None, param_space: Mapping[str, Any], owner: str) -> SearchSpace:
@@ -262,6 +280,17 @@ def _options(node: Choice | Grid) -> tuple[Any, ...]:
     return node.categories if isinstance(node, Choice) else node.values
 
 
+def _leaves(node: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+    if isinstance(node, Part):
+        for key, item in node.items.items():
+            yield from _leaves(item, (*path, key))
+    elif isinstance(node, Choice | Grid):
+        for index, option in enumerate(_options(node)):
+            yield from _leaves(option, (*path, Branch(index)))
+    elif not isinstance(node, Domain):
+        yield path, node.function if isinstance(node, SampleFrom) else node
+
+
 def _parameters(node: Any, path: Path) -> Iterator[tuple[Path, Domain | Grid]]:
     if isinstance(node, Domain | Grid):
         yield path, node
@@ -273,18 +302,22 @@ def _parameters(node: Any, path: Path) -> Iterator[tuple[Path, Domain | Grid]]:
             yield from _parameters(option, (*path, Branch(index)))
 
 
-def _grid_size(node: Any, levels: Levels, given: Any = ABSENT) -> int | None:
+def _grid_size(node: Any, levels: Levels, choose: Choose, path: Path, given: Any) -> int:
     if isinstance(node, Part):
-        wanted = _given_items(node, (), given)
-        sizes = [_grid_size(item, levels, wanted.get(key, ABSENT)) for key, item in node.items.items()]
-        return None if None in sizes else prod(size or 0 for size in sizes)
+        wanted = _given_items(node, path, given)
+        return prod(
+            _grid_size(item, levels, choose, (*path, key), wanted.get(key, ABSENT)) for key, item in node.items.items()
+        )
     if not isinstance(node, Domain | Grid):
         return 1
     if not isinstance(node, Choice | Grid):
         return len(levels(node)) or 1 if given is ABSENT else 1
+    options = _options(node)
     if given is not ABSENT:
-        return _grid_size(next(option for option in _options(node) if fits(option, given)), levels, given)
-    sizes = [_grid_size(option, levels) for option in _options(node)]
-    if not levels(node):
-        return 1 if set(sizes) == {1} else None
-    return None if None in sizes else sum(size or 0 for size in sizes)
+        taken = [next(index for index, option in enumerate(options) if fits(option, given))]
+    elif levels(node):
+        taken = list(range(len(options)))
+    else:
+        assert isinstance(node, Choice), "a grid has levels"
+        taken = [choose(path, node)] if is_enumerated(node, levels) else []
+    return sum(_grid_size(options[index], levels, choose, (*path, Branch(index)), given) for index in taken) or 1

@@ -63,7 +63,7 @@ class GridSearch(Searcher):
         return self._samples.next()
 
     def total(self) -> int | None:
-        return None if self._samples is None else self._samples.total()
+        return None if self._samples is None else self._samples.total
 
     def _levels(self, node: Domain | Grid) -> Sequence[Any]:
         """What is tried of a parameter: of a choice or grid the numbers of its values, of all others the values."""

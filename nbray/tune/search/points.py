@@ -30,11 +30,11 @@ def fit_points(points: Sequence[Point], space: SearchSpace) -> None:
     """Raises UsageError for a point that has a key or a value that the space has not."""
     for number, point in enumerate(points):
         try:
-            space.resolve(_first, lambda path: generator(0, path), point)
+            space.resolve(middle, lambda path: generator(0, path), point)
         except UsageError as error:
             raise UsageError(f"points_to_evaluate[{number}]: {error}") from error.__cause__
 
 
-def _first(path: Path, node: Domain | Grid) -> Any:
-    """Anything will do for what the point leaves open."""
+def middle(path: Path, node: Domain | Grid) -> Any:
+    """A decision for what a point leaves open, where any will do."""
     return 0 if isinstance(node, Choice | Grid) else node.quantile(0.5)

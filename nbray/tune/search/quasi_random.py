@@ -55,7 +55,7 @@ class QuasiRandomSearch(Searcher):
         return self._samples.next()
 
     def total(self) -> int | None:
-        return None if self._samples is None else self._samples.total()
+        return None if self._samples is None else self._samples.total
 
     def _unit(self, number: int, path: Path) -> float:
         """Domains that a function of the space made have no dimension: they are drawn."""

@@ -69,7 +69,7 @@ class RandomSearch(Searcher):
         self._live.discard(trial_id)
 
     def total(self) -> int | None:
-        return None if self._samples is None else self._samples.total()
+        return None if self._samples is None else self._samples.total
 
 
 def check_max_concurrent(count: Any, owner: str, least: int = 0) -> int:

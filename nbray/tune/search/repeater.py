@@ -68,7 +68,7 @@ class Repeater(Searcher):
         self.searcher.set_search_properties(metric, mode, space, count, seed)
         self.metric, self.mode = self.searcher.metric, self.searcher.mode
         if self.metric is None:
-            raise UsageError('Repeater takes the mean of a metric, and none is named. Write TuneConfig(metric="loss", mode="min").')
+            raise UsageError('Repeater takes the mean of a metric; none is named. Write TuneConfig(metric="loss", mode="min").')
 
     def suggest(self, trial_id: str) -> dict[str, Any] | Exhausted | None:
         group = self._open

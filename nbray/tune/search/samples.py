@@ -40,23 +40,34 @@ class Samples:
         """Number of the sample's first configuration."""
         self._places: dict[Path, tuple[int, int]] = {}
         """Where the sample stands: which value each parameter that is tried value by value is at, and how many it has."""
+        self.total = self._count_all()
+        """How many configurations there are altogether; None if there is no end to them."""
 
-    def total(self) -> int | None:
-        """How many configurations there are altogether, where that is known."""
+    def _count_all(self) -> int | None:
         if self._count == -1:
             return None
-        sizes = [self._space.grid_size(self._levels, point) for point in self._points]
-        size = self._space.grid_size(self._levels) if self._count > len(self._points) else 0
-        if size is None or None in sizes:
-            return None
-        return sum(size or 0 for size in sizes) + size * max(self._count - len(self._points), 0)
+        count = max(self._count, len(self._points))
+        if self._space.has_grid_in_choice(self._levels):
+            return self._total_drawn(count)
+        sizes = [self._size(0, sample) for sample in range(min(len(self._points) + 1, count))]
+        return sum(sizes) + sizes[-1] * (count - len(sizes)) if sizes else 0
+
+    def _total_drawn(self, count: int) -> int:
+        total = 0
+        for sample in range(count):
+            total += self._size(total, sample)
+        return total
+
+    def _size(self, first_number: int, sample: int) -> int:
+        point = self._points[sample] if sample < len(self._points) else None
+        return self._space.grid_size(self._levels, lambda path, choice: choice.index(self._unit(first_number, path)), point)
 
     def next(self) -> dict[str, Any] | Exhausted:
         """The next configuration."""
         if self._count != -1 and self._sample >= max(self._count, len(self._points)):
             return FINISHED
-        given = self._points[self._sample] if self._sample < len(self._points) else None
-        config = self._space.resolve(self._draw, self._randomness, given, backwards=True)
+        point = self._points[self._sample] if self._sample < len(self._points) else None
+        config = self._space.resolve(self._draw, self._randomness, point, backwards=True)
         self._number += 1
         self._go_on()
         return config
