@@ -62,6 +62,7 @@ class TuneConfig:
         check_whole("num_samples", self.num_samples, 1, endless=True)
         if self.max_concurrent_trials is not None:
             check_whole("max_concurrent_trials", self.max_concurrent_trials, 0)
+            self.max_concurrent_trials = self.max_concurrent_trials or None
         if self.budget is not None:
             check_seconds("time_budget_s", self.budget)
         check_flag("reuse_actors", self.reuse_actors)

@@ -8,6 +8,8 @@ from itertools import count
 from pathlib import Path
 
 from nbray.errors import UsageError
+from nbray.tune import plan_file
+from nbray.tune.course import JOURNAL
 
 DEFAULT = "~/nbray_results"
 
@@ -43,6 +45,10 @@ def place_of(storage: str | os.PathLike[str] | None) -> Path:
 
 
 def give_back(path: str) -> None:
-    """Remove a directory that was claimed and that nothing has been written into."""
+    """Remove the directory of an experiment that did not begin: there is no journal in it."""
+    directory = Path(path)
+    if (directory / JOURNAL).exists():
+        return
+    (directory / plan_file.NAME).unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # not empty, or gone
-        Path(path).rmdir()
+        directory.rmdir()

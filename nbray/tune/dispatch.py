@@ -16,6 +16,7 @@ from nbray.tune.trial import TrialState
 if TYPE_CHECKING:
     from nbray.tune.view import View
 
+_END = "on_experiment_end"
 _Call = tuple[str, dict[str, Any]]
 _BY_STATE = {TrialState.TERMINATED: "on_trial_complete", TrialState.ERROR: "on_trial_error"}
 
@@ -24,7 +25,8 @@ class Dispatch:
     """Tells callbacks what each entry means; one that is `patient` drops a callback that raises, and says so."""
 
     def __init__(self, callbacks: Sequence[Callback], plan: Plan, *, patient: bool) -> None:
-        self._callbacks = list(callbacks)
+        self.callbacks = list(callbacks)
+        """Who is told."""
         self._patient = patient
         self._lines: list[str] = []
         samples = plan.tune.num_samples
@@ -37,12 +39,12 @@ class Dispatch:
 
         With `past` it happened before the experiment was restored, and only those who want to hear that do.
         """
-        listeners = [each for each in self._callbacks if each.hears_the_past or not past]
+        listeners = [each for each in self.callbacks if each.hears_the_past or not past]
         if listeners:
             trials = list(view.trials.values())
             for hook, arguments in _calls(entry, view):
                 for callback in listeners:
-                    if callback in self._callbacks:
+                    if callback in self.callbacks and not (past and hook == _END):
                         self._call(callback, hook, {"trials": trials, **arguments})
         lines, self._lines = self._lines, []
         return lines
@@ -56,7 +58,7 @@ class Dispatch:
         except Exception:
             if not self._patient:
                 raise
-            self._callbacks.remove(callback)
+            self.callbacks.remove(callback)
             self._lines.append(f"{type(callback).__name__} is told no more: its {hook} raised\n{traceback.format_exc()}")
 
 
@@ -76,18 +78,20 @@ def _calls(entry: Entry, view: View) -> Iterator[_Call]:
     yield "on_step_begin", step
     for hook, arguments in [*_of_event(entry, view), *(call for action in entry.actions for call in _of_action(action, view))]:
         yield hook, {**step, **arguments}
-    if isinstance(entry.event, Failed) and view.trials[entry.event.trial_id].state is TrialState.PENDING:
-        yield "on_trial_recover", {**step, "trial": view.trials[entry.event.trial_id]}
     yield "on_step_end", step
     if any(isinstance(action, Close) for action in entry.actions):
-        yield "on_experiment_end", {}
+        yield _END, {}
 
 
 def _of_event(entry: Entry, view: View) -> Iterator[_Call]:
     event = entry.event
-    if not isinstance(event, (Reported, Ended)):
+    if not isinstance(event, (Reported, Ended, Failed)):
         return
     trial = view.trials[event.trial_id]
+    if isinstance(event, Failed):
+        if not trial.ended:
+            yield "on_trial_recover", {"trial": trial}
+        return
     if event.metrics is not None:
         yield "on_trial_result", {"trial": trial, "result": trial.last_result}
     if event.checkpoint is not None:

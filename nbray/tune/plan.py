@@ -23,6 +23,8 @@ class Plan:
     tune: TuneConfig
     run: RunConfig
     trainable_name: str = "trial"
+    fingerprint: str = ""
+    """Of the trainable's code, to tell whether it has been changed when the experiment is restored."""
     environments: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     """What `register_env` has been told, for the processes that run trials."""
 

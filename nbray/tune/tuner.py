@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import os
 import time
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,14 +15,16 @@ from nbray.tune import directories, launch, plan_file, registry
 from nbray.tune.arguments import check_kind
 from nbray.tune.callbacks import Callback, check_callbacks
 from nbray.tune.configs import ResumeConfig, RunConfig, TuneConfig
+from nbray.tune.course import JOURNAL
 from nbray.tune.dispatch import in_driver
 from nbray.tune.journal import read_view
 from nbray.tune.objectives import Objective, agree
 from nbray.tune.plan import Plan
 from nbray.tune.result_grid import ResultGrid
+from nbray.tune.restoring import fingerprint_of, with_space, with_trainable
 from nbray.tune.schedulers.fifo import FIFOScheduler
 from nbray.tune.search.random_search import RandomSearch
-from nbray.tune.trainables import inner_of, name_of
+from nbray.tune.trainables import name_of
 from nbray.tune.tune_run import TuneRun
 
 
@@ -69,19 +70,26 @@ class Tuner:
         Trials that fail are in the results, unless FailureConfig(fail_fast="raise") raises the first error, a TuneError. Raises
         InfeasibleRequest where a trial asks for more than the cluster has.
         """
-        self._results = self.start().results()
+        self._results = self._start(background=False).results()
         return self._results
 
     def start(self) -> TuneRun:
-        """Start the experiment and return at once, with what follows and steers it; its `results()` waits for the end."""
+        """Start the experiment and return at once, with what follows and steers it; its `results()` waits for the end.
+
+        Until then callbacks are called on a thread of their own.
+        """
+        return self._start(background=True)
+
+    def _start(self, *, background: bool) -> TuneRun:
         plan = self._plan()
         given = plan.run.callbacks
         files = copy.deepcopy([each for each in given if each.in_controller])
         kept = replace(plan, run=replace(plan.run, callbacks=files))
         try:
-            return launch.start(kept, self._resume, [in_driver(given, plan)])
+            return launch.start(kept, self._resume, [in_driver(given, plan)], background=background)
         except BaseException:
-            directories.give_back(plan.path)
+            if self._kept is None:
+                directories.give_back(plan.path)
             raise
 
     def get_results(self) -> ResultGrid:
@@ -90,13 +98,13 @@ class Tuner:
             return self._results
         if self._kept is None:
             raise UsageError("there are no results yet: call fit() first")
-        return ResultGrid(read_view(Path(self._kept.path) / "journal.jsonl"), self._kept)
+        return ResultGrid(read_view(Path(self._kept.path) / JOURNAL), self._kept)
 
     @classmethod
     def restore(
         cls,
         path: str | os.PathLike[str],
-        trainable: Any = None,
+        trainable: Any,
         resume_unfinished: bool = True,
         resume_errored: bool = False,
         restart_errored: bool = False,
@@ -108,16 +116,23 @@ class Tuner:
 
         Trials that had ended stay as they are, those that were running go on from their last checkpoint unless
         `resume_unfinished=False`, those that had failed stay failed unless `resume_errored` (they go on) or `restart_errored`
-        (they begin anew). The directory may have been moved. Without `trainable` the function is used that was kept with the
-        experiment; another one is refused, the same one with other code is used and said. `param_space` takes the place of the
-        old one where that held what cannot be kept; it must have the same names. `callbacks` that do not write files are not
-        kept: give them again.
+        (they begin anew). The directory may have been moved. `trainable` must be the function of that name; if its code is
+        another one now, a warning says so. `param_space` takes the place of the old one and must have the same names; trials
+        that are there keep their configurations. `callbacks` that do not write files are not kept: give them again.
+
+        >>> from nbray import tune
+        >>> def train(config):
+        ...     return {"loss": config["x"]}
+        >>> config = tune.RunConfig(storage_path=getfixture("tmp_path"), verbose=0)
+        >>> grid = tune.Tuner(train, param_space={"x": 1}, run_config=config).fit()
+        >>> tune.Tuner.restore(grid.experiment_path, train).fit()[0].metrics["loss"]
+        1
         """
-        place = Path(os.fspath(path).removeprefix("file://")).expanduser().absolute()
-        plan = replace(plan_file.read(str(place)), path=str(place))
-        plan = _with_trainable(plan, trainable) if trainable is not None else plan
-        plan = _with_space(plan, param_space) if param_space is not None else plan
-        plan = replace(plan, environments={**plan.environments, **registry.environments()})
+        place = directories.place_of(path)
+        plan = plan_file.read(place)
+        plan = with_trainable(replace(plan, path=str(place)), trainable)
+        plan = with_space(plan, _checked_space(param_space)) if param_space is not None else plan
+        plan = replace(plan, environments=registry.environments())
         more = [*plan.run.callbacks, *check_callbacks(() if callbacks is None else callbacks)]
         tuner = cls(plan.trainable, param_space=plan.param_space or None, tune_config=plan.tune, run_config=plan.run)
         tuner._kept = replace(plan, run=replace(plan.run, callbacks=more))
@@ -149,6 +164,7 @@ class Tuner:
             ),
             run=replace(self._run, stop=copy.deepcopy(self._run.stop)),
             trainable_name=trainable_name,
+            fingerprint=fingerprint_of(self._trainable),
             environments=registry.environments(),
         )
 
@@ -192,40 +208,3 @@ def _checked_space(space: Any) -> dict[str, Any]:
 
 def _as_directory(name: str) -> str:
     return "".join(each if each.isalnum() or each in "-_." else "_" for each in name).strip("_.") or "experiment"
-
-
-def _with_trainable(plan: Plan, trainable: Any) -> Plan:
-    """The plan with the function that the user gives now. Raises UsageError where it is clearly another one."""
-    name = trainable if isinstance(trainable, str) else name_of(registry.resolve(trainable))
-    if name != plan.trainable_name:
-        raise UsageError(
-            f"{plan.path} is an experiment with {plan.trainable_name!r}, not with {name!r}: restore it with that function, or "
-            "leave the function out to use the one that was kept; for a new experiment write tune.Tuner(...)"
-        )
-    resolved = registry.resolve(trainable)
-    if _code(resolved) != _code(plan.trainable):
-        warnings.warn(
-            f"{name} has been changed since the experiment in {plan.path} began: its trials go on with the new code",
-            stacklevel=3,
-        )
-    return replace(plan, trainable=resolved)
-
-
-def _code(trainable: Any) -> Any:
-    """What tells two versions of a function apart; None where nothing does."""
-    code = getattr(inner_of(trainable), "__code__", None)
-    return None if code is None else (code.co_code, _plain_constants(code), code.co_names)
-
-
-def _plain_constants(code: Any) -> tuple[Any, ...]:
-    return tuple(each.co_code if hasattr(each, "co_code") else each for each in code.co_consts)
-
-
-def _with_space(plan: Plan, space: Any) -> Plan:
-    given = _checked_space(space)
-    if set(given) != set(plan.param_space):
-        raise UsageError(
-            f"param_space has the names {sorted(given)}, and the experiment in {plan.path} was about {sorted(plan.param_space)}: "
-            "give a space with the same names, or leave it out"
-        )
-    return replace(plan, param_space=given)
