@@ -62,13 +62,17 @@ class Cleared(NamedTuple):
     """The cell's output was cleared, and the card with it."""
 
 
+class Replaced(NamedTuple):
+    """Something else shows what this cell's work comes to: the card stays hidden, and goes on only for the counts."""
+
+
 class Lost(NamedTuple):
     """The cluster is gone; nothing more will be heard of the cell's tasks."""
 
     reason: str
 
 
-Event = ClusterSnapshot | Ended | Stopping | Cleared | Lost
+Event = ClusterSnapshot | Ended | Stopping | Cleared | Replaced | Lost
 
 
 class Picture(NamedTuple):
@@ -123,6 +127,7 @@ class CardModel:
         """Times with how many tasks had given a result or an error."""
         self._ended: Ended | None = None
         self._stopped = False
+        self._replaced = False
         self._lost = ""
         self._on_page = False
         self._drawn_at = -NEVER
@@ -154,7 +159,7 @@ class CardModel:
 
     def due(self, now: float) -> Drawing | None:
         """The card when it must be redrawn now; ask again at `next_deadline`."""
-        if self._counts is None:
+        if self._counts is None or self._replaced:
             return None
         if self.complete:
             if self.stage is not Stage.FINAL and self._worth_showing():
@@ -172,7 +177,7 @@ class CardModel:
 
     def next_deadline(self) -> float:
         """When `due` may have something, if nothing is heard before."""
-        if self._counts is None or self.complete or self.stage is Stage.HIDDEN:
+        if self._counts is None or self.complete or self._replaced or self.stage is Stage.HIDDEN:
             return NEVER
         busy = _open(self._counts) > 0
         return self._drawn_at + (REDRAW if self._news else TICK if busy else NEVER)
@@ -193,13 +198,15 @@ class CardModel:
             lost=self._lost,
         )
 
-    def _take_event(self, event: Ended | Stopping | Cleared | Lost) -> None:
+    def _take_event(self, event: Ended | Stopping | Cleared | Replaced | Lost) -> None:
         if isinstance(event, Ended):
             self._ended = event
         elif isinstance(event, Stopping):
             self._stopped = True
         elif isinstance(event, Cleared):
             self._on_page = False
+        elif isinstance(event, Replaced):
+            self._replaced = True
         else:
             self._lost = event.reason
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from nbray import progress_bars, session
 from nbray.backends.backend import Backend
 from nbray.ids import BACKGROUND, CellRunId
+from nbray.import_hooks import when_imported
 from nbray.notebook import stop, tracebacks
 from nbray.notebook.cell_runs import RUNS, CellRun
 from nbray.notebook.display import Display, KernelDisplay, TerminalDisplay, header_of
@@ -36,11 +37,14 @@ def install(shell: Any) -> Uninstall:
     shell.events.register("post_run_cell", hooks.post_run_cell)
     session.on_start(hooks.attach)
     show_all_frames = tracebacks.install(shell)
+    draw_no_experiments = hooks.draw_experiments() if getattr(shell, "kernel", None) is not None else None
 
     def uninstall() -> None:
         shell.events.unregister("pre_run_cell", hooks.pre_run_cell)
         shell.events.unregister("post_run_cell", hooks.post_run_cell)
         show_all_frames()
+        if draw_no_experiments is not None:
+            draw_no_experiments()
         session.on_start(None)
         session.set_cell_run(BACKGROUND)
         hooks.close()
@@ -83,6 +87,33 @@ class CellHooks:
             progress_bars.show_with(self._publisher.show_progress if self._has_kernel else None)
             atexit.register(self._publisher.close)
         self._publisher.attach(backend)
+
+    def draw_experiments(self) -> Uninstall:
+        """Give each experiment a card, once the part of nbray that runs them is imported; returns what ends that."""
+        undo: list[Uninstall] = []
+        gone = threading.Event()
+
+        def register(observers: Any) -> None:
+            if not gone.is_set():
+                undo.append(observers.register(self._draw_experiment))
+
+        when_imported("nbray.tune.observers", register)
+
+        def stop() -> None:
+            gone.set()
+            for step in undo:
+                step()
+
+        return stop
+
+    def _draw_experiment(self, run: Any) -> Any:
+        from nbray.notebook.tuning import TuneCards
+
+        return TuneCards(self._display, self._leave_out).observe(run)
+
+    def _leave_out(self, cell_run: CellRunId) -> None:
+        if self._publisher is not None:
+            self._publisher.leave_out(cell_run)
 
     def close(self) -> None:
         """Publish what is left, and no more."""

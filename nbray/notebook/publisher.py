@@ -23,7 +23,7 @@ from nbray.engine.io_thread import call_reporting
 from nbray.errors import ClusterDied
 from nbray.ids import BACKGROUND, NO_TASK, CellRunId
 from nbray.notebook import stop
-from nbray.notebook.card import CardModel, Cleared, Drawing, Ended, Event, Lost, Stopping
+from nbray.notebook.card import CardModel, Cleared, Drawing, Ended, Event, Lost, Replaced, Stopping
 from nbray.notebook.card_html import card_html, card_text
 from nbray.notebook.cell_output import NEVER, Shown
 from nbray.notebook.cell_runs import CellRun, CellRuns
@@ -81,6 +81,10 @@ class Publisher:
     def stop(self, run: CellRun) -> None:
         """Stop has been pressed while this cell runs: cancel its tasks now. Does not wait; signal handlers may call it."""
         self._inbox.put(lambda: self._stop(self._card(run.id)))
+
+    def leave_out(self, cell_run: CellRunId) -> None:
+        """Something else shows the work of this cell: draw no card of its tasks. Any thread."""
+        self._inbox.put(lambda: self._tell_card(self._card(cell_run), Replaced()))
 
     def end_cell(self, run: CellRun, *, raised: bool, interrupted: bool, timeout: float) -> None:
         """The code of a cell has ended: show what is left of its remote work; after a Stop cancel its tasks.

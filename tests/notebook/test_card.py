@@ -199,6 +199,18 @@ def test_a_cleared_card_is_displayed_anew() -> None:
     assert [drawing.first for _, drawing in page.drawings].count(True) == 2
 
 
+def test_a_replaced_card_is_never_shown() -> None:
+    page = Page()
+    page.hears(cards.Replaced())
+    page.hears(snapshot(1, running=2, failed=20, elapsed=1.0))
+    page.passes(5)
+    page.hears(cards.Stopping(CancelReport(2, 0)))
+    page.hears(snapshot(2, cancelled=2, failed=20, elapsed=6.0))
+    page.hears(FINE)
+    assert page.drawings == []
+    assert page.card.complete
+
+
 def test_a_lost_cluster_ends_the_card() -> None:
     page = Page()
     page.hears(snapshot(1, running=2, succeeded=1, elapsed=1.0))

@@ -140,6 +140,14 @@ def test_a_cell_ends_with_exact_numbers(notebook: Notebook) -> None:
     assert notebook.page.cards("a") == ["nbray: done, 36 tasks, 1.0 s"]
 
 
+def test_a_cell_with_a_better_card_has_none_of_its_tasks(notebook: Notebook) -> None:
+    run = notebook.begins("a")
+    notebook.publisher.leave_out(run.id)
+    notebook.engine.works("a", succeeded=36, elapsed=1.0)
+    notebook.ends(run)
+    assert notebook.page.cards("a") == []
+
+
 def test_a_card_follows_work_that_outlives_its_cell_although_snapshots_get_lost(notebook: Notebook) -> None:
     run = notebook.begins("a")
     notebook.engine.works("a", running=2, elapsed=1.0)

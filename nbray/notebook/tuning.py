@@ -1,0 +1,142 @@
+"""Owns the cards of experiments in a notebook: which cell they are in, when they are drawn, what their buttons do.
+
+A card begins as HTML under a display id, which every frontend shows and every saved notebook keeps. Once a page answers that
+it has widgets, the display becomes the live card; at the end the HTML beside it is what the notebook saves.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from nbray.engine.io_thread import call_reporting
+from nbray.ids import CellRunId
+from nbray.notebook.cell_runs import RUNS
+from nbray.notebook.display import Display, Parent
+from nbray.widgets import learning_curves, tune_card
+from nbray.widgets.curves_figure import curves_of
+from nbray.widgets.picture import Picture, picture_of
+
+if TYPE_CHECKING:
+    from nbray.tune.tune_run import TuneRun
+    from nbray.tune.view import View
+    from nbray.widgets.live_card import LiveCard
+
+SHOW_AFTER = 0.3
+"""An experiment that is over sooner shows its card only then."""
+REDRAW = 0.4
+REPUBLISH = 1.0
+"""The same for a page without widgets, to which everything goes each time."""
+SHARE = 0.1
+"""Of the following thread's time that goes into drawing, at most."""
+
+
+class TuneCard:
+    """The card of one experiment, in one cell; an observer of its run. All but `_ask` and `_greet` come on one thread."""
+
+    def __init__(self, run: TuneRun, display: Display, parent: Parent) -> None:
+        self._run = run
+        self._display = display
+        self._parent = parent
+        self._display_id = f"nbray-tune-{uuid.uuid4().hex[:12]}"
+        self._card: LiveCard | None = None
+        self._on_page = False
+        self._greeted = False
+        """Whether a page has answered that has widgets; set on a thread of the kernel."""
+        self._is_live = False
+        """Whether the display shows the live card."""
+        self._due = time.monotonic() + SHOW_AFTER
+        self._number, self._heard_at = -1, time.monotonic()
+
+    def show(self, view: View) -> None:
+        """See `Observer.show`."""
+        now = time.monotonic()
+        if view.number != self._number:
+            self._number, self._heard_at = view.number, now
+        if now < self._due and not (self._greeted and not self._is_live):
+            return
+        elapsed = view.now + (0.0 if view.closed is not None else now - self._heard_at)
+        self._draw(picture_of(self._run.plan.name, view, elapsed))
+        ended = time.monotonic()
+        self._due = ended + max(REDRAW if self._greeted else REPUBLISH, (ended - now) / SHARE)
+
+    def close(self, view: View, why: str) -> None:
+        """See `Observer.close`."""
+        picture = picture_of(self._run.plan.name, view, left=why)
+        if self._card is not None and self._greeted:
+            self._send(self._card, picture)
+            self._is_live = True
+        self._publish(picture)
+
+    def _draw(self, picture: Picture) -> None:
+        if self._card is None:
+            self._card = self._new_card()
+        if self._card is None or not self._greeted:
+            self._publish(picture)
+            return
+        self._send(self._card, picture)
+        if not self._is_live:
+            self._is_live = True
+            self._publish(picture)
+
+    def _new_card(self) -> LiveCard | None:
+        """The widget; None where anywidget is not installed. Its import takes a quarter of a second."""
+        try:
+            from nbray.widgets.live_card import LiveCard
+        except ImportError:
+            return None
+        return LiveCard(self._greet, self._ask)
+
+    def _send(self, card: LiveCard, picture: Picture) -> None:
+        lines = learning_curves.lines_of(picture)
+        sections = tune_card.sections(picture, lines, drawn_live=card.draws_curves)
+        card.show(sections, curves_of(lines), tune_card.color(picture), logarithmic=lines.y.logarithmic)
+
+    def _publish(self, picture: Picture) -> None:
+        html, text = tune_card.static_html(picture), tune_card.text(picture)
+        data: dict[str, Any] = {"text/html": html, "text/plain": text}
+        if self._card is not None and self._is_live:
+            data = self._card.bundle(html, text)
+        content = {"data": data, "metadata": {}, "transient": {"display_id": self._display_id}}
+        self._display.publish("update_display_data" if self._on_page else "display_data", content, self._parent)
+        self._on_page = True
+
+    def _greet(self) -> None:
+        """A page has widgets; on a thread of the kernel."""
+        self._greeted = True
+
+    def _ask(self, ask: str, trial_id: str) -> None:
+        """A button was pressed; on a thread of the kernel, which must not wait for the cluster."""
+        step = functools.partial(steer, self._run, ask, trial_id)
+        threading.Thread(target=call_reporting, args=(step,), name=f"nbray-{ask}", daemon=True).start()
+
+
+def steer(run: TuneRun, ask: str, trial_id: str = "") -> None:
+    """Stop, pause or resume a trial, or all of them. Waits until the experiment has heard it."""
+    if ask == "stop":
+        run.stop_trial(trial_id) if trial_id else run.stop()
+    elif ask == "pause":
+        run.pause_trial(trial_id)
+    else:
+        run.resume_trial(trial_id)
+
+
+class TuneCards:
+    """Makes the cards of this notebook's experiments; `hide_tasks` takes away the task card of a cell that has one."""
+
+    def __init__(self, display: Display, hide_tasks: Callable[[CellRunId], None]) -> None:
+        self._display = display
+        self._hide_tasks = hide_tasks
+
+    def observe(self, run: TuneRun) -> TuneCard | None:
+        """A card in the cell that runs now; none where the user asked for silence."""
+        if not run.plan.run.verbose:
+            return None
+        cell = RUNS.of_thread(threading.get_ident()) or RUNS.current or RUNS.latest()
+        if cell is not None:
+            self._hide_tasks(cell.id)
+        return TuneCard(run, self._display, None if cell is None else cell.parent)

@@ -1,0 +1,83 @@
+"""Owns trees of elements, HTML and SVG alike: made by pure code, drawn by the page's script, or written out for a saved notebook.
+
+Text is text: `markup` escapes it, and the page makes text nodes of it, so nothing that a user's code says becomes an element.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+Child = "Element | str"
+VOID = frozenset({"br", "img"})
+
+
+class Element(NamedTuple):
+    """One element with its attributes and what is inside."""
+
+    tag: str
+    attributes: dict[str, str]
+    children: tuple[Element | str, ...]
+
+
+def element(tag: str, *children: Element | str | None, **attributes: object) -> Element:
+    """An element; children and attributes that are None are left out. `class_` is `class`, `stroke_width` is `stroke-width`.
+
+    >>> markup(element("td", "a < b", class_="value"))
+    '<td class="value">a &lt; b</td>'
+    """
+    given = {name.rstrip("_").replace("_", "-"): _text(value) for name, value in attributes.items() if value is not None}
+    return Element(tag, given, tuple(child for child in children if child is not None))
+
+
+def markup(tree: Element | str, style_of: Callable[[str], str] = lambda classes: "") -> str:
+    """HTML without a script: buttons and what only the script reads are left out, classes become styles.
+
+    `style_of` gives the style for the value of a `class` attribute; with "" the class stays.
+    """
+    if isinstance(tree, str):
+        return html.escape(tree)
+    if tree.tag == "button":
+        return ""
+    attributes = dict(tree.attributes)
+    style = style_of(attributes.get("class", ""))
+    if style:
+        del attributes["class"]
+        attributes["style"] = style + (";" + attributes["style"] if "style" in attributes else "")
+    written = "".join(f' {name}="{html.escape(value)}"' for name, value in attributes.items() if not name.startswith("data-"))
+    if tree.tag in VOID:
+        return f"<{tree.tag}{written}>"
+    inside = "".join(markup(child, style_of) for child in tree.children)
+    return f"<{tree.tag}{written}>{inside}</{tree.tag}>"
+
+
+def as_lists(tree: Element | str) -> Any:
+    """The tree as lists and dicts, as the page's script takes it: [tag, attributes, child, ...].
+
+    >>> as_lists(element("b", "3", class_="value"))
+    ['b', {'class': 'value'}, '3']
+    """
+    return tree if isinstance(tree, str) else [tree.tag, tree.attributes, *map(as_lists, tree.children)]
+
+
+def as_image(svg: Element, description: str) -> Element:
+    """The drawing as an image that carries its data: it outlives pages that let no inline SVG pass."""
+    written = markup(Element(svg.tag, {**svg.attributes, "xmlns": "http://www.w3.org/2000/svg"}, svg.children))
+    data = base64.b64encode(written.encode()).decode()
+    return element("img", src=f"data:image/svg+xml;base64,{data}", alt=description, style="width:100%;height:auto;display:block")
+
+
+def texts(tree: Element | str) -> Iterable[str]:
+    """All its texts, in their order."""
+    if isinstance(tree, str):
+        yield tree
+    else:
+        for child in tree.children:
+            yield from texts(child)
+
+
+def _text(value: object) -> str:
+    """Coordinates need no more than a hundredth of a pixel."""
+    return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
