@@ -74,8 +74,8 @@ class Attempt:
         self._last = time.monotonic()
         self._given: CheckpointGiven | None = None
         """The checkpoint of the last report, until it is written."""
-        self._written: str | None = None
-        """The newest one of this attempt."""
+        self._unsaid: str | None = None
+        """A checkpoint that was written after the last report was sent."""
         self._told = False
         """It was told to stop or to pause."""
 
@@ -87,6 +87,7 @@ class Attempt:
             self.iteration += 1
             self._given = checkpoint
             written = self._write() if self._is_due() else None
+            self._unsaid = None
             message = Reported(
                 self.trial_id, self._number, self._timed(values), checkpoint=written, resumable=checkpoint is not None
             )
@@ -101,14 +102,14 @@ class Attempt:
         """It is over, and not by an error; `returned` are the metrics of a last report that nobody has to answer."""
         with self._lock:
             if self._told:
-                return Ended(self.trial_id, self._number, obeyed=True, checkpoint=self._written)
+                return Ended(self.trial_id, self._number, obeyed=True, checkpoint=self._unsaid)
             if returned is not None:
                 returned = self._timed(plain_metrics(returned))
                 self.iteration += 1
             self._given = self._given if checkpoint is None else checkpoint
             if self.workplace.checkpoint_at_end or (checkpoint is not None and self._is_due()):
                 self._write()
-            return Ended(self.trial_id, self._number, metrics=returned, checkpoint=self._written)
+            return Ended(self.trial_id, self._number, metrics=returned, checkpoint=self._unsaid)
 
     @property
     def number(self) -> int:
@@ -140,8 +141,8 @@ class Attempt:
             return None
         target = self.directory / f"checkpoint_{self.iteration:06d}"
         checkpoints.write(given() if callable(given) else given, target)
-        self._written = str(target.relative_to(self.workplace.path))
-        return self._written
+        self._unsaid = str(target.relative_to(self.workplace.path))
+        return self._unsaid
 
 
 def plain_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:

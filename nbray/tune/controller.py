@@ -50,8 +50,6 @@ from nbray.tune.schedulers.scheduler import Decision, Rung
 
 GRACE_SECONDS = 0.7
 """From the interrupt of a trial to the end of its process."""
-PATIENCE_SECONDS = 5.0
-"""After which it is said that no trial could begin."""
 LINGER_SECONDS = 60.0
 """How long an experiment that is over waits for somebody who wants to hear of it."""
 GATHER_SECONDS = 0.02
@@ -76,6 +74,8 @@ class Crew:
     """Whether a runner runs more than one trial."""
     code: ObjectRef
     """See `Equipment.code`."""
+    patience: float
+    """Seconds after which it is said that no trial could begin."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class Controller:
             self._set_timer()
             self._say_what_fits()
             self._staff()
-            self._loop.call_later(PATIENCE_SECONDS, self._look_for_hindrance)
+            self._loop.call_later(self._crew.patience, self._look_for_hindrance)
         return self._opening()
 
     async def describe(self) -> tuple[Plan, Opening]:
@@ -283,8 +283,11 @@ class Controller:
 
     def _staff(self) -> None:
         """Ask for the runners that are missing."""
-        most = self._course.experiment.most_at_once()
-        wanted = self._crew.fits if most is None else min(most, self._crew.fits)
+        experiment = self._course.experiment
+        most = experiment.most_at_once()
+        left = sum(not trial.ended for trial in experiment.trials.values())  # with those that were added by hand
+        wanted = self._crew.fits if most is None else min(max(most, left), self._crew.fits)
+        wanted = min(wanted, self._plan.tune.max_concurrent_trials or wanted)
         while len(self._pool.runners) < wanted and not self._is_over:
             number = self._pool.add()
             actor = ActorClass(Runner, dict(self._crew.options))

@@ -28,6 +28,8 @@ PREFIX = "tune:"
 WATCH_SECONDS = 5.0
 """So long the controller keeps a question for news when it has none."""
 LEAVE_SECONDS = 5.0
+PATIENCE_SECONDS = 5.0
+"""After so long without a trial that could begin, it is said why."""
 
 
 def start(
@@ -47,7 +49,7 @@ def start(
         return _run_inline(plan, resume, followers, needed)
     crew = Crew(
         fits=how_many_fit(needed), options=_actor_options(needed), resources=needed, reuse=plan.tune.reuse_actors,
-        code=put((plan.trainable, plan.environments)),
+        code=put((plan.trainable, plan.environments)), patience=PATIENCE_SECONDS,
     )  # fmt: skip
     controller = _create(plan, resume, crew)
     try:
