@@ -4,6 +4,7 @@ from nbray.tune.schedulers.asha import ASHAScheduler, AsyncHyperBandScheduler
 from nbray.tune.schedulers.fifo import FIFOScheduler
 from nbray.tune.schedulers.hyperband import HyperBandForBOHB, HyperBandScheduler
 from nbray.tune.schedulers.median_stopping import MedianStoppingRule
+from nbray.tune.schedulers.pbt import PopulationBasedTraining
 from nbray.tune.schedulers.scheduler import Decision, Resumption, Rung, TrialScheduler
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "HyperBandForBOHB",
     "HyperBandScheduler",
     "MedianStoppingRule",
+    "PopulationBasedTraining",
     "Resumption",
     "Rung",
     "TrialScheduler",

@@ -78,7 +78,8 @@ class MedianStoppingRule(TrialScheduler):
         if number("MedianStoppingRule", "grace_period", grace_period) < 0:
             raise UsageError(f"MedianStoppingRule got grace_period={grace_period!r}; type 0 or more")
         if isinstance(min_samples_required, bool) or not isinstance(min_samples_required, int) or min_samples_required < 1:
-            raise UsageError(f"MedianStoppingRule got min_samples_required={min_samples_required!r}; type a whole number, 1 or more")
+            given = f"min_samples_required={min_samples_required!r}"
+            raise UsageError(f"MedianStoppingRule got {given}; type a whole number, 1 or more")
         if min_time_slice is not None and number("MedianStoppingRule", "min_time_slice", min_time_slice) < 0:
             raise UsageError(f"MedianStoppingRule got min_time_slice={min_time_slice!r}; type 0 or more, or leave it out")
         self.time_attr = time_attr
