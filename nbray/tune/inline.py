@@ -23,8 +23,8 @@ class Inline:
         self._course = course
         self._workplace = workplace
         self._told = told
-        self._number = 0
-        """The last entry that was told."""
+        self._number = len(course.entries)
+        """The last entry that was told; those of earlier, where it is taken up again, are not."""
         self._jobs: deque[Job] = deque()
         self._answer: Answer | None = None
 

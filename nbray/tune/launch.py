@@ -70,7 +70,7 @@ def attach(name: str = "", *, background: bool = True) -> TuneRun:
         name = next(iter(found))
     if name not in found:
         _refuse_name(name, list(found))
-    controller = get_actor(PREFIX + name, found[name])
+    controller = get_actor(PREFIX + name, found[name] or None)
     plan, opening = get(controller.describe.remote())
     return _follow(plan, opening, controller, (), background=background)
 

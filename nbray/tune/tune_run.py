@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from nbray.errors import GetTimeoutError, TuneError, UsageError, WrongType
+from nbray.errors import ActorDied, GetTimeoutError, TuneError, UsageError, WrongType
 from nbray.objects import check_timeout
 from nbray.tune import observers, terminal
 from nbray.tune.events import Close, CloseReason, Entry
@@ -100,12 +100,7 @@ class TuneRun:
         with self._turn:
             if self._is_told:
                 return []
-            try:
-                news = self._lead.news(self.view.number, timeout)
-            except Exception as error:
-                self._error = error
-                self._finish(f"it is not led any more: {error}")
-                raise
+            news = self._news(timeout)
             entries = [] if news is None else list(news[0])
             if news is not None:
                 self.hear(entries, news[1])
@@ -113,6 +108,19 @@ class TuneRun:
             if self.view.closed is not None:
                 self._finish("")
             return entries
+
+    def _news(self, timeout: float) -> tuple[Sequence[Entry], Sequence[Rung]] | None:
+        try:
+            return self._lead.news(self.view.number, timeout)
+        except Exception as error:
+            self._finish(f"it is not led any more: {error}")
+            if not isinstance(error, ActorDied):
+                self._error = error
+                raise
+            self._error = ActorDied(
+                f"experiment {self.name!r} is not led any more, and its trials have ended: {error} To go on with it: {self._restore}"
+            )
+        raise self._error
 
     def hear(self, entries: Sequence[Entry], rungs: Sequence[Rung]) -> None:
         """Take what is new, and pass it on."""
@@ -255,10 +263,11 @@ class TuneRun:
         """What is said when it was interrupted."""
         ended = sum(trial.ended for trial in self.view.trials.values())
         of = f" of {self.view.total}" if self.view.total is not None else ""
-        return (
-            f"experiment {self.name!r} was stopped: {ended}{of} trials have ended. To go on with it: "
-            f"tune.Tuner.restore({self.plan.path!r}, {self.plan.trainable_name}).fit()"
-        )
+        return f"experiment {self.name!r} was stopped: {ended}{of} trials have ended. To go on with it: {self._restore}"
+
+    @property
+    def _restore(self) -> str:
+        return f"tune.Tuner.restore({self.plan.path!r}, {self.plan.trainable_name}).fit()"
 
     def _show(self, *, always: bool) -> None:
         """Tell the observers; one that raises is told no more."""
