@@ -118,7 +118,8 @@ class TuneRun:
                 self._error = error
                 raise
             self._error = ActorDied(
-                f"experiment {self.name!r} is not led any more, and its trials have ended: {error} To go on with it: {self._restore}"
+                f"experiment {self.name!r} is not led any more, and its trials have ended: {error} To go on with it: "
+                f"{self._restore}"
             )
         raise self._error
 

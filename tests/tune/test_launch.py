@@ -109,7 +109,7 @@ def test_results_that_are_not_there_in_time(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("cluster")
 def test_a_controller_that_dies_is_told_with_what_to_do(tmp_path: Path) -> None:
     run = launch.start(make_plan(counts, tmp_path / "e", {**grid(1), "log": str(tmp_path / "log"), "steps": 1000}))
-    assert until(lambda: bool(run.refresh(0.05)) and bool(run.view.trials))
+    assert until(lambda: bool(run.refresh(0.05)) and run.view.trials["00000"].iteration > 0)
     nbray.kill(nbray.get_actor("tune:e"))
     with pytest.raises(nbray.ActorDied, match=r"Tuner\.restore\("):
         run.results()
@@ -132,7 +132,8 @@ def test_an_interrupt_stops_it_and_it_can_be_taken_up(tmp_path: Path) -> None:
     plan = make_plan(counts, tmp_path / "e", {**grid(1, 2, 3), "log": str(log)})
     run = launch.start(plan)
     pressed = interrupt_soon(lambda: log.exists() and log.read_text().count("\n") >= 6)
-    with pytest.raises(KeyboardInterrupt, match=r"experiment 'e' was stopped: 0 of 3 trials .* tune\.Tuner\.restore\('.*', counts\)"):
+    how = r"experiment 'e' was stopped: 0 of 3 trials .* tune\.Tuner\.restore\('.*', counts\)"
+    with pytest.raises(KeyboardInterrupt, match=how):
         run.results()
     pressed.join()
     assert run.view.closed is not None
