@@ -10,8 +10,12 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from functools import lru_cache
 from statistics import NormalDist
 
-_CONTEXT = Context(prec=40, rounding=ROUND_HALF_EVEN)
-_ROOT_OF_TWO_PI = Decimal("2.506628274631000502415765284811045253007")
+_CONTEXT = Context(prec=50, rounding=ROUND_HALF_EVEN)
+"""Operators such as + and - would use the context of whoever calls, so all arithmetic is written as methods of this one."""
+_ROOT_OF_TWO_PI = Decimal("2.50662827463100050241576528481104525300698674060993831663")
+_TWO = Decimal(2)
+_HALF = Decimal("0.5")
+_NEGLIGIBLE = Decimal("1e-52")
 _SMALLEST = 2.0**-54
 _LARGEST = 1 - 2.0**-53
 
@@ -23,7 +27,7 @@ def log_uniform(u: float, lower: float, upper: float) -> float:
     0.001
     """
     low, span = _log_range(lower, upper)
-    value = _CONTEXT.exp(_CONTEXT.add(low, _CONTEXT.multiply(Decimal(u), span)))
+    value = _CONTEXT.exp(_CONTEXT.add(low, _CONTEXT.multiply(_CONTEXT.create_decimal_from_float(u), span)))
     return min(max(float(value), lower), upper)
 
 
@@ -49,20 +53,23 @@ def normal(u: float, mean: float, sd: float) -> float:
 
 
 def _standard_normal(u: float) -> float:
-    """One Newton step in 40 digits from the library's answer, which leaves nothing of its last bits."""
-    start = Decimal(NormalDist().inv_cdf(u))
-    density = _CONTEXT.divide(_CONTEXT.exp(_CONTEXT.multiply(-start, start) / 2), _ROOT_OF_TWO_PI)
-    missing = _CONTEXT.subtract(Decimal(u), _share_below(start, density))
-    return float(_CONTEXT.add(start, _CONTEXT.divide(missing, density)))
+    """One Newton step in 50 digits from the library's answer, which leaves nothing of its last bits."""
+    c = _CONTEXT
+    start = c.create_decimal_from_float(NormalDist().inv_cdf(u))
+    half_square = c.divide(c.multiply(start, start), _TWO)
+    density = c.divide(c.exp(c.minus(half_square)), _ROOT_OF_TWO_PI)
+    missing = c.subtract(c.create_decimal_from_float(u), _share_below(start, density))
+    return float(c.add(start, c.divide(missing, density)))
 
 
 def _share_below(x: Decimal, density: Decimal) -> Decimal:
     """1/2 + density * (x + x^3/3 + x^5/(3*5) + ...): all terms of one sign, so nothing cancels."""
-    square = _CONTEXT.multiply(x, x)
+    c = _CONTEXT
+    square = c.multiply(x, x)
     term = total = x
     odd = 1
-    while abs(term) > Decimal("1e-42"):
+    while c.abs(term) > _NEGLIGIBLE:
         odd += 2
-        term = _CONTEXT.divide(_CONTEXT.multiply(term, square), Decimal(odd))
-        total = _CONTEXT.add(total, term)
-    return _CONTEXT.add(Decimal("0.5"), _CONTEXT.multiply(density, total))
+        term = c.divide(c.multiply(term, square), Decimal(odd))
+        total = c.add(total, term)
+    return c.add(_HALF, c.multiply(density, total))
