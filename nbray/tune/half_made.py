@@ -80,8 +80,9 @@ class HalfMade:
         """A value as functions see it."""
         if isinstance(value, Mapping):
             return View(self, value, self._root)
-        if id(value) in self._kinds:
-            return [self.view(self.item(value, position)) for position in range(len(value))]
+        if isinstance(value, list | tuple):
+            items = [self.view(self.item(value, position)) for position in range(len(value))]
+            return _of_kind(self._kinds[id(value)][1] if id(value) in self._kinds else type(value), items)
         return value
 
     def _finished(self, value: Any) -> Any:
@@ -90,9 +91,7 @@ class HalfMade:
         part, kind = self._kinds[id(value)]
         for key in part if isinstance(part, dict) else range(len(part)):
             part[key] = self._finished(self.item(part, key))
-        if hasattr(kind, "_fields"):
-            return kind(*part)
-        return part if kind in (dict, list) else kind(part)
+        return part if kind in (dict, list) else _of_kind(kind, part)
 
 
 class View(Mapping[Any, Any]):
@@ -129,6 +128,11 @@ class View(Mapping[Any, Any]):
         return repr({key: "(not made yet)" if isinstance(value, Pending) else value for key, value in self._content.items()})
 
 
+def _of_kind(kind: type, items: Any) -> Any:
+    """A list or tuple of these items; a named tuple takes them one by one."""
+    return kind(*items) if hasattr(kind, "_fields") else kind(items)
+
+
 def _takes_two(function: Callable[..., Any]) -> bool:
     try:
         parameters = inspect.signature(function).parameters.values()
@@ -144,6 +148,6 @@ def _without_views(value: Any) -> Any:
         return {key: _without_views(item) for key, item in value.items()}
     if type(value) is dict:
         return {key: _without_views(item) for key, item in value.items()}
-    if type(value) in (list, tuple):
-        return type(value)(_without_views(item) for item in value)
+    if isinstance(value, list | tuple):
+        return _of_kind(type(value), [_without_views(item) for item in value])
     return value
