@@ -84,6 +84,9 @@ class PollShield:
         """
         self._open = True
         try:
+            if self._came and self._handler is not None:  # on the way here; nothing has been read that must be acted upon
+                self._came = False
+                self._handler(SIGINT, None)
             return bool(poller.poll(SLICE if milliseconds is None else min(SLICE, milliseconds)))
         finally:
             self._open = False

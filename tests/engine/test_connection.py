@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 
 from nbray.engine import connection, wire
-from nbray.errors import ClusterDied, GetTimeoutError
+from nbray.errors import ClusterDied, GetTimeoutError, UsageError
 from nbray.ids import ObjectId, ProcessId, object_id
 from nbray.scheduler.messages import (
     Allocate,
     Answer,
     Ask,
     Emitted,
+    Exit,
     Failure,
     Fetch,
     Fetched,
@@ -145,6 +146,120 @@ class TestSending:
         made = [seen.get() for _ in range(6000)]
         numbers = [first + offset for first, count in made for offset in range(count)]
         assert len(set(numbers)) == len(numbers)
+
+
+class TestFinalizers:
+    """What the garbage collector runs in the middle of a step, on the thread that holds the lock."""
+
+    @pytest.fixture(
+        params=["references.create", "_values.expect", "references.take", "_values.forget", "references.settle", "_send"]
+    )
+    def in_the_middle(
+        self, request: pytest.FixtureRequest, ends: Ends, monkeypatch: pytest.MonkeyPatch
+    ) -> list[Callable[[], Any]]:
+        """What is put here runs once, inside the step of a submission or a release that the parameter names."""
+        todo: list[Callable[[], Any]] = []
+        *path, name = request.param.split(".")
+        owner = getattr(ends.link, path[0]) if path else ends.link
+        step = getattr(owner, name)
+
+        def interrupted(*args: Any, **kwargs: Any) -> Any:
+            while todo:
+                todo.pop()()  # taken out first: it comes through here itself
+            return step(*args, **kwargs)
+
+        monkeypatch.setattr(owner, name, interrupted)
+        return todo
+
+    def provoke(self, ends: Ends) -> None:
+        """Go through every step that a fixture can name: a submission with a release before it."""
+        ends.link.release(ends.submit()[0])
+        ends.link.flush()
+        ends.submit()
+        ends.link.flush()
+
+    def heard(self, ends: Ends) -> list[Any]:
+        ends.link.post(GiveBack(99), now=True)
+        messages: list[Any] = []
+        while (message := ends.scheduler.hear()) != GiveBack(99):
+            messages.append(message)
+        return messages
+
+    def test_may_submit_and_post_which_leaves_once_and_soon(self, ends: Ends, in_the_middle: list[Callable[[], Any]]) -> None:
+        ids: list[ObjectId] = []
+
+        def work() -> None:
+            ids.extend(ends.submit(2))
+            ends.link.post(GiveBack(1), now=True)
+
+        in_the_middle.append(work)
+        handler = signal.getsignal(signal.SIGINT)
+        self.provoke(ends)
+        assert signal.getsignal(signal.SIGINT) is handler, "a shield was left up, and Stop would do nothing"
+        heard = self.heard(ends)
+        tasks = [task.task_id for message in heard if isinstance(message, Submit) for task in message.tasks]
+        assert len(ids) == 2
+        assert set(ids) <= set(tasks)
+        assert len(set(tasks)) == len(tasks) == 4
+        assert heard.count(GiveBack(1)) == 1
+
+    def test_may_not_wait(self, ends: Ends, in_the_middle: list[Callable[[], Any]]) -> None:
+        raised: list[str] = []
+
+        def wait() -> None:
+            with pytest.raises(UsageError) as caught:
+                ends.link.request(lambda number: Ask(number, "snapshot"))
+            raised.append(str(caught.value))
+
+        in_the_middle.append(wait)
+        self.provoke(ends)
+        assert len(raised) == 1
+        assert "__del__" in raised[0]
+        assert [type(message) for message in self.heard(ends)] == [Submit, Released, Submit]
+
+    @pytest.mark.parametrize("by", ["a flush", "a value that comes"])
+    def test_the_sums_of_references_come_right_when_one_comes_in_between(self, ends: Ends, by: str) -> None:
+        mine, other = ends.submit(2)
+        ends.link.flush()
+        asked: queue.SimpleQueue[ObjectId] = queue.SimpleQueue()
+
+        class Counts(dict[ObjectId, int]):
+            def get(self, number: Any, default: Any = None) -> Any:
+                if number == mine:
+                    asked.put(number)
+                    ends.link.flush()
+                return super().get(number, default)
+
+        ends.link.references.counts = Counts(ends.link.references.counts)
+        ends.link.references.release(mine)
+        ends.link.references.hold(THEIRS)
+        if by == "a flush":
+            ends.link.flush()
+        else:
+            ends.scheduler.say(Ready([(other, b"value")]))
+        assert asked.get(timeout=5) == mine
+        while ends.link.value(other) is None and by != "a flush":
+            time.sleep(0.001)
+        ends.link.flush()
+        assert [message for message in self.heard(ends) if isinstance(message, (Held, Released))] == [
+            Held([THEIRS]),
+            Released([mine]),
+        ]
+
+    def test_wait_neither_while_a_message_is_being_handled(self, ends: Ends) -> None:
+        (number,) = ends.submit()
+        raised: list[Any] = []
+
+        def handle(message: FromScheduler) -> None:
+            with pytest.raises(UsageError, match="start a thread") as caught:
+                ends.link.wait((THEIRS,), 1, None)
+            raised.append(caught.value)
+
+        ends.link.on_message = handle
+        with ends.meanwhile(lambda: ends.link.wait((number,), 1, 5)) as outcome:
+            ends.scheduler.say(Exit("for a test"), Ready([(number, b"value")]))
+            assert outcome.get(timeout=10) is True
+        assert len(raised) == 1
 
 
 class TestWaiting:

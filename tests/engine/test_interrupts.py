@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import select
 import signal
 import threading
 from collections.abc import Iterator
 
 import pytest
 
-from nbray.engine.interrupts import InterruptShield
+from nbray.engine.interrupts import InterruptShield, PollShield
 
 
 @pytest.fixture
@@ -110,3 +111,49 @@ def test_an_interrupt_at_any_moment_never_splits_a_block(shield: InterruptShield
         signal.signal(signal.SIGALRM, on_alarm)
         signal.signal(signal.SIGINT, on_interrupt)
     assert all(found)
+
+
+def interrupted_poll(where: str, poller: select.poll) -> None:
+    with PollShield() as shield:
+        if where == "before":
+            signal.raise_signal(signal.SIGINT)
+        else:
+            threading.Timer(0.05, signal.raise_signal, (signal.SIGINT,)).start()
+        while True:
+            shield.poll(poller, None)
+
+
+@pytest.mark.parametrize("where", ["before", "inside"])
+def test_a_poll_ends_by_an_interrupt_also_by_one_that_came_before_it(where: str) -> None:
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        interrupted_poll(where, select.poll())
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_an_interrupt_behind_a_poll_comes_at_the_end() -> None:
+    seen = []
+
+    def interrupted_behind() -> None:
+        with PollShield() as shield:
+            shield.poll(select.poll(), 0)
+            signal.raise_signal(signal.SIGINT)
+            seen.append("what was read is acted upon")
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted_behind()
+    assert seen == ["what was read is acted upon"]
+
+
+def test_a_shield_within_a_poll_shield_leaves_the_interrupt_to_that_one() -> None:
+    seen = []
+
+    def interrupted_inside() -> None:
+        with PollShield():
+            with InterruptShield():
+                signal.raise_signal(signal.SIGINT)
+            seen.append("still shielded")
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted_inside()
+    assert seen == ["still shielded"]
