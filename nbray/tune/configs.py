@@ -177,7 +177,8 @@ class RunConfig:
     def _settle_storage(self) -> None:
         if self.local_dir is not None and self.storage_path is not None:
             raise UsageError(f"local_dir={self.local_dir!r} and storage_path={self.storage_path!r} mean the same: give one")
-        check_folder("storage_path" if self.local_dir is None else "local_dir", self.local_dir or self.storage_path)
+        check_folder("storage_path", self.storage_path)
+        check_folder("local_dir", self.local_dir)
         self.storage_path, self.local_dir = self.local_dir or self.storage_path, None
 
 

@@ -123,7 +123,7 @@ class Result:
     def cells(self, columns: Iterable[str]) -> list[Any]:
         """What a table with these columns says of it."""
         known = {
-            **self.flat_config, **flat(self.metrics), "trial": self.name, "state": str(self.state),
+            **{name: "None" if value is None else value for name, value in self.flat_config.items()}, **flat(self.metrics), "trial": self.name, "state": str(self.state),
             "reports": self.record.iteration, "seconds": round(self.record.seconds, 3),
         }  # fmt: skip
         return [known.get(name) for name in columns]

@@ -24,6 +24,7 @@ from nbray.tune.result_grid import ResultGrid
 from nbray.tune.restoring import fingerprint_of, with_space, with_trainable
 from nbray.tune.schedulers.fifo import FIFOScheduler
 from nbray.tune.search.random_search import RandomSearch
+from nbray.tune.search_space import check_shippable
 from nbray.tune.trainables import name_of
 from nbray.tune.tune_run import TuneRun
 
@@ -151,6 +152,7 @@ class Tuner:
     def _plan(self) -> Plan:
         if self._kept is not None:
             return self._kept
+        check_shippable(self._space)
         trainable_name = self._name or name_of(self._trainable)
         name = self._run.name or f"{_as_directory(trainable_name)}_{time.strftime('%Y-%m-%d_%H-%M-%S')}"
         path = directories.claim(self._run.storage_path, name)

@@ -12,8 +12,8 @@ from nbray.tune.dispatch import Dispatch
 from nbray.tune.events import Action, Ended, Entry, Event, Failed, Reported, Slots, Start
 from nbray.tune.experiment import Experiment
 from nbray.tune.plan import Plan
-from nbray.tune.search.grid_search import GridSearch
 from nbray.tune.schedulers.fifo import FIFOScheduler
+from nbray.tune.search.grid_search import GridSearch
 from nbray.tune.view import View
 
 Reports = Sequence[Mapping[str, Any]]
@@ -67,7 +67,9 @@ class Led:
         return self
 
 
-def _until_it_fails(reports: Callable[[dict[str, Any]], Reports], config: dict[str, Any]) -> Iterator[Mapping[str, Any] | Exception]:
+def _until_it_fails(
+    reports: Callable[[dict[str, Any]], Reports], config: dict[str, Any]
+) -> Iterator[Mapping[str, Any] | Exception]:
     """The trial's reports, and what it raised."""
     try:
         yield from reports(config)
