@@ -44,7 +44,7 @@ class Agenda:
         self._due: dict[str, Turn] = {}
         """Trials that shall run on as soon as they are paused, or released."""
         self._suggested = 0
-        self._held: dict[str, None] = {}
+        self._held: set[str] = set()
         self.halted = False
         """Whether a person has paused the whole experiment."""
         self.exhausted = False
@@ -73,14 +73,14 @@ class Agenda:
 
     def forget(self, trial_id: str) -> None:
         """A trial has ended."""
-        self._held.pop(trial_id, None)
+        self._held.discard(trial_id)
         self._due.pop(trial_id, None)
         if any(turn.trial_id == trial_id for turn in self._waiting):
             self._waiting = deque(turn for turn in self._waiting if turn.trial_id != trial_id)
 
     def hold(self, trial_id: str, own_turn: bool = False) -> None:
         """A person pauses a trial: it gets no turn until it is released, and then one of its `own_turn`, or the scheduler's."""
-        self._held[trial_id] = None
+        self._held.add(trial_id)
         if own_turn:
             self._due[trial_id] = Turn(trial_id)
         for turn in [turn for turn in self._waiting if turn.trial_id == trial_id]:
@@ -91,13 +91,9 @@ class Agenda:
         """Whether a person has paused it."""
         return trial_id in self._held
 
-    def held(self) -> list[str]:
-        """Ids of the trials that a person has paused, in that order."""
-        return list(self._held)
-
     def release(self, trial_id: str) -> None:
         """A person lets it run on."""
-        del self._held[trial_id]
+        self._held.remove(trial_id)
         if self._trials[trial_id].state is TrialState.PAUSED:
             self.paused(trial_id)
 

@@ -11,7 +11,7 @@ GRACE = 0.7
 """Seconds that trials get to report and be told to stop when all of them shall end; then they are interrupted."""
 GRACE_OF_ONE = 5.0
 """The same for a single trial that a person stops."""
-RESTORABLE = frozenset({CloseReason.INTERRUPTED, CloseReason.TRIAL_FAILED, CloseReason.ERROR})
+RESTORABLE = frozenset({CloseReason.STOPPED, CloseReason.INTERRUPTED, CloseReason.TRIAL_FAILED, CloseReason.ERROR})
 """After these, trials that had not ended run on in a restored experiment."""
 
 

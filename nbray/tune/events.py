@@ -54,7 +54,7 @@ class Failed(_Message, frozen=True):
 class Asked(_Message, frozen=True):
     """Somebody wants something of a trial, or, without an id, of all of them: stop, pause, resume, clone, interrupt.
 
-    Stop is final; what was interrupted can be restored. Interrupt needs no id, clone needs one.
+    For a single trial, stop is final. Interrupt needs no id, clone needs one.
     """
 
     what: str
@@ -144,10 +144,12 @@ class CloseReason(StrEnum):
     DONE = "DONE"
     """Every trial has ended."""
     STOPPED = "STOPPED"
-    """A person or a stopper stopped all of it."""
+    """A person stopped all of it; it can be restored, and then goes on."""
+    STOPPER = "STOPPER"
+    """A stopper ended all of it."""
     TIME_BUDGET = "TIME_BUDGET"
     INTERRUPTED = "INTERRUPTED"
-    """It can be restored, and then goes on."""
+    """The process that waited for it was; it can be restored, too."""
     TRIAL_FAILED = "TRIAL_FAILED"
     """A trial failed and `fail_fast` is set."""
     METRIC_MISSING = "METRIC_MISSING"

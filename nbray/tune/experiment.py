@@ -136,7 +136,7 @@ class Experiment:
         if budget is not None and now >= budget:
             self._ending.want(CloseReason.TIME_BUDGET, f"the time budget of {budget:g} s is used up")
         elif stopper is not None and stopper.stop_all():
-            self._ending.want(CloseReason.STOPPED, stopper.why())
+            self._ending.want(CloseReason.STOPPER, stopper.why())
 
     def _fail(self, event: Event, text: str) -> None:
         """The searcher, the scheduler or the stopper has raised."""
@@ -182,7 +182,8 @@ class Experiment:
     def _note_names(self, trial: Trial, result: Mapping[str, Any]) -> None:
         self._judge.note(result)
         if not self._judge.metric_seen:
-            self._ledger.say(f"trial {trial.trial_id} is the first to report, and so far {self._judge.what_was_reported()}")
+            text = f"trial {trial.trial_id} is the first to report, and so far {self._judge.what_was_reported()}"
+            self._ledger.say(text, about="first report")
 
     def _verdict(self, trial: Trial, result: Mapping[str, Any], resumable: bool) -> Verdict:
         verdict = self._judge.judge(trial, result, resumable)
@@ -209,7 +210,7 @@ class Experiment:
         if trial is None:
             return
         if event.metrics is not None:
-            self._judge.note(trial.take_report(event.metrics, self._ledger.now, done=True))
+            self._judge.saw_last(trial, trial.take_report(event.metrics, self._ledger.now, done=True))
         if event.checkpoint is not None:
             self._ledger.put_checkpoint(trial, event.checkpoint)
         if trial.state is TrialState.STOPPING:
@@ -228,6 +229,10 @@ class Experiment:
             self._ledger.finish(trial, TrialState.TERMINATED, trial.why)
 
     def _end_by_itself(self, trial: Trial) -> None:
+        if not trial.last_result and self.metric is not None:
+            self._judge.reported_nothing = True
+            text = f"trial {trial.trial_id} has ended without a report: return a dict or call tune.report with {self.metric!r} in it"
+            self._ledger.say(text, about="no report")
         if self._judge.metric_seen or not trial.last_result:
             self._ledger.finish(trial, TrialState.TERMINATED, "" if trial.last_result else "it reported nothing", complete=True)
             return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import math
 from collections.abc import Callable
 from typing import Any
@@ -63,11 +62,18 @@ def _dilled(value: Any) -> str:
         ) from error
 
 
+def _loaded(text: str) -> Any:
+    try:
+        return dill.loads(base64.b64decode(text))
+    except Exception as error:  # whatever the object's own module raises, or lacks
+        raise ValueError(f"it holds an object that cannot be loaded here: {type(error).__name__}: {error}") from error
+
+
 _UNPACK: dict[str, Callable[[Any], Any]] = {
     "float": float,
     "int": int,
     "tuple": lambda items: tuple(unpack(item) for item in items),
-    "dill": lambda text: dill.loads(base64.b64decode(text)),
+    "dill": lambda text: _loaded(text),
 }
 
 
@@ -120,9 +126,6 @@ def body_of(line: bytes) -> bytes | None:
 def decode_entry(body: bytes) -> Entry:
     """The entry of a line; raises ValueError if it is none, or holds an object that cannot be loaded here."""
     entry = _ENTRY.decode(body)
-    try:
-        return Entry(
-            entry.number, entry.now, _mapped(entry.event, unpack), [_mapped(action, unpack) for action in entry.actions]
-        )
-    except (binascii.Error, KeyError, TypeError) as error:
-        raise ValueError(f"entry {entry.number} holds a value that cannot be read: {error!r}") from error
+    return Entry(
+        entry.number, entry.now, _mapped(entry.event, unpack), [_mapped(action, unpack) for action in entry.actions]
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from nbray.tune.events import Start
@@ -41,6 +42,8 @@ class Judge:
         self.names: set[str] = set()
         """What trials have reported, until one reported the metric."""
         self.metric_seen = metric is None
+        self.reported_nothing = False
+        """Whether a trial has come to its end without any report."""
 
     def starts(self, trial: Trial, start: Start) -> None:
         """A trial is about to run; from another trial's checkpoint, nothing that it will report was seen."""
@@ -58,6 +61,12 @@ class Judge:
         self.metric_seen = self._metric in result
         self.names.update(result)
 
+    def saw_last(self, trial: Trial, result: Mapping[str, Any]) -> None:
+        """What a trial's function returned is a report, too, about which nothing is left to decide."""
+        self.note(result)
+        if self._config.stopper is not None and not self.is_repeated(trial):
+            self._config.stopper(trial.trial_id, result)
+
     def is_repeated(self, trial: Trial) -> bool:
         """Whether its last report is one that was judged before."""
         return trial.iteration <= self._seen.get(trial.trial_id, 0)
@@ -65,8 +74,11 @@ class Judge:
     def what_was_reported(self) -> str:
         """The end of a sentence that begins with a trial's end or report: that the metric is missing, and what there is."""
         own = sorted(self.names - ADDED)
-        names = f"they have {', '.join(map(repr, own))}" if own else "they have nothing of their own"
-        return f"no trial has reported {self._metric!r}: {names}"
+        if not own:
+            return f"no trial has reported {self._metric!r}, or anything else"
+        nearest = (get_close_matches(str(self._metric), own, n=1, cutoff=0.0) or own)[0]
+        there_is = ", ".join(map(repr, own))
+        return f"no trial has reported {self._metric!r}; there is {there_is}. Type metric={nearest!r}, or report {self._metric!r}"
 
     def judge(self, trial: Trial, result: Mapping[str, Any], resumable: bool) -> Verdict:
         """How it goes on after this report."""

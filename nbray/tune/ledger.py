@@ -30,10 +30,10 @@ class Ledger:
         self.now = 0.0
         self._said: set[str] = set()
 
-    def say(self, text: str) -> None:
-        """Tell the user, once."""
-        if text not in self._said:
-            self._said.add(text)
+    def say(self, text: str, about: str = "") -> None:
+        """Tell the user, once; what is `about` the same matter is told once, however it is worded."""
+        if (about or text) not in self._said:
+            self._said.add(about or text)
             self.actions.append(Say(text))
 
     def tell(self, text: str) -> None:

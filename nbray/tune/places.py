@@ -60,6 +60,8 @@ class Places:
                 f"{type(self._config.searcher).__name__} suggested nothing, although no trial was running; it has to return "
                 "FINISHED when nothing is left to try",
             )
+        elif self._judge.reported_nothing and not self._judge.metric_seen:
+            self._ending.want(CloseReason.METRIC_MISSING, f"all trials have ended, and {self._judge.what_was_reported()}")
         else:
             for name in () if self._config.stopper is None else self._config.stopper.unseen():
                 self._ledger.say(f"stop= looks for {name!r}, which no trial has reported")

@@ -95,8 +95,9 @@ class Steering:
 
     def _resume_all(self, asked: Asked) -> None:
         self._ledger.agenda.halted = False
-        for trial_id in [*self._pause_asked, *self._ledger.agenda.held()]:
-            self._resume(self._ledger.trials[trial_id])
+        for trial in list(self._ledger.trials.values()):
+            if not trial.ended and (trial.trial_id in self._pause_asked or self._ledger.agenda.is_held(trial.trial_id)):
+                self._resume(trial)
 
     def _not_understood(self, asked: Asked) -> None:
         self._ledger.tell(f"{asked.what!r} was asked for; one can stop, pause, resume a trial or all, clone one, interrupt all")

@@ -165,7 +165,7 @@ class View:
             case Answer(trial_id, decision, why) if decision in _WHERE_TO and trial_id in self.trials:
                 self._answer(self.trials[trial_id], _WHERE_TO[decision], why, entry.event)
             case Moved():
-                self._move(action)
+                self._move(action, entry.event)
             case Discard(path) if path in self._writer:
                 writer = self.trials[self._writer.pop(path)]
                 writer.checkpoints = [kept for kept in writer.checkpoints if kept[0] != path]
@@ -200,7 +200,7 @@ class View:
         if trial.state is not state:
             trial.move(state)
 
-    def _move(self, moved: Moved) -> None:
+    def _move(self, moved: Moved, event: object) -> None:
         trial = self.trials.get(moved.trial_id) or self._new(moved.trial_id, moved.config or {})
         state = TrialState(moved.state)
         if trial.state is TrialState.ERROR and state is TrialState.PENDING:
@@ -208,6 +208,8 @@ class View:
         elif trial.state is not state:
             trial.move(state)
         trial.why = moved.why
+        if state is TrialState.ERROR and not isinstance(event, Failed):
+            trial.error = moved.why
         if trial.ended and trial.last_result:
             trial.last_result = {**trial.last_result, "done": True}
 
