@@ -154,18 +154,18 @@ def check_trainable(trainable: Any) -> None:
 
 
 def takes_reporter(trainable: Any) -> bool:
-    """Whether a function takes (config, reporter), and not (config) only. Raises WrongType where it takes neither."""
+    """Whether a function takes (config, reporter), by that name, and not (config) only. Raises WrongType for neither."""
     function, given = inner_of(trainable), parameters_of(trainable)
     try:
         signature = inspect.signature(function)
     except ValueError:  # some functions written in C do not tell
         return False
-    with_it = _binds(signature, {}, None, **given)
-    if with_it and list(signature.parameters)[1:2] == ["reporter"]:  # perhaps with a default
+    second = list(signature.parameters)[1:2]
+    if _binds(signature, {}, None, **given) and any("report" in name for name in second):  # perhaps with a default
         return True
-    if not with_it and not _binds(signature, {}, **given):
+    if not _binds(signature, {}, **given):
         _refuse_signature(function, signature, given)
-    return not _binds(signature, {}, **given)
+    return False
 
 
 def _binds(signature: inspect.Signature, *args: Any, **kwargs: Any) -> bool:
