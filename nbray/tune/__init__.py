@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from nbray.tune.reporting import TuneContext, get_checkpoint, get_context, report
     from nbray.tune.result import Result
     from nbray.tune.result_grid import ResultGrid
+    from nbray.tune.simulator import Curve, Simulated, simulate
     from nbray.tune.spaces import (
         choice,
         grid_search,
@@ -64,7 +65,7 @@ __all__ = [
     "choice", "uniform", "quniform", "loguniform", "qloguniform", "randint", "qrandint", "lograndint", "qlograndint", "randn",
     "qrandn", "grid_search", "sample_from",
     "ResultGrid", "Result", "ExperimentAnalysis", "TuneRun", "attach", "TuneError",
-    "Callback", "Stopper", "register_trainable", "register_env", "make_env",
+    "Callback", "Stopper", "register_trainable", "register_env", "make_env", "simulate", "Simulated", "Curve",
 ]  # fmt: skip
 
 _HOMES = {
@@ -78,6 +79,7 @@ _HOMES = {
     "tune.reporting": ("TuneContext", "get_checkpoint", "get_context", "report"),
     "tune.result": ("Result",),
     "tune.result_grid": ("ResultGrid",),
+    "tune.simulator": ("Curve", "Simulated", "simulate"),
     "tune.spaces": (
         "choice", "grid_search", "lograndint", "loguniform", "qlograndint", "qloguniform", "qrandint", "qrandn", "quniform",
         "randint", "randn", "sample_from", "uniform",

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import heapq
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, NamedTuple
 
-from nbray.errors import InternalError
+from nbray.errors import InternalError, UsageError
+from nbray.tune.configs import TuneConfig
 from nbray.tune.events import Action, Answer, Ended, Entry, Event, Interrupt, Reported, Slots, Start, Tick
 from nbray.tune.experiment import Experiment
+from nbray.tune.experiment_config import ExperimentConfig
+from nbray.tune.schedulers.fifo import FIFOScheduler
+from nbray.tune.search.random_search import RandomSearch
+from nbray.tune.stoppers import Stopper, stopper_of
 from nbray.tune.trial import Trial
 
 
@@ -79,31 +85,55 @@ class _Run:
 
 
 def simulate(
-    experiment: Experiment,
+    experiment: Experiment | TuneConfig,
     curves: Callable[[Mapping[str, Any]], Curve],
     workers: int,
     *,
+    param_space: Mapping[str, Any] | None = None,
+    stop: object = None,
     checkpoints: bool = True,
     listen: Callable[[Entry], None] | None = None,
 ) -> Simulated:
     """Run an experiment to its end on `workers` pretended workers; `curves` gives the Curve of a configuration.
 
-    The experiment is the one that real trials would be led by: searcher, scheduler and stopper decide as they always do. A trial
-    that pauses runs on where it stopped, unless `checkpoints=False`. `listen` is called with each entry of the journal.
+    The loop is the one that leads real trials: searcher, scheduler and stopper decide as they always do. A trial that pauses
+    runs on where it stopped, unless `checkpoints=False`. `param_space` and `stop` go with a TuneConfig, as in a Tuner; it can be
+    used again. `listen` is called with each entry of the journal.
 
     >>> from nbray import tune
-    >>> from nbray.tune.experiment import Experiment
-    >>> from nbray.tune.experiment_config import ExperimentConfig
     >>> from nbray.tune.schedulers import ASHAScheduler
-    >>> from nbray.tune.search import RandomSearch
-    >>> experiment = Experiment(ExperimentConfig(
-    ...     RandomSearch(), ASHAScheduler(max_t=9, reduction_factor=3), space={"x": tune.uniform(0, 1)},
-    ...     metric="score", mode="max", num_samples=30))
-    >>> simulated = simulate(experiment, lambda config: Curve([{"score": config["x"] * t} for t in range(1, 10)]), workers=4)
-    >>> len(simulated.trials), len(simulated.reports) < 30 * 9 / 2
+    >>> config = tune.TuneConfig(metric="score", mode="max", num_samples=30, scheduler=ASHAScheduler(max_t=9, reduction_factor=3))
+    >>> def curve(config):
+    ...     return Curve([{"score": config["x"] * t} for t in range(1, 10)], seconds=0.5)
+    >>> simulated = simulate(config, curve, workers=4, param_space={"x": tune.uniform(0, 1)})
+    >>> len(simulated.trials), simulated.work < 30 * 9 * 0.5 / 2
     (30, True)
     """
+    if isinstance(experiment, TuneConfig):
+        experiment = _experiment_of(experiment, param_space or {}, stopper_of(stop))
+    elif param_space is not None or stop is not None:
+        raise UsageError("simulate() got an Experiment, which has its space and its stopper: leave param_space= and stop= out")
+    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+        raise UsageError(f"simulate() got workers={workers!r}; type how many trials run at once, 1 or more")
     return _Simulation(experiment, curves, checkpoints, listen).run(workers)
+
+
+def _experiment_of(config: TuneConfig, space: Mapping[str, Any], stopper: Stopper) -> Experiment:
+    return Experiment(
+        ExperimentConfig(
+            copy.deepcopy(config.search_alg) or RandomSearch(),
+            copy.deepcopy(config.scheduler) or FIFOScheduler(),
+            copy.deepcopy(stopper),
+            space,
+            config.metric,
+            config.mode,
+            config.num_samples,
+            config.seed,
+            config.budget,
+            config.max_concurrent_trials,
+            stop_on_nan=config.stop_on_nan,
+        )
+    )
 
 
 class _Simulation:

@@ -13,6 +13,7 @@ from typing import Any
 from nbray.errors import UsageError, WrongType
 from nbray.tune.objectives import check_mode
 from nbray.tune.scores import figure
+from nbray.tune.trial import ADDED
 
 
 class Stopper:
@@ -72,7 +73,7 @@ class BoundsStopper(Stopper):
                     'such as stop={"training_iteration": 10}'
                 )
         self.bounds = dict(bounds)
-        self._unseen = set(bounds)
+        self._unseen = set(bounds) - ADDED
         self._why = ""
 
     def __call__(self, trial_id: str, result: Mapping[str, Any]) -> bool:

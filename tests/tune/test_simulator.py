@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from nbray.errors import InternalError
-from nbray.tune.events import CloseReason, Entry
+from nbray.errors import InternalError, UsageError
+from nbray.tune.configs import TuneConfig
+from nbray.tune.events import Action, CloseReason, Entry, Event
 from nbray.tune.experiment import Experiment
 from nbray.tune.experiment_config import ExperimentConfig
 from nbray.tune.schedulers import ASHAScheduler, FIFOScheduler, HyperBandScheduler, TrialScheduler
@@ -102,5 +103,33 @@ def test_a_view_can_listen() -> None:
 
 
 def test_an_experiment_that_would_wait_for_ever_is_a_bug() -> None:
+    class Idle(Experiment):
+        def handle(self, event: Event, now: float, recorded: object = None) -> list[Action]:
+            return []
+
     with pytest.raises(InternalError, match="waits for nothing"):
+        simulate(Idle(experiment().config), nine, 1)
+
+
+def test_a_tune_config_may_be_simulated_again_and_again() -> None:
+    scheduler = ASHAScheduler(max_t=9, reduction_factor=3)
+    config = TuneConfig(metric="score", mode="max", num_samples=20, scheduler=scheduler, seed=3)
+    first, second = (simulate(config, nine, 2, param_space={"x": uniform(0, 1)}) for _ in range(2))
+    assert first.reports == second.reports
+    assert first.work < 100
+    assert scheduler.rungs()[0].values == {}, "the scheduler that was given has seen nothing"
+
+
+def test_a_tune_configs_other_wishes_count_too() -> None:
+    config = TuneConfig(metric="score", mode="max", num_samples=20, max_concurrent_trials=1, time_budget_s=30)
+    assert len(simulate(config, nine, 9, param_space={"x": uniform(0, 1)}).reports) == 30
+    three = TuneConfig(metric="score", mode="max", num_samples=3)
+    short = simulate(three, nine, 9, param_space={"x": 1}, stop={"training_iteration": 2})
+    assert [trial.iteration for trial in short.trials.values()] == [2, 2, 2]
+
+
+def test_bad_calls_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"simulate\(\) got workers=0; type how many trials run at once"):
         simulate(experiment(), nine, 0)
+    with pytest.raises(UsageError, match="leave param_space= and stop= out"):
+        simulate(experiment(), nine, 1, stop={"score": 1})

@@ -35,9 +35,9 @@ def test_a_bound_ends_a_trial_that_reaches_it() -> None:
 
 
 def test_it_knows_the_bounds_that_nobody_reported() -> None:
-    stopper = BoundsStopper({"acuracy": 0.9, "training_iteration": 4})
-    assert stopper.unseen() == ["acuracy", "training_iteration"]
-    stopper("t", {"accuracy": 1.0, "training_iteration": 1})
+    stopper = BoundsStopper({"acuracy": 0.9, "loss": 0.1, "training_iteration": 4})
+    assert stopper.unseen() == ["acuracy", "loss"], "every report is given a training_iteration"
+    stopper("t", {"accuracy": 1.0, "loss": 0.0})
     assert stopper.unseen() == ["acuracy"]
     assert CombinedStopper(stopper, NoopStopper()).unseen() == ["acuracy"]
 
