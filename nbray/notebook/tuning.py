@@ -1,7 +1,7 @@
 """Owns the cards of experiments in a notebook: which cell they are in, when they are drawn, what their buttons do.
 
 A card begins as HTML under a display id, which every frontend shows and every saved notebook keeps. Once a page answers that
-it has widgets, the display becomes the live card; at the end the HTML beside it is what the notebook saves.
+it has widgets, the display becomes the live card; at the end it is HTML again, which is what the notebook saves.
 """
 
 from __future__ import annotations
@@ -65,12 +65,11 @@ class TuneCard:
         self._due = ended + max(REDRAW if self._greeted else REPUBLISH, (ended - now) / SHARE)
 
     def close(self, view: View, why: str) -> None:
-        """See `Observer.close`."""
-        picture = picture_of(self._run.plan.name, view, left=why)
-        if self._card is not None and self._greeted:
-            self._send(self._card, picture)
-            self._is_live = True
-        self._publish(picture)
+        """See `Observer.close`. What stays needs no kernel: a live card of one that has ended could not be shown again."""
+        card, self._card = self._card, None
+        self._publish(picture_of(self._run.plan.name, view, left=why))
+        if card is not None:
+            card.close()
 
     def _draw(self, picture: Picture) -> None:
         if self._card is None:

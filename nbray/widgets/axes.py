@@ -38,7 +38,7 @@ class Axes:
     def path(self, points: Sequence[tuple[float, float]]) -> str:
         """The `d` of a line through these values."""
         places = [self.at(x, y) for x, y in points]
-        return "M" + "L".join(f"{x:.1f},{y:.1f}" for x, y in places)
+        return "M" + "L".join(f"{x:.4g},{y:.4g}" for x, y in places)
 
     def frame(self, x_label: str, y_label: str = "", *, whole: bool = False) -> list[Element]:
         """The axes, drawn; `whole`: between whole numbers lies nothing on x."""

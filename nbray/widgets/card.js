@@ -235,6 +235,7 @@ class Curves {
   }
 
   async embed(Bokeh) {
+    while (!this.card.isConnected && !this.closed) await new Promise(requestAnimationFrame);
     const [slot, figure] = [this.slot, this.model.get("figure")];
     if (!slot || !figure || this.closed || (figure === this.figure && slot.hasAttribute(LIVE))) return;
     this.forget();

@@ -6,6 +6,7 @@ What is drawn is settled once, as `Lines`: the same goes to the static drawing a
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 from nbray.tune.trial import AT_WORK, TrialState
@@ -83,17 +84,26 @@ def drawing(lines: Lines, width: float = NARROW) -> Element:
 
 
 def _strokes(axes: Axes, strokes: Sequence[Stroke]) -> Iterable[Element]:
-    for stroke in strokes:
-        color, width, opacity = KINDS[stroke.kind]
-        trial = None if stroke.line is None else stroke.line.trial_id
-        hint = element("title", stroke.label) if stroke.label else None
-        if len(stroke.points) > 1:
-            style = f"fill:none;stroke:{color};stroke-width:{width};stroke-opacity:{opacity};stroke-linejoin:round"
-            yield element("path", hint, d=axes.path(stroke.points), style=style, data_trial=trial)
-        if stroke.line is not None:
-            x, y = axes.at(*stroke.points[-1])
-            radius = 4.0 if stroke.kind == "best" else 2.6
-            yield element("circle", hint, cx=x, cy=y, r=radius, style=f"fill:{color};fill-opacity:{opacity}", data_trial=trial)
+    """A group for each kind, so that colours are said once."""
+    for kind, group in groupby(strokes, key=lambda stroke: stroke.kind):
+        color, width, opacity = KINDS[kind]
+        drawn = list(group)
+        lines = [_path(axes, stroke) for stroke in drawn if len(stroke.points) > 1]
+        ends = [_end(axes, stroke) for stroke in drawn if stroke.line is not None]
+        style = f"stroke:{color};stroke-width:{width};stroke-opacity:{opacity}"
+        yield element("g", *lines, style=f"fill:none;stroke-linejoin:round;{style}")
+        yield element("g", *ends, style=f"fill:{color};fill-opacity:{opacity}")
+
+
+def _path(axes: Axes, stroke: Stroke) -> Element:
+    trial = None if stroke.line is None else stroke.line.trial_id
+    return element("path", element("title", stroke.label), d=axes.path(stroke.points), data_trial=trial)
+
+
+def _end(axes: Axes, stroke: Stroke) -> Element:
+    x, y = axes.at(*stroke.points[-1])
+    trial = None if stroke.line is None else stroke.line.trial_id
+    return element("circle", element("title", stroke.label), cx=x, cy=y, r=4 if stroke.kind == "best" else 2.6, data_trial=trial)
 
 
 def _reports(xs: Sequence[float]) -> Scale:

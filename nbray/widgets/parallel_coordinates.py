@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any, NamedTuple
 
 from nbray.widgets.axes import HEIGHT, LINES, WIDE, Axes, text
@@ -15,6 +15,7 @@ from nbray.widgets.styles import BEST, shade
 from nbray.wording import one_line
 
 MOST_TRIALS = 100
+SHADES = 8
 FEW = 7
 """So many different values are drawn side by side, not by their size."""
 LABEL = 18
@@ -45,25 +46,35 @@ def drawing(picture: Picture, width: float = WIDE) -> Element | None:
 def _paths(
     axes: Axes, columns: Sequence[Column], metric: Column, lines: Sequence[TrialLine], picture: Picture
 ) -> Iterable[Element]:
-    """The poorest first, so that better ones are seen above them."""
-    for line in reversed(lines):
-        places = [column.place(line.settings[column.name]) if column.name in line.settings else None for column in columns]
-        height = metric.place(line.value)
-        good = (height if picture.mode == "max" else 1 - height) if height is not None else 0.0
+    """The poorest first, so that better ones are seen above them; a group for each shade."""
+
+    def shade_of(line: TrialLine) -> int:
+        """From 0 to SHADES; the best has its own."""
+        height = metric.place(line.value) or 0.0
         is_best = picture.best is not None and line.trial_id == picture.best.trial_id
-        color, stroke, opacity = (BEST, 2.8, 1.0) if is_best else (shade(good), 1.3, 0.35 + 0.45 * good)
-        hint = f"trial {line.number}: {picture.metric} {number_text(line.value or 0.0)}  {settings_text(line.settings)}"
-        yield element("path", element("title", hint), d=_through(axes, [*places, height]), data_trial=line.trial_id,
-                      style=f"fill:none;stroke:{color};stroke-width:{stroke};stroke-opacity:{opacity:.2f}")  # fmt: skip
+        return SHADES if is_best else min(SHADES - 1, int(SHADES * (height if picture.mode == "max" else 1 - height)))
+
+    for level, group in groupby(reversed(lines), key=shade_of):
+        good = level / (SHADES - 1)
+        color, width, opacity = (BEST, 2.8, 1.0) if level == SHADES else (shade(good), 1.3, 0.35 + 0.45 * good)
+        drawn = [_path(axes, columns, metric, line) for line in group]
+        yield element("g", *drawn, style=f"fill:none;stroke:{color};stroke-width:{width};stroke-opacity:{opacity:.2f}")
+
+
+def _path(axes: Axes, columns: Sequence[Column], metric: Column, line: TrialLine) -> Element:
+    places = [column.place(line.settings[column.name]) if column.name in line.settings else None for column in columns]
+    hint = f"trial {line.number}: {metric.name} {number_text(line.value or 0.0)}  {settings_text(line.settings)}"
+    through = _through(axes, [*places, metric.place(line.value)])
+    return element("path", element("title", hint), d=through, data_trial=line.trial_id)
 
 
 def _through(axes: Axes, places: Sequence[float | None]) -> str:
     """A smooth line through the places; a parameter that a trial has not is passed over."""
     points = [axes.at(index, place) for index, place in enumerate(places) if place is not None]
-    steps = [f"M{points[0][0]:.1f},{points[0][1]:.1f}"]
+    steps = [f"M{points[0][0]:.0f},{points[0][1]:.0f}"]
     for (x1, y1), (x2, y2) in pairwise(points):
         bend = 0.4 * (x2 - x1)
-        steps.append(f"C{x1 + bend:.1f},{y1:.1f} {x2 - bend:.1f},{y2:.1f} {x2:.1f},{y2:.1f}")
+        steps.append(f"C{x1 + bend:.0f},{y1:.0f} {x2 - bend:.0f},{y2:.0f} {x2:.0f},{y2:.0f}")
     return "".join(steps)
 
 

@@ -56,14 +56,16 @@ def _dots(axes: Axes, rung: Rung, y: float, picture: Picture) -> Iterable[Elemen
     """Those that stayed below those that went on; the best trial above all."""
     known = {trial: value for trial, given in rung.values.items() if (value := number(given)) is not None}
     best = picture.best.trial_id if picture.best else None
-    order = sorted(_shown(known), key=lambda trial: (trial == best, trial in rung.went_on))
-    for trial in order:
+    stayed, on, leader = list[Element](), list[Element](), list[Element]()
+    for trial in _shown(known):
         value, went_on = known[trial], trial in rung.went_on
-        color = BEST if trial == best else BLUE if went_on else GREY
         hint = f"trial {picture.numbers.get(trial, trial)}: {number_text(value)}, {'went on' if went_on else 'stayed'}"
-        style = f"fill:{color};fill-opacity:{0.9 if trial == best else 0.75 if went_on else 0.5}"
-        x, radius = axes.across(axes.x.place(value)), 5.0 if trial == best else 4.0
-        yield element("circle", element("title", hint), cx=x, cy=y, r=radius, style=style, data_trial=trial)
+        group, radius = (leader, 5) if trial == best else (on if went_on else stayed, 4)
+        x = axes.across(axes.x.place(value))
+        group.append(element("circle", element("title", hint), cx=x, cy=y, r=radius, data_trial=trial))
+    for color, opacity, dots in ((GREY, 0.5, stayed), (BLUE, 0.75, on), (BEST, 0.9, leader)):
+        if dots:
+            yield element("g", *dots, style=f"fill:{color};fill-opacity:{opacity}")
 
 
 def _shown(values: Mapping[str, float]) -> Sequence[str]:

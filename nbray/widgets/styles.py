@@ -6,6 +6,8 @@ with a colour beside it for pages that have none, and for images, which see no p
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 GREEN = "var(--jp-success-color1,#388e3c)"
 RED = "var(--jp-error-color1,#d84315)"
 ORANGE = "var(--jp-warn-color1,#f57c00)"
@@ -76,8 +78,17 @@ def style_of(classes: str, color: str = GREY) -> str:
 
 def style_sheet() -> str:
     """The same for a page that keeps classes; the card's colour comes as the variable `--nbray-color`."""
+    return sheet_of(STYLES)
+
+
+def sheet_of(classes: Iterable[str]) -> str:
+    """The sheet for some of the classes.
+
+    >>> sheet_of(["nbray-name"])
+    '.nbray-name{font-weight:600}'
+    """
     color = f"var(--nbray-color,{GREY})"
-    return "\n".join(f".{name}{{{style.replace('{color}', color)}}}" for name, style in STYLES.items())
+    return "".join(f".{name}{{{STYLES[name].replace('{color}', color)}}}" for name in classes)
 
 
 def shade(place: float) -> str:

@@ -31,6 +31,8 @@ ASKS: dict[TrialState, tuple[str, ...]] = {
     TrialState.PAUSED: ("resume", "stop"),
 }
 """What a person may ask of a trial in this state."""
+CLASSES = ("nbray-h", "nbray-hr", "nbray-t", "nbray-n", "nbray-w")
+"""Of the cells."""
 SIGNS = {"pause": "M3,2h2.6v8H3zM6.4,2H9v8H6.4z", "stop": "M2.5,2.5h7v7h-7z", "resume": "M3.5,1.8L10,6L3.5,10.2z"}
 """Their pictures, on 12 by 12: no font need have them."""
 

@@ -12,7 +12,7 @@ from nbray.widgets.learning_curves import Lines
 from nbray.widgets.picture import Picture, TrialLine
 from nbray.widgets.scales import number_text
 from nbray.widgets.settings import settings_text, value_text
-from nbray.widgets.styles import BEST, BLUE, GREEN, GREY, ORANGE, RED, style_of
+from nbray.widgets.styles import BEST, BLUE, GREEN, GREY, ORANGE, RED, sheet_of, style_of
 from nbray.widgets.trials_table import button
 from nbray.wording import count_text, one_line, time_text
 
@@ -37,13 +37,19 @@ def sections(picture: Picture, lines: Lines, *, drawn_live: bool) -> Sections:
 
 
 def static_html(picture: Picture) -> str:
-    """The whole card as HTML with inline styles and images, for pages without scripts and for saved notebooks."""
+    """The whole card as HTML without a script, for pages without widgets and for saved notebooks.
+
+    Figures are images, which pass where inline drawings do not. The table's style comes as a sheet, to be short; a page that
+    takes it away shows the table as it shows others.
+    """
     figures = [_still(figure) for figure in _figures(picture, learning_curves.lines_of(picture), False)]
+    table = trials_table.table(picture)
     parts = [
-        _head(picture), _bar(picture), *_best(picture),
-        element("div", *figures, class_="nbray-figures") if figures else None, trials_table.table(picture), *_notes(picture),
+        element("style", sheet_of(trials_table.CLASSES)) if table is not None else None, _head(picture), _bar(picture),
+        *_best(picture), element("div", *figures, class_="nbray-figures") if figures else None, table, *_notes(picture),
     ]  # fmt: skip
-    return markup(element("div", *parts, class_="nbray-card"), lambda classes: style_of(classes, color(picture)))
+    card = element("div", *parts, class_="nbray-card")
+    return markup(card, lambda classes: "" if classes in trials_table.CLASSES else style_of(classes, color(picture)))
 
 
 def text(picture: Picture) -> str:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -62,6 +62,10 @@ class Widget:
     def __init__(self, greet: Callable[[], None], ask: Callable[[str, str], None]) -> None:
         self.greet, self.ask = greet, ask
         self.shown = 0
+        self.closed = False
+
+    def close(self) -> None:
+        self.closed = True
 
     def show(self, *args: object, **more: object) -> None:
         self.shown += 1
@@ -76,7 +80,7 @@ def page() -> Page:
 
 
 @pytest.fixture
-def widget(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Widget]]:
+def widget(monkeypatch: pytest.MonkeyPatch) -> list[Widget]:
     """The widgets that cards have made."""
     made: list[Widget] = []
 
@@ -89,7 +93,7 @@ def widget(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Widget]]:
     monkeypatch.setattr(tuning, "REDRAW", 0.0)
     monkeypatch.setattr(tuning, "REPUBLISH", 0.0)
     monkeypatch.setattr(tuning, "SHARE", 1e9)
-    yield made
+    return made
 
 
 def test_a_short_experiment_has_its_card_only_at_the_end(page: Page) -> None:
@@ -122,7 +126,8 @@ def test_a_page_that_answers_gets_the_live_card(page: Page, widget: list[Widget]
     assert [WIDGET in data for _, data, _ in page.messages] == [False, True]
     assert widget[0].shown == 3
     card.close(halving(), "")
-    assert WIDGET in page.messages[-1][1]
+    assert set(page.messages[-1][1]) == {"text/html", "text/plain"}
+    assert widget[0].closed
     assert "Done" in page.messages[-1][1]["text/html"]
 
 
@@ -140,7 +145,7 @@ def test_it_is_not_drawn_more_often_than_it_may(page: Page, widget: list[Widget]
 @pytest.mark.usefixtures("widget")
 def test_the_clock_goes_on_without_news(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.monotonic()
-    monkeypatch.setattr(tuning.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     story = Story()
     story.report(story.begin({}), 0.5)
     card = TuneCard(Run(), page, None)  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-import base64
 import xml.etree.ElementTree as ElementTree
+from urllib.parse import unquote
 
 from nbray.widgets.elements import as_image, as_lists, element, markup, texts
 
@@ -29,7 +29,7 @@ def test_what_is_none_is_left_out() -> None:
 
 
 def test_coordinates_are_short() -> None:
-    assert element("circle", cx=1.23456, cy=2.0, r=3).attributes == {"cx": "1.23", "cy": "2", "r": "3"}
+    assert element("circle", cx=1.23456, cy=2.0, r=3).attributes == {"cx": "1.2", "cy": "2", "r": "3"}
 
 
 def test_the_page_gets_lists() -> None:
@@ -37,11 +37,12 @@ def test_the_page_gets_lists() -> None:
 
 
 def test_an_image_is_a_whole_drawing() -> None:
-    image = as_image(element("svg", element("text", "a < b"), viewBox="0 0 2 1"), "Rungs")
-    drawn = base64.b64decode(image.attributes["src"].removeprefix("data:image/svg+xml;base64,")).decode()
+    hint = element("title", "only for a pointer")
+    image = as_image(element("svg", element("text", "a < b 'c' \"d\" #1 100 %", hint), viewBox="0 0 2 1"), "Rungs")
+    drawn = unquote(image.attributes["src"].removeprefix("data:image/svg+xml,"))
     root = ElementTree.fromstring(drawn)
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
-    assert "".join(root.itertext()) == "a < b"
+    assert "".join(root.itertext()) == "a < b 'c' \"d\" #1 100 %"
     assert image.attributes["alt"] == "Rungs"
 
 
