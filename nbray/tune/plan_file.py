@@ -7,17 +7,19 @@ from pathlib import Path
 
 from nbray.errors import NbrayError, UsageError
 from nbray.serialization import dumps, encode, loads
+from nbray.tune import trainables
 from nbray.tune.plan import Plan
 
 NAME = "experiment.pkl"
 
 
 def write(plan: Plan) -> None:
-    """Write it, without the trainable, which may be large, and is given again by whoever takes the experiment up.
+    """Write it; a trainable with constants, which may be large, is left out, and has to be given again.
 
     Raises NotShippable, and UsageError where the directory cannot be written.
     """
-    data = encode(dumps(without_code(plan), "the experiment"))
+    kept = replace(plan, trainable=None) if trainables.parameters_of(plan.trainable) else plan
+    data = encode(dumps(kept, "the experiment"))
     directory = Path(plan.path)
     try:
         directory.mkdir(parents=True, exist_ok=True)
