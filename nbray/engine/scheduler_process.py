@@ -27,6 +27,7 @@ from nbray.engine.inheritance import Inheritance
 from nbray.engine.measures import Measures
 from nbray.engine.slices import is_large, slices
 from nbray.engine.supervision import Exited, Forked, ForkWorker, FromZygote, SignalWorker, StopAll
+from nbray.engine.wakefulness import AWAKE_SECONDS, Wakefulness
 from nbray.engine.worker_logs import WorkerLog
 from nbray.ids import NO_TASK, ProcessId, TaskId
 from nbray.scheduler.actions import (
@@ -76,7 +77,6 @@ from nbray.store.spill_files import SpillFiles
 PUBLISH_SECONDS = 0.25
 LOG_SECONDS = 0.1
 HEADROOM_SECONDS = 0.5
-STAY_AWAKE_SECONDS = 0.0002
 _CONVERSATION = (Submit, Finished, Call, Allocate)
 
 
@@ -125,6 +125,7 @@ class SchedulerProcess:
         self._measures = Measures(config.memory_limit)
         self._zygote_decoder: wire.FrameDecoder[FromZygote] = wire.FrameDecoder(FromZygote)
         self._disk = Disk(SpillFiles(self._arena, self._make_spill_directory))
+        self._wakefulness = Wakefulness()
         self._converses = False
         """A message has come that another one is likely to follow within the moment."""
         self._look_at = self._publish_at = self._logs_at = self._headroom_at = self._memory_at = 0.0
@@ -160,7 +161,13 @@ class SchedulerProcess:
 
     def _step(self) -> None:
         for key, events in self._wait():
-            if key.fileobj is self._listener:
+            link = key.data
+            if type(link) is Link:
+                if events & selectors.EVENT_WRITE:
+                    self._unsent[link] = None
+                if events & selectors.EVENT_READ and link.open and not link.waiting:
+                    self._read(link)
+            elif key.fileobj is self._listener:
                 self._accept()
             elif key.fileobj is self._zygote:
                 self._hear_zygote()
@@ -169,11 +176,6 @@ class SchedulerProcess:
             elif key.fileobj is self._disk:
                 for event in self._disk.take():
                     self._do(event)
-            elif isinstance(key.data, Link):
-                if events & selectors.EVENT_WRITE:
-                    self._unsent[key.data] = None
-                if events & selectors.EVENT_READ and key.data.open and not key.data.waiting:
-                    self._read(key.data)
         if self._behind:
             for link in list(self._behind):
                 self._catch_up(link)
@@ -191,17 +193,20 @@ class SchedulerProcess:
             return self._selector.select(0)
         if self._converses:
             self._converses = False
-            until = time.monotonic() + STAY_AWAKE_SECONDS
-            while self._scheduler.has_a_core_to_spare() and time.monotonic() < until:
-                ready = self._selector.select(0)
-                if ready:
-                    return ready
+            if self._scheduler.has_a_core_to_spare() and self._wakefulness.is_worth_it():
+                until = time.monotonic() + AWAKE_SECONDS
+                while time.monotonic() < until:
+                    ready = self._selector.select(0)
+                    if ready:
+                        self._wakefulness.paid()
+                        return ready
+                self._wakefulness.in_vain()
         return self._selector.select(self._timeout(time.monotonic()))
 
     def _timeout(self, now: float) -> float:
         deadline = self._scheduler.next_deadline()
         due = self._look_at if deadline is None or deadline > self._look_at else deadline
-        return max(0.0, due - now)
+        return due - now if due > now else 0.0
 
     def _run_timers(self, now: float) -> bool:
         """Do what is due; says whether anything was."""
