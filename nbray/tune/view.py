@@ -48,13 +48,15 @@ class TrialRecord(Trial):
         """Time at work, with that since its last report; in seconds."""
         return self.seconds + (max(0.0, now - self.since) if self.at_work else 0.0)
 
-    def value(self, metric: str, mode: str, scope: str = "last") -> float | None:
-        """Its metric: of the last report ("last") or the best of all ("all"); None if it was never reported as a number.
+    def value(self, metric: str, mode: str | None, scope: str = "last") -> float | None:
+        """Its metric: the last value ("last") or the best of all ("all"); None if it was never reported as a number.
 
-        NaN comes back only where there is nothing else.
+        Of all, NaN is the best only where there is nothing else.
         """
-        reports = self.history if scope == "all" else [self.last_result]
-        values = [value for report in reports if (value := figure(report, metric)) is not None]
+        found = (value for report in reversed(self.history) if (value := figure(report, metric)) is not None)
+        if scope == "last":
+            return next(found, None)
+        values = list(found)
         numbers = [value for value in values if not math.isnan(value)]
         pick = min if mode == "min" else max
         return pick(numbers) if numbers else (math.nan if values else None)
@@ -100,12 +102,12 @@ class View:
 
     @property
     def best(self) -> TrialRecord | None:
-        """The trial whose last report is best, by the experiment's metric; None before there is a number."""
+        """The trial whose last value is best, by the experiment's metric; None before there is a number."""
         first = next(iter(self.ranked()), None)
         return None if first is None or _rank(first, self.metric, self.mode)[0] else first
 
     def ranked(self, metric: str | None = None, mode: str | None = None) -> list[TrialRecord]:
-        """The trials by their last report, best first; then those with NaN, then those without the metric."""
+        """The trials by the last value of the metric, best first; then those with NaN, then those without it."""
         metric, mode = metric or self.metric, mode or self.mode
         return sorted(self.trials.values(), key=lambda trial: _rank(trial, metric, mode))
 
@@ -215,7 +217,7 @@ class View:
 
 
 def _rank(trial: TrialRecord, metric: str | None, mode: str | None) -> tuple[int, float, int]:
-    value = figure(trial.last_result, metric)
+    value = None if metric is None else trial.value(metric, mode)
     if value is None:
         return 2, 0.0, trial.number
     if math.isnan(value):

@@ -107,7 +107,8 @@ def test_entries_come_back(event: Event) -> None:
         3, 0.25, event,
         [
             Start("00001", 2, {"f": double, "t": (1,)}, "c1", 4), Answer("00000", "STOP", "why"),
-            Moved("00002", "PENDING", "", {"x": (1,)}), Moved("00002", "ERROR", "no"), Say("ü"), Closing(CloseReason.DONE, "x"), Close(CloseReason.DONE, "x"),
+            Moved("00002", "PENDING", "", {"x": (1,)}), Moved("00002", "ERROR", "no"), Say("ü"),
+            Closing(CloseReason.DONE, "x"), Close(CloseReason.DONE, "x"),
         ],
     )  # fmt: skip
     body = body_of(encode_line(entry))
@@ -136,5 +137,5 @@ def test_an_object_that_cannot_be_loaded_here() -> None:
     assert body is not None
     pickled = base64.b64encode(b"cno_such_module\nThing\n.")
     missing = body.replace(b'"metrics":{}', b'"metrics":{"x":{"~":["dill","' + pickled + b'"]}}')
-    with pytest.raises(ValueError, match="an object that cannot be loaded here: ModuleNotFoundError: .*'no_such_module'"):
+    with pytest.raises(ValueError, match=r"an object that cannot be loaded here: ModuleNotFoundError: .*'no_such_module'"):
         decode_entry(missing)
