@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from nbray.errors import WrongType
@@ -33,8 +34,8 @@ class ConcurrencyLimiter(Searcher):
         self._batch = batch
         self._is_finished = False
         self._live: set[str] = set()
-        self._round: dict[str, tuple[Mapping[str, Any] | None, bool] | None] = {}
-        """The trials of the round in the order of their birth, and how they ended."""
+        self._round: dict[str, Callable[[], None] | None] = {}
+        """The trials of the round in the order of their birth, and, of those that have ended, what is to be told."""
 
     def set_search_properties(
         self, metric: str | None, mode: str | None, space: Mapping[str, Any], num_samples: int, seed: int
@@ -60,14 +61,10 @@ class ConcurrencyLimiter(Searcher):
         self.searcher.on_trial_result(trial_id, result)
 
     def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None, error: bool = False) -> None:
-        if not self._batch or trial_id not in self._live:
-            self._live.discard(trial_id)
-            self.searcher.on_trial_complete(trial_id, result, error)
-            return
-        self._live.discard(trial_id)
-        self._round[trial_id] = result, error
-        if not self._live and (self._is_finished or len(self._round) == self._most):
-            self._end_round()
+        self._end(trial_id, partial(self.searcher.on_trial_complete, trial_id, result, error))
+
+    def on_trial_stopped(self, trial_id: str, result: Mapping[str, Any] | None) -> None:
+        self._end(trial_id, partial(self.searcher.on_trial_stopped, trial_id, result))
 
     def on_trial_given(self, trial_id: str, config: Mapping[str, Any]) -> None:
         self.searcher.on_trial_given(trial_id, config)
@@ -75,8 +72,18 @@ class ConcurrencyLimiter(Searcher):
     def total(self) -> int | None:
         return self.searcher.total()
 
+    def _end(self, trial_id: str, tell: Callable[[], None]) -> None:
+        if not self._batch or trial_id not in self._live:
+            self._live.discard(trial_id)
+            tell()
+            return
+        self._live.discard(trial_id)
+        self._round[trial_id] = tell
+        if not self._live and (self._is_finished or len(self._round) == self._most):
+            self._end_round()
+
     def _end_round(self) -> None:
-        for trial_id, end in self._round.items():
-            assert end is not None, "all of the round has ended"
-            self.searcher.on_trial_complete(trial_id, *end)
+        for tell in self._round.values():
+            assert tell is not None, "all of the round has ended"
+            tell()
         self._round = {}

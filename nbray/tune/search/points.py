@@ -18,7 +18,7 @@ def check_points(points: Sequence[Point] | None, owner: str) -> tuple[Point, ...
     if points is None:
         return ()
     example = 'points_to_evaluate=[{"lr": 0.01}, {"lr": 0.1, "depth": 4}]'
-    if isinstance(points, Mapping) or not isinstance(points, Sequence):
+    if isinstance(points, Mapping | str) or not isinstance(points, Sequence):
         raise WrongType(f"{owner} got points_to_evaluate={points!r}. It takes a list of dicts: {example}.")
     for point in points:
         if not isinstance(point, Mapping):

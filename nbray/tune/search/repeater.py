@@ -87,6 +87,7 @@ class Repeater(Searcher):
     def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None, error: bool = False) -> None:
         group = self._groups.pop(trial_id, None)
         if group is None:
+            self.searcher.on_trial_complete(trial_id, result, error)
             return
         group.ended += 1
         assert self.metric is not None
@@ -96,6 +97,12 @@ class Repeater(Searcher):
             group.last = dict(result or {})
         if group.ended == self._repeat:
             self._tell(group)
+
+    def on_trial_stopped(self, trial_id: str, result: Mapping[str, Any] | None) -> None:
+        if trial_id in self._groups:
+            self.on_trial_complete(trial_id, result)
+        else:
+            self.searcher.on_trial_stopped(trial_id, result)
 
     def on_trial_given(self, trial_id: str, config: Mapping[str, Any]) -> None:
         """One that was replaced changes what is repeated; one that somebody added stands for itself."""
