@@ -45,6 +45,8 @@ class Places:
                 break
             self._start_trials()
         self._follow_ends()
+        if recorded is not None:
+            self._start_trials(asked_all=True)
 
     def find_why_idle(self) -> None:
         """Where nothing is at work: want the end if nothing is left to do, and say so if everything waits for a person."""
@@ -95,19 +97,22 @@ class Places:
                 self._recorded.note(f"trial {trial_id} was given up then, and would not be now")
                 self._ledger.finish(trial, TrialState.TERMINATED, then.why)
 
-    def _start_trials(self) -> None:
+    def _start_trials(self, asked_all: bool = False) -> None:
+        """With `asked_all`, in a replay: start also what the journal says was started, and nobody has named now."""
         if self._ending.wanted is not None:
             return
         for trial_id in self._config.scheduler.take_dropped():
             self._give_up(self._ledger.trials[trial_id])
-        while (turn := self._next_turn()) is not None:
+        while (turn := self._next_turn(asked_all)) is not None:
             self._begin(*turn)
 
-    def _next_turn(self) -> tuple[Turn, Start | None] | None:
+    def _next_turn(self, asked_all: bool) -> tuple[Turn, Start | None] | None:
         """Whose turn it is, and, in a replay, how that trial was started the first time."""
         turn = self._agenda.next() if self.has_free else None
         if self._recorded is None:
             return None if turn is None else (turn, None)
+        if turn is None and not asked_all:
+            return None  # a stall may bring it yet
         then = self._recorded.next_start()
         own_id = None if turn is None else turn.trial_id
         id_then = None if then is None else then.trial_id
