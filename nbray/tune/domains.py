@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
+
+import msgspec
 
 from nbray.tune import quantiles
 
@@ -22,7 +23,7 @@ class Source(Protocol):
     def random(self) -> float: ...
 
 
-class Domain:
+class Domain(msgspec.Struct, frozen=True):
     """A set of values with a distribution over it."""
 
     def quantile(self, u: float) -> Any:
@@ -51,8 +52,7 @@ class Domain:
         return self.quantile(rng.random())
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Choice(Domain):
+class Choice(Domain, frozen=True):
     """One of several values, each as likely as the others."""
 
     categories: tuple[Any, ...]
@@ -77,8 +77,7 @@ class Choice(Domain):
         return f"choice({list(self.categories)!r})"
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Real(Domain):
+class Real(Domain, frozen=True):
     """A number between two others, uniform or log-uniform; with `q`, a multiple of it."""
 
     lower: float
@@ -115,8 +114,7 @@ class Real(Domain):
         return _call(name, self.lower, self.upper, self.q)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Integer(Domain):
+class Integer(Domain, frozen=True):
     """A whole number from `lower` to `last`, both included; with `q`, a multiple of it."""
 
     lower: int
@@ -153,8 +151,7 @@ class Integer(Domain):
         return _call(name, self.lower, self.last + (self.q is None), self.q)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Normal(Domain):
+class Normal(Domain, frozen=True):
     """A number from a normal distribution; with `q`, a multiple of it."""
 
     mean: float
@@ -172,8 +169,7 @@ class Normal(Domain):
         return _call("randn" if self.q is None else "qrandn", self.mean, self.sd, self.q)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Grid:
+class Grid(msgspec.Struct, frozen=True):
     """Values that are all tried, each with all combinations of the other grids'."""
 
     values: tuple[Any, ...]
@@ -182,8 +178,7 @@ class Grid:
         return f"grid_search({list(self.values)!r})"
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class SampleFrom:
+class SampleFrom(msgspec.Struct, frozen=True):
     """A value that a function works out from the rest of the configuration."""
 
     function: Callable[..., Any]

@@ -7,9 +7,12 @@ they were, and a resumed experiment draws what the first run drew.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from hashlib import blake2b
+from typing import TYPE_CHECKING
 
-import numpy as np
+from xxhash import xxh3_64_intdigest
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _STEPS = 1 << 53
 
@@ -25,8 +28,10 @@ def draw(seed: int, *names: Hashable) -> float:
 
 def generator(seed: int, *names: Hashable) -> np.random.Generator:
     """A generator of its own for these names, for functions of the user's that draw."""
+    import numpy as np  # here, as it takes longer to import than a small experiment to run
+
     return np.random.Generator(np.random.PCG64(_digest(seed, names)))
 
 
 def _digest(seed: int, names: tuple[Hashable, ...]) -> int:
-    return int.from_bytes(blake2b(repr((seed, *names)).encode(), digest_size=8).digest(), "big")
+    return xxh3_64_intdigest(repr((seed, *names)).encode())

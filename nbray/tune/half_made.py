@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from nbray.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class Pending:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from functools import lru_cache
-from statistics import NormalDist
 
 _CONTEXT = Context(prec=50, rounding=ROUND_HALF_EVEN)
 """Operators such as + and - would use the context of whoever calls, so all arithmetic is written as methods of this one."""
@@ -54,6 +53,8 @@ def normal(u: float, mean: float, sd: float) -> float:
 
 def _standard_normal(u: float) -> float:
     """One Newton step in 50 digits from the library's answer, which leaves nothing of its last bits."""
+    from statistics import NormalDist  # here, as few spaces need it and every process of an experiment would import it
+
     c = _CONTEXT
     start = c.create_decimal_from_float(NormalDist().inv_cdf(u))
     half_square = c.divide(c.multiply(start, start), _TWO)

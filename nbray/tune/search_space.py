@@ -10,18 +10,20 @@ Parameters go by their path: ("model", Branch(1), "C") is the C of the second ca
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from math import prod
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
+import msgspec
 
 from nbray.errors import UsageError, WrongType
 from nbray.serialization import dumps
 from nbray.tune.domains import Choice, Domain, Grid, SampleFrom, same
 from nbray.tune.half_made import HalfMade, Pending, View
 from nbray.tune.spaces import grid_search
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class Absent(Enum):
@@ -34,8 +36,7 @@ ABSENT: Final = Absent.ABSENT
 """Stands where a point gives no value."""
 
 
-@dataclass(frozen=True, slots=True)
-class Branch:
+class Branch(msgspec.Struct, frozen=True):
     """A step of a path: into the category or grid value of this number."""
 
     index: int
@@ -50,12 +51,11 @@ Choose = Callable[[Path, Choice], int]
 """Decides a choice."""
 Note = Callable[[Path, Domain | Grid, Any], None]
 """Hears what a point decides, in the same form."""
-Randomness = Callable[[Path], np.random.Generator]
+Randomness = Callable[[Path], "np.random.Generator"]
 """Makes the generator for a function of the user's that draws."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Part:
+class Part(msgspec.Struct, frozen=True):
     """A dict, list or tuple of nodes that are not all constant."""
 
     kind: type

@@ -10,8 +10,8 @@ def test_a_number_depends_on_the_seed_and_on_each_name() -> None:
 
 
 def test_numbers_are_the_same_everywhere() -> None:
-    assert draw(0, "trial", 3) == 0.9609182294351778
-    assert generator(0, "trial", 3).integers(1000) == 744
+    assert draw(0, "trial", 3) == 0.42175626921785137
+    assert generator(0, "trial", 3).integers(1000) == 670
 
 
 def test_numbers_fill_the_unit_interval_evenly() -> None:

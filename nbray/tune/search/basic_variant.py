@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
 
 from nbray.errors import WrongType
 from nbray.tune.search.points import Point
 from nbray.tune.search.random_search import RandomSearch
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class BasicVariantGenerator(RandomSearch):
@@ -33,10 +35,11 @@ class BasicVariantGenerator(RandomSearch):
 
 
 def _seed(random_state: Any) -> int | None:
-    if isinstance(random_state, np.random.Generator):
-        return int(random_state.integers(2**31))
-    if isinstance(random_state, np.random.RandomState):
-        return int(random_state.randint(2**31))
-    if random_state is None or (isinstance(random_state, int | np.integer) and not isinstance(random_state, bool)):
-        return None if random_state is None else int(random_state)
+    if random_state is None:
+        return None
+    if isinstance(random_state, Integral) and not isinstance(random_state, bool):
+        return int(random_state)
+    for draw in ("integers", "randint"):  # of a Generator and of a RandomState
+        if hasattr(random_state, draw):
+            return int(getattr(random_state, draw)(2**31))
     raise WrongType(f"BasicVariantGenerator got random_state={random_state!r}. It takes a seed, such as random_state=0.")

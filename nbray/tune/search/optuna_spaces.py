@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 from nbray.errors import UsageError, WrongType
@@ -134,6 +133,8 @@ def _asked_value(domain: Domain | Grid, decision: Any) -> Any:
     if isinstance(domain, Choice):
         return _labels(domain)[decision]
     if isinstance(domain, Normal):
+        from statistics import NormalDist  # here, for the same reason as in quantiles
+
         return min(max(NormalDist(domain.mean, domain.sd).cdf(decision), _EDGE), 1 - _EDGE)
     return decision
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from nbray.errors import UsageError, WrongType
 from nbray.tune.search.searcher import FINISHED, Exhausted, Searcher
@@ -14,8 +15,7 @@ TRIAL_INDEX = "__trial_index__"
 """The key under which a configuration finds which of its repetitions it is, from 0."""
 
 
-@dataclass(slots=True)
-class _Group:
+class _Group(msgspec.Struct):
     """The trials of one configuration."""
 
     leader: str
@@ -23,8 +23,8 @@ class _Group:
     config: dict[str, Any]
     started: int = 1
     ended: int = 0
-    values: list[float] = field(default_factory=list)
-    last: dict[str, Any] = field(default_factory=dict)
+    values: list[float] = []  # a copy for each group: msgspec's way
+    last: dict[str, Any] = {}
 
 
 class Repeater(Searcher):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from nbray.tune.domains import Choice, Domain, Grid
 from nbray.tune.draws import generator
 from nbray.tune.search.searcher import FINISHED, Exhausted
 from nbray.tune.search_space import Levels, Path, SearchSpace, grids_only, is_enumerated
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Unit = Callable[[int, Path], float]
 """The number in [0, 1) for a parameter of the configuration of this number."""

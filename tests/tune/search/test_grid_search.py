@@ -18,7 +18,9 @@ def grid(space: dict[str, Any], num_samples: int = 1, **options: Any) -> list[di
 
 
 def test_all_that_can_be_counted_is_tried() -> None:
-    space = {"a": choice(["x", "y"]), "b": randint(1, 4), "c": qrandint(10, 20, 10), "d": quniform(0, 0.2, 0.1), "e": grid_search([5])}
+    space = {
+        "a": choice(["x", "y"]), "b": randint(1, 4), "c": qrandint(10, 20, 10), "d": quniform(0, 0.2, 0.1), "e": grid_search([5]),
+    }  # fmt: skip
     configs = grid(space)
     assert len(configs) == 2 * 3 * 2 * 3
     assert len({tuple(config.values()) for config in configs}) == 36
@@ -61,7 +63,7 @@ def test_a_range_without_a_number_of_points_is_an_error(domain: Any, message: st
 
 
 def test_a_constant_space_has_nothing_to_search() -> None:
-    with pytest.raises(UsageError, match=r"GridSearch has nothing to search: the space has no choice, range or grid_search in it"):
+    with pytest.raises(UsageError, match=r"GridSearch has nothing to search: the space has no choice, range or grid_search"):
         prepare(GridSearch(), {"a": 1})
 
 

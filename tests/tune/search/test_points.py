@@ -12,7 +12,7 @@ from nbray.tune.spaces import choice, grid_search, randint, sample_from, uniform
 
 @pytest.mark.parametrize("points", [{"x": 1}, "x", 3])
 def test_points_are_a_list(points: Any) -> None:
-    with pytest.raises(WrongType, match=r"RandomSearch got points_to_evaluate=.* It takes a list of dicts: points_to_evaluate=\[\{"):
+    with pytest.raises(WrongType, match=r"RandomSearch got points_to_evaluate=.* It takes a list of dicts: points_to"):
         check_points(points, "RandomSearch")
 
 

@@ -13,7 +13,7 @@ SPACE = {"x": uniform(0, 1), "m": choice(["linear", {"depth": randint(0, 3)}])}
 def test_it_leaves_no_holes() -> None:
     for seed in range(10):
         configs = run(prepare(QuasiRandomSearch(seed=seed), {"x": uniform(0, 1), "y": uniform(0, 1)}, 36))
-        assert {(int(4 * config["x"]), int(3 * config["y"])) for config in configs} == {(i, j) for i in range(4) for j in range(3)}
+        assert len({(int(4 * config["x"]), int(3 * config["y"])) for config in configs}) == 12
 
 
 def test_the_same_seed_gives_the_same_configurations() -> None:
