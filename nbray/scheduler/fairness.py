@@ -143,6 +143,8 @@ class Turns:
 
     def next(self, full: Collection[Shape]) -> tuple[Line, Shape] | None:
         """Whose turn it is, of those whose shape is not `full`."""
+        if not self._shares:
+            return None
         for share in self._in_order(self._shares, _service):
             for line in self._in_order(share.lines, _line_order):
                 shape = line.first(full)

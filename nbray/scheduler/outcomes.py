@@ -154,7 +154,8 @@ class Outcomes:
         """Count the results of one template in one cell run; returns how many have succeeded."""
         template, run, seconds = tally.template, tally.run, tally.micros * 1e-6
         run.count_results(tally.succeeded, seconds, self._deadlines.now)
-        run.line_of(template.priority).charge((seconds - tally.charged) * template.shape.share)
+        line = run.line_of(template.priority) if template.priority else run.line
+        line.charge((seconds - tally.charged) * template.shape.share)
         template.function.learn(seconds / tally.count)
         self.retire(template, tally.succeeded)
         return tally.succeeded

@@ -27,6 +27,8 @@ from nbray.scheduler.workers import Fleet, Worker
 
 QUEUE_CAP = 512
 """Most tasks inside one worker."""
+_QUEUED, _ASSIGNED, _IDLE, _BUSY = TaskState.QUEUED, TaskState.ASSIGNED, WorkerState.IDLE, WorkerState.BUSY
+"""An enum's member costs 0.1 us on Python 3.11."""
 UNKNOWN_SECONDS = 0.1
 """For how long a task counts whose function has never run."""
 
@@ -85,7 +87,7 @@ class Placement:
                 room.make(shape)
         for worker, specs in self._runs.items():
             assert worker.process is not None
-            for portion in portions(specs):
+            for portion in (specs,) if len(specs) == 1 else portions(specs):
                 self._outbox.send(worker.process.process_id, Run(portion))
         self._runs.clear()
 
@@ -116,17 +118,18 @@ class Placement:
     def _assign(self, worker: Worker, line: Line, shape: Shape) -> None:
         """Give a worker the next task of a line, and more while they are known to be short."""
         now = self._deadlines.now
-        if worker.state is WorkerState.IDLE:
+        if worker.state is _IDLE:
             self._fleet.idle.pop(worker.slot, None)
-            move_worker(worker, WorkerState.BUSY)
+            move_worker(worker, _BUSY)
             self._pool.lease(worker, shape)
             worker.due = worker.head_since = now
         queue, specs = worker.queue, self._runs.setdefault(worker, [])
         waiting = line.queues[shape]
-        most = 1 if self._objects.crowded else min(QUEUE_CAP - len(queue), self._even_part(len(waiting), shape))
+        alone = len(waiting) == 1 or self._objects.crowded
+        most = 1 if alone else min(QUEUE_CAP - len(queue), self._even_part(len(waiting), shape))
         backlog, before, count = worker.backlog, worker.backlog, 0
         known, unknown = worker.templates, dict[CallTemplate, None]()
-        queued, assigned = TaskState.QUEUED, TaskState.ASSIGNED  # an enum's member costs 0.1 us on Python 3.11
+        queued, assigned = _QUEUED, _ASSIGNED
         while waiting and count < most:
             task = waiting.popleft()
             if task.state is not queued:

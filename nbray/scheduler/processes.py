@@ -63,6 +63,9 @@ class Outbox:
         """Send the values that were pushed so far: what is sent next comes after them."""
         for process in self.readied:
             ready, process.ready = process.ready, []
+            if len(ready) <= READY_VALUES:
+                self.send(process.process_id, messages.Ready(ready))
+                continue
             for start in range(0, len(ready), READY_VALUES):
                 self.send(process.process_id, messages.Ready(ready[start : start + READY_VALUES]))
         self.readied = []

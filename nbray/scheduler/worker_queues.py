@@ -24,6 +24,7 @@ STEAL_SECONDS = 0.002
 
 OnTimeout = Callable[[Task, int], None]
 _NEVER = float("inf")
+_BUSY, _BLOCKED = WorkerState.BUSY, WorkerState.BLOCKED
 
 
 class WorkerQueues:
@@ -64,9 +65,11 @@ class WorkerQueues:
         worker.due = self._deadlines.now + worker.backlog
         if worker.closed:
             self._reopen(worker)
-        if worker.queue or worker.state not in (WorkerState.BUSY, WorkerState.BLOCKED):
+        state = worker.state
+        if worker.queue or (state is not _BUSY and state is not _BLOCKED):
             return
-        self.unblocked(worker)
+        if state is _BLOCKED:
+            self.unblocked(worker)
         self._pool.release(worker)
         self._fleet.make_idle(worker)
 

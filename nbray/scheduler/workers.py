@@ -390,7 +390,9 @@ class Fleet:
 
     def working(self) -> int:
         """How many workers have something to do, or start."""
-        idle = len(self.idle) + sum(one.state is WorkerState.IDLE for one in self.special.values())
+        idle = len(self.idle)
+        if self.special:
+            idle += sum(one.state is WorkerState.IDLE for one in self.special.values())
         return len(self.workers) - idle - len(self.hosts) + len(self.serving)
 
     def stuck(self) -> bool:
