@@ -101,10 +101,20 @@ class Places:
         """With `asked_all`, in a replay: start also what the journal says was started, and nobody has named now."""
         if self._ending.wanted is not None:
             return
-        for trial_id in self._config.scheduler.take_dropped():
+        while True:
+            dropped = self._give_up_dropped()
+            turn = self._next_turn(asked_all)
+            if turn is not None:
+                self._begin(*turn)
+            elif not dropped and not self._give_up_dropped():  # to be asked for a turn may make it drop some
+                return
+
+    def _give_up_dropped(self) -> bool:
+        """End those that the scheduler has given up; says whether there were any."""
+        dropped = self._config.scheduler.take_dropped()
+        for trial_id in dropped:
             self._give_up(self._ledger.trials[trial_id])
-        while (turn := self._next_turn(asked_all)) is not None:
-            self._begin(*turn)
+        return bool(dropped)
 
     def _next_turn(self, asked_all: bool) -> tuple[Turn, Start | None] | None:
         """Whose turn it is, and, in a replay, how that trial was started the first time."""
