@@ -36,16 +36,19 @@ class Ending:
 
     def want(self, why: CloseReason, text: str) -> None:
         """Everything shall end; the first reason counts, and in a replay that of the journal, if it has one."""
-        if self.wanted is not None or not self._is_as_recorded(why, text):
+        if self.wanted is not None:
             return
-        self.wanted = Closing(why, text)
-        self._ledger.actions.append(self.wanted)
+        wanted = self._as_recorded(Closing(why, text))
+        if wanted is None:
+            return
+        self.wanted = wanted
+        self._ledger.actions.append(wanted)
         for trial_id in list(self._ledger.unfinished):
             trial = self._ledger.trials[trial_id]
             if trial.at_work:
-                self.stop_run(trial, text, GRACE)
-            elif why not in RESTORABLE:
-                self._ledger.finish(trial, TrialState.TERMINATED, text)
+                self.stop_run(trial, wanted.text, GRACE)
+            elif wanted.why not in RESTORABLE:
+                self._ledger.finish(trial, TrialState.TERMINATED, wanted.text)
 
     def follow_the_journal(self) -> None:
         """In a replay: end where the journal says so."""
@@ -54,11 +57,16 @@ class Ending:
             self.recorded.note(f"the experiment ended then ({then.why}), and would not now")
             self.want(then.why, then.text)
 
-    def _is_as_recorded(self, why: CloseReason, text: str) -> bool:
-        if self.recorded is None or self.recorded.closing is not None:
-            return True
-        self.recorded.note(f"the experiment would end now ({why}: {text.strip().rpartition(chr(10))[2]}), and did not then")
-        return False
+    def _as_recorded(self, now: Closing) -> Closing | None:
+        """In a replay: how the experiment ended, or None if it did not."""
+        if self.recorded is None:
+            return now
+        then = self.recorded.closing
+        if then is None:
+            self.recorded.note(f"the experiment would end now ({now.why}), and did not then")
+        elif then.why is not now.why:
+            self.recorded.note(f"the experiment ended then for another reason ({then.why}) than it would now ({now.why})")
+        return then
 
     def stop_run(self, trial: Trial, why: str, grace: float) -> None:
         """A trial at work is told to stop at its next report, and interrupted if that does not come in time."""

@@ -136,6 +136,8 @@ class Moved(_Message, frozen=True):
     why: str = ""
     config: dict[str, Any] | None = None
     """Given when the trial is new."""
+    checkpoint: str | None = None
+    """What a new trial begins from."""
 
 
 class CloseReason(StrEnum):

@@ -54,7 +54,7 @@ class Ledger:
         trial.why = why
         self.shelf.need(trial.trial_id, checkpoint)
         self._searcher.on_trial_given(trial.trial_id, config)
-        self.actions.append(Moved(trial.trial_id, TrialState.PENDING, why, config))
+        self.actions.append(Moved(trial.trial_id, TrialState.PENDING, why, config, checkpoint))
         self.agenda.wait(trial.trial_id)
         return trial
 

@@ -203,10 +203,15 @@ class View:
             trial.move(state)
 
     def _move(self, moved: Moved, event: object) -> None:
-        trial = self.trials.get(moved.trial_id) or self._new(moved.trial_id, moved.config or {})
+        trial = self.trials.get(moved.trial_id)
+        if trial is None:
+            trial = self._new(moved.trial_id, moved.config or {})
+            trial.checkpoint = moved.checkpoint
         state = TrialState(moved.state)
         if trial.state is TrialState.ERROR and state is TrialState.PENDING:
             trial.revive()
+            if isinstance(event, Reopened) and event.restart_errored:
+                trial.checkpoint = None
         elif trial.state is not state:
             trial.move(state)
         trial.why = moved.why

@@ -188,13 +188,13 @@ class Stage:
 
     def picture(self) -> object:
         """All that a replay has to lead to."""
-        return _picture(self.experiment)
+        return picture(self.experiment)
 
     def _check(self, event: Event, actions: list[Action], was_closed: bool) -> None:
         answers = [action for action in actions if isinstance(action, Answer)]
         assert [answer.trial_id for answer in answers] == ([event.trial_id] if isinstance(event, Reported) else [])
         if isinstance(event, Reopened):
-            self._ends = {id for id, trial in self.trials.items() if trial.ended}
+            self._ends &= {trial_id for trial_id, trial in self.trials.items() if trial.ended}
             self._slots = 0
         elif was_closed:
             assert actions == list(answers), "nothing follows after the end"
@@ -217,11 +217,12 @@ class Stage:
             assert not any(trial.at_work for trial in self.trials.values())
 
 
-def _picture(experiment: Experiment) -> object:
-    return pictures(experiment.trials), experiment.closed, experiment.wakes_at(), experiment.rungs(), experiment.most_at_once()
-
-
-picture = _picture
+def picture(experiment: Experiment) -> object:
+    """All that can be seen of an experiment."""
+    rungs = [
+        (rung.bracket, rung.level, repr(rung.values), sorted(rung.went_on), repr(rung.cutoff)) for rung in experiment.rungs()
+    ]
+    return pictures(experiment.trials), experiment.closed, experiment.wakes_at(), rungs, experiment.most_at_once()
 
 
 def pictures(trials: Mapping[str, Trial]) -> list[Call]:

@@ -10,6 +10,7 @@ from nbray.tune.events import Answer, CloseReason, Ended, Failed, Interrupt, Not
 from nbray.tune.experiment import Experiment
 from nbray.tune.experiment_config import ExperimentConfig
 from nbray.tune.schedulers import ASHAScheduler
+from nbray.tune.schedulers.scheduler import Resumption
 from nbray.tune.search.searcher import Exhausted
 from nbray.tune.stoppers import Stopper, TimeoutStopper, stopper_of
 from tests.tune.stage import CONTINUE, PAUSE, STOP, ListSearcher, ScriptedScheduler, Stage, closed, said, starts
@@ -94,8 +95,6 @@ def test_another_trials_checkpoint_and_configuration() -> None:
 
 
 def resumption(trial_id: str, **more: Any) -> Any:
-    from nbray.tune.schedulers.scheduler import Resumption
-
     return Resumption(trial_id, **more)
 
 

@@ -172,7 +172,7 @@ def test_a_clone_begins_where_the_trial_is() -> None:
     stage.report("00000", checkpoint="c1")
     actions = stage.ask("clone", "00000")
     assert actions == [
-        Moved("00001", "PENDING", "a clone of trial 00000", {"x": 1}), Start("00001", 1, {"x": 1}, "c1", 1)
+        Moved("00001", "PENDING", "a clone of trial 00000", {"x": 1}, "c1"), Start("00001", 1, {"x": 1}, "c1", 1)
     ]  # fmt: skip
     assert ("given", "00001", {"x": 1}) in searcher.heard
     stage.report("00001")
