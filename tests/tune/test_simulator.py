@@ -116,7 +116,7 @@ def test_a_tune_config_may_be_simulated_again_and_again() -> None:
     config = TuneConfig(metric="score", mode="max", num_samples=20, scheduler=scheduler, seed=3)
     first, second = (simulate(config, nine, 2, param_space={"x": uniform(0, 1)}) for _ in range(2))
     assert first.reports == second.reports
-    assert first.work < 100
+    assert first.work < 150
     assert scheduler.rungs()[0].values == {}, "the scheduler that was given has seen nothing"
 
 

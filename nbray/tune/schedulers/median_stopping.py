@@ -6,7 +6,6 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Mapping, Sequence
 from math import isfinite, isnan
-from statistics import median
 from typing import Any
 
 from nbray.errors import UsageError
@@ -191,3 +190,14 @@ class MedianStoppingRule(TrialScheduler):
             f"MedianStoppingRule(time_attr={self.time_attr!r}, grace_period={self.grace_period:g}, "
             f"min_samples_required={self.min_samples_required})"
         )
+
+
+def median(values: list[float]) -> float:
+    """The middle one, or the mean of the two in the middle; the library's module takes longer to import than a trial to run.
+
+    >>> median([3, 1, 2]), median([4, 1])
+    (2, 2.5)
+    """
+    ranked = sorted(values)
+    half = len(ranked) // 2
+    return ranked[half] if len(ranked) % 2 else (ranked[half - 1] + ranked[half]) / 2

@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 from nbray.errors import UsageError, WrongType
 from nbray.tune.domains import Choice, Domain, Integer, Real, Source, is_number, multiple, same
+from nbray.tune.draws import draw
 
 Space = list[Any] | tuple[Any, ...] | Domain | Callable[[], Any] | Mapping[str, Any]
 """Values in their order, a domain, a function that draws a value, or a dict of these."""
+
+
+class Lots:
+    """Numbers in [0, 1), one after another, that depend on a seed and names alone.
+
+    >>> Lots(7, "a").random() == Lots(7, "a").random() != Lots(7, "b").random()
+    True
+    """
+
+    def __init__(self, seed: int, *names: Hashable) -> None:
+        self._seed = seed
+        self._names = names
+        self._drawn = 0
+
+    def random(self) -> float:
+        """The next one."""
+        self._drawn += 1
+        return draw(self._seed, *self._names, self._drawn)
 
 
 def check_mutations(mutations: Mapping[str, Any], owner: str, where: str = "hyperparam_mutations") -> None:

@@ -8,9 +8,8 @@ from math import ceil, isnan
 from typing import Any
 
 from nbray.errors import UsageError, WrongType
-from nbray.tune.draws import generator
 from nbray.tune.schedulers.arguments import check_share, number
-from nbray.tune.schedulers.mutations import check_mutations, explored, fill
+from nbray.tune.schedulers.mutations import Lots, check_mutations, explored, fill
 from nbray.tune.schedulers.scheduler import Decision, Resumption, TrialScheduler
 from nbray.tune.scores import figure, score
 from nbray.tune.trial import Trial, TrialState
@@ -122,7 +121,7 @@ class PopulationBasedTraining(TrialScheduler):
         self._seed = seed
 
     def on_trial_add(self, trial: Trial) -> None:
-        fill(trial.config, self.hyperparam_mutations, generator(self._seed, "pbt fills", trial.number))
+        fill(trial.config, self.hyperparam_mutations, Lots(self._seed, "pbt fills", trial.number))
         self._members[trial.trial_id] = Member(trial)
 
     def on_trial_result(self, trial: Trial, result: Mapping[str, Any]) -> Decision:
@@ -244,7 +243,7 @@ class PopulationBasedTraining(TrialScheduler):
 
     def _takeover(self, member: Member, upper: list[Member], may_write: bool = False) -> Resumption | None:
         """How a poor trial runs on as a changed copy of a good one; None if that has no checkpoint, nor is about to write one."""
-        rng = generator(self._seed, "pbt explores", self._takeovers)
+        rng = Lots(self._seed, "pbt explores", self._takeovers)
         other = upper[int(rng.random() * len(upper))]
         if other.trial.checkpoint is None and not may_write and other.trial.state is not TrialState.PAUSING:
             return None

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from nbray.tune import schedulers
 from nbray.tune.events import CloseReason, Slots
 from nbray.tune.experiment import Experiment
 from nbray.tune.experiment_config import ExperimentConfig
@@ -131,3 +132,11 @@ def test_its_own_metric_and_mode_go_with_the_experiments(name: str) -> None:
     scheduler.set_search_properties(None, None)
     scheduler.set_search_properties("loss", "min", seed=3)
     assert (scheduler.metric, scheduler.mode) == ("loss", "min")
+
+
+def test_every_public_name_is_found_when_it_is_asked_for() -> None:
+    for name in schedulers.__all__:
+        assert getattr(schedulers, name).__module__.startswith("nbray.tune.schedulers.")
+    assert set(schedulers.__all__) <= set(dir(schedulers))
+    with pytest.raises(AttributeError, match="no attribute 'ASHA'"):
+        schedulers.__getattr__("ASHA")
