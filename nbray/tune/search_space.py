@@ -19,6 +19,7 @@ import msgspec
 from nbray.errors import UsageError, WrongType
 from nbray.serialization import dumps
 from nbray.tune.domains import Choice, Domain, Grid, SampleFrom, same
+from nbray.tune.draws import generator
 from nbray.tune.half_made import HalfMade, Pending, View
 from nbray.tune.spaces import grid_search
 
@@ -237,16 +238,31 @@ def check_shippable(space: Mapping[str, Any], owner: str = "param_space") -> Non
     """Raises NotShippable, with the place in the space, for a value or function that cannot be sent to a worker."""
     for path, leaf in SearchSpace(space, owner).leaves():
         steps = (step.index if isinstance(step, Branch) else step for step in path)
-        dumps(leaf, owner + "".join(f"[{step!r}]" for step in steps))
+        dumps(leaf.function if isinstance(leaf, SampleFrom) else leaf, owner + "".join(f"[{step!r}]" for step in steps))
+
+
+def check_functions(space: SearchSpace) -> None:
+    """Raises UsageError for a function of the space that fails, before the first trial rather than amid the experiment."""
+    if any(isinstance(leaf, SampleFrom) for _, leaf in space.leaves()):
+        space.resolve(middle, lambda path: generator(0, path))
+
+
+def middle(path: Path, node: Domain | Grid) -> Any:
+    """A decision for a parameter where any will do."""
+    return 0 if isinstance(node, Choice | Grid) else node.quantile(0.5)
 
 
 def settle_space(own: Mapping[str, Any] | None, param_space: Mapping[str, Any], owner: str) -> SearchSpace:
     """The space of a searcher: its own with the experiment's constants, or the experiment's.
 
-    Raises UsageError if both have something to search.
+    Raises UsageError if both have something to search, or a function of it fails.
     """
-    if own is None:
-        return SearchSpace(param_space)
+    settled = SearchSpace(param_space) if own is None else _own_space(own, param_space, owner)
+    check_functions(settled)
+    return settled
+
+
+def _own_space(own: Mapping[str, Any], param_space: Mapping[str, Any], owner: str) -> SearchSpace:
     if not SearchSpace(param_space).is_constant:
         raise UsageError(
             f"{owner} has a space of its own, and param_space has something to search too. Put all of it into param_space and "
@@ -288,7 +304,7 @@ def _leaves(node: Any, path: Path) -> Iterator[tuple[Path, Any]]:
         for index, option in enumerate(_options(node)):
             yield from _leaves(option, (*path, Branch(index)))
     elif not isinstance(node, Domain):
-        yield path, node.function if isinstance(node, SampleFrom) else node
+        yield path, node
 
 
 def _parameters(node: Any, path: Path) -> Iterator[tuple[Path, Domain | Grid]]:

@@ -11,7 +11,7 @@ import pytest
 from nbray.errors import NotShippable, UsageError, WrongType
 from nbray.tune.domains import Choice, Domain, Grid
 from nbray.tune.draws import generator
-from nbray.tune.search_space import Branch, Path, SearchSpace, check_shippable, grids_only, name_of, settle_space
+from nbray.tune.search_space import Branch, Path, SearchSpace, check_shippable, grids_only, middle, name_of, settle_space
 from nbray.tune.spaces import choice, grid_search, randint, sample_from, uniform
 
 
@@ -260,3 +260,15 @@ def test_a_searchers_own_space_takes_the_constants_of_the_experiment() -> None:
 def test_two_spaces_to_search_are_an_error() -> None:
     with pytest.raises(UsageError, match="RandomSearch has a space of its own, and param_space has something to search too"):
         settle_space({"x": uniform(0, 1)}, {"y": uniform(0, 1)}, "RandomSearch")
+
+
+def test_a_function_that_fails_is_found_before_the_first_trial() -> None:
+    settle_space(None, {"x": uniform(1, 2), "f": sample_from(lambda config: 1 / config["x"])}, "RandomSearch")
+    with pytest.raises(UsageError, match=r"the function of sample_from\(\) for 'f' raised KeyError: \"'y' is not among 'x', 'f'"):
+        settle_space(None, {"x": uniform(1, 2), "f": sample_from(lambda config: config["y"])}, "RandomSearch")
+
+
+def test_what_is_open_gets_any_value() -> None:
+    assert middle((), uniform(0, 1)) == 0.5
+    assert middle((), choice(["a"])) == 0
+    assert middle((), grid_search(["a"])) == 0

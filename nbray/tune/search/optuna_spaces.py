@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from nbray.errors import UsageError, WrongType
 from nbray.tune.domains import Choice, Domain, Grid, Integer, Normal, Real, multiple
 from nbray.tune.draws import generator
-from nbray.tune.search.points import fit_points, middle
-from nbray.tune.search_space import Path, SearchSpace, name_of, settle_space
+from nbray.tune.search.points import fit_points
+from nbray.tune.search_space import Path, SearchSpace, middle, name_of, settle_space
 
 if TYPE_CHECKING:
     from optuna.trial import Trial as Ask

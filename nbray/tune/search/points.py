@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nbray.errors import UsageError, WrongType
-from nbray.tune.domains import Choice, Domain, Grid
 from nbray.tune.draws import generator
-from nbray.tune.search_space import Path, SearchSpace
+from nbray.tune.search_space import SearchSpace, middle
 
 Point = Mapping[str, Any]
 
@@ -33,8 +32,3 @@ def fit_points(points: Sequence[Point], space: SearchSpace) -> None:
             space.resolve(middle, lambda path: generator(0, path), point)
         except UsageError as error:
             raise UsageError(f"points_to_evaluate[{number}]: {error}") from error.__cause__
-
-
-def middle(path: Path, node: Domain | Grid) -> Any:
-    """A decision for what a point leaves open, where any will do."""
-    return 0 if isinstance(node, Choice | Grid) else node.quantile(0.5)

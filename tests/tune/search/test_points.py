@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from nbray.errors import UsageError, WrongType
-from nbray.tune.search.points import check_points, fit_points, middle
+from nbray.tune.search.points import check_points, fit_points
 from nbray.tune.search_space import SearchSpace
 from nbray.tune.spaces import choice, grid_search, randint, sample_from, uniform
 
@@ -36,9 +36,3 @@ def test_what_a_function_raises_stays_the_cause() -> None:
     with pytest.raises(UsageError, match=r"points_to_evaluate\[0\]: the function of sample_from") as caught:
         fit_points([{"x": 0.5}], space)
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
-
-
-def test_what_is_left_open_gets_any_value() -> None:
-    assert middle((), uniform(0, 1)) == 0.5
-    assert middle((), choice(["a"])) == 0
-    assert middle((), grid_search(["a"])) == 0
