@@ -6,7 +6,21 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from nbray.tune.events import Action, Added, Answer, Asked, Ended, Event, Failed, Interrupt, Reopened, Reported, Slots, Start, Tick
+from nbray.tune.events import (
+    Action,
+    Added,
+    Answer,
+    Asked,
+    Ended,
+    Event,
+    Failed,
+    Interrupt,
+    Reopened,
+    Reported,
+    Slots,
+    Start,
+    Tick,
+)
 from tests.tune.stage import Stage
 
 

@@ -24,7 +24,8 @@ def test_who_waits_goes_before_the_schedulers_choice_and_that_before_new_ones() 
     paused, waiting = scene.trial(TrialState.PAUSED), scene.trial(TrialState.PENDING)
     scene.scheduler.resume.append(Resumption(paused, {"x": 2}, waiting))
     scene.agenda.wait(waiting)
-    assert [scene.agenda.next() for _ in range(4)] == [Turn(waiting), Turn(paused, {"x": 2}, waiting), Turn("00002", {"x": 1}), None]
+    turns = [scene.agenda.next() for _ in range(4)]
+    assert turns == [Turn(waiting), Turn(paused, {"x": 2}, waiting), Turn("00002", {"x": 1}), None]
 
 
 def test_the_scheduler_hears_once_that_nothing_new_comes_and_may_choose_then() -> None:

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from nbray.tune.events import Answer, CloseReason, Closing, Moved, Start
+from nbray.tune.events import Action, Answer, CloseReason, Closing, Moved, Start
 from nbray.tune.recorded import Recorded
 from tests.tune.stage import CONTINUE, STOP
 
-ACTIONS = [
+ACTIONS: list[Action] = [
     Answer("00000", "STOP", "by ASHA"), Moved("00001", "TERMINATED", "given up"), Moved("00002", "PAUSED"),
     Start("00003", 1, {"x": 1}), Start("00001", 2, {"x": (2,)}), Closing(CloseReason.DONE),
 ]  # fmt: skip

@@ -112,8 +112,7 @@ def test_lines_and_the_end() -> None:
     view.fold(Entry(3, 2.0, Slots(1), [Close(CloseReason.STOPPED, "by hand")]))
     assert view.closed == Close(CloseReason.STOPPED, "by hand")
     view.fold(Entry(4, 2.0, Reopened(), []))
-    reopened = (view.closed, view.closing, view.slots)
-    assert reopened == (None, None, 0)
+    assert [view.closed, view.closing, view.slots] == [None, None, 0]
 
 
 def test_a_trial_that_has_ended_is_done() -> None:
