@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from nbray.checkpoints import Checkpoint
 from nbray.tune.callbacks import Callback
 from nbray.tune.events import Close, Ended, Entry, Failed, Moved, Reported, Start
 from nbray.tune.loggers.results_table import ResultsTable
@@ -27,6 +27,7 @@ class Dispatch:
     def __init__(self, callbacks: Sequence[Callback], plan: Plan, *, patient: bool) -> None:
         self.callbacks = list(callbacks)
         """Who is told."""
+        self._plan = plan
         self._patient = patient
         self._lines: list[str] = []
         samples = plan.tune.num_samples
@@ -42,7 +43,7 @@ class Dispatch:
         listeners = [each for each in self.callbacks if each.hears_the_past or not past]
         if listeners:
             trials = list(view.trials.values())
-            for hook, arguments in _calls(entry, view):
+            for hook, arguments in _calls(entry, view, self._plan):
                 for callback in listeners:
                     if callback in self.callbacks and not (past and hook == _END):
                         self._call(callback, hook, {"trials": trials, **arguments})
@@ -72,18 +73,19 @@ def in_driver(callbacks: Sequence[Callback], plan: Plan) -> Dispatch:
     return Dispatch([each for each in callbacks if not each.in_controller], plan, patient=False)
 
 
-def _calls(entry: Entry, view: View) -> Iterator[_Call]:
+def _calls(entry: Entry, view: View, plan: Plan) -> Iterator[_Call]:
     """The hooks to call, in order."""
     step = {"iteration": entry.number}
     yield "on_step_begin", step
-    for hook, arguments in [*_of_event(entry, view), *(call for action in entry.actions for call in _of_action(action, view))]:
+    of_actions = (call for action in entry.actions for call in _of_action(action, view))
+    for hook, arguments in chain(_of_event(entry, view, plan), of_actions):
         yield hook, {**step, **arguments}
     yield "on_step_end", step
     if any(isinstance(action, Close) for action in entry.actions):
         yield _END, {}
 
 
-def _of_event(entry: Entry, view: View) -> Iterator[_Call]:
+def _of_event(entry: Entry, view: View, plan: Plan) -> Iterator[_Call]:
     event = entry.event
     if not isinstance(event, (Reported, Ended, Failed)):
         return
@@ -96,7 +98,7 @@ def _of_event(entry: Entry, view: View) -> Iterator[_Call]:
         yield "on_trial_result", {"trial": trial, "result": trial.last_result}
     if event.checkpoint is not None:
         yield "on_trial_save", {"trial": trial}
-        yield "on_checkpoint", {"trial": trial, "checkpoint": Checkpoint(event.checkpoint)}
+        yield "on_checkpoint", {"trial": trial, "checkpoint": plan.checkpoint_of(event.checkpoint)}
 
 
 def _of_action(action: Any, view: View) -> Iterator[_Call]:

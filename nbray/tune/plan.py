@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from nbray.checkpoints import Checkpoint
 from nbray.tune.configs import RunConfig, TuneConfig
 from nbray.tune.trial import Trial
 
@@ -32,6 +34,10 @@ class Plan:
         """What people call a trial."""
         creator = self.tune.trial_name_creator
         return str(creator(trial)) if creator is not None else f"{self.trainable_name}_{trial.trial_id}"
+
+    def checkpoint_of(self, path: str) -> Checkpoint:
+        """The checkpoint that an entry of the journal names by its place in the experiment's directory."""
+        return Checkpoint(Path(self.path) / path)
 
     def directory_of(self, trial_id: str) -> str:
         """A trial's directory; it is there once something has been written into it."""

@@ -86,12 +86,12 @@ class Result:
     @property
     def checkpoint(self) -> Checkpoint | None:
         """Its newest checkpoint."""
-        return None if self.record.checkpoint is None else Checkpoint(self.record.checkpoint)
+        return None if self.record.checkpoint is None else self._plan.checkpoint_of(self.record.checkpoint)
 
     @property
     def best_checkpoints(self) -> list[tuple[Checkpoint, Mapping[str, Any]]]:
         """The checkpoints that were kept, each with the report it came with, oldest first."""
-        return [(Checkpoint(path), report) for path, report in self.record.checkpoints]
+        return [(self._plan.checkpoint_of(path), report) for path, report in self.record.checkpoints]
 
     def get_best_checkpoint(self, metric: str, mode: str) -> Checkpoint | None:
         """The kept checkpoint whose report is best; None if there is none. Raises UsageError for a metric that none has."""
@@ -103,7 +103,7 @@ class Result:
         if not known:
             names = ", ".join(reported_names([self]))
             raise UsageError(f"no checkpoint of trial {self.trial_id} came with {metric!r}; reported were: {names}")
-        return Checkpoint((min if mode == "min" else max)(known)[1])
+        return self._plan.checkpoint_of((min if mode == "min" else max)(known)[1])
 
     def mean(self, metric: str, last: int = 0) -> float:
         """The mean of its last so many reports, or of all; NaN where no report had a number."""
@@ -115,16 +115,18 @@ class Result:
         """Its last report, or the best one by a metric, and its configuration, as one flat row."""
         report = self.metrics
         if metric is not None:
-            scored = [(value, each) for each in self.history if (value := figure(each, metric)) is not None]
+            values = ((figure(each, metric), each) for each in self.history)
+            scored = [(value, each) for value, each in values if value is not None and not math.isnan(value)]
             best = (min if mode == "min" else max)(scored, key=lambda pair: pair[0], default=(0.0, report))
             report = best[1]
         return {**flat(report), "trial_id": self.trial_id, **flat(self.config, "config/"), "logdir": self.path}
 
     def cells(self, columns: Iterable[str]) -> list[Any]:
         """What a table with these columns says of it."""
+        parameters = {name: "None" if value is None else value for name, value in self.flat_config.items()}
         known = {
-            **{name: "None" if value is None else value for name, value in self.flat_config.items()}, **flat(self.metrics), "trial": self.name, "state": str(self.state),
-            "reports": self.record.iteration, "seconds": round(self.record.seconds, 3),
+            **parameters, **flat(self.metrics), "trial": self.name, "state": str(self.state), "reports": self.record.iteration,
+            "seconds": round(self.record.seconds, 3),
         }  # fmt: skip
         return [known.get(name) for name in columns]
 

@@ -74,6 +74,8 @@ def test_rows_are_flat(tmp_path: Path) -> None:
     assert (row["loss"], row["by/x"], row["config/x/depth"], row["logdir"]) == (2.0, 1, 3, result.path)
     assert result.row("loss", "min")["loss"] == 1.0
     assert result.row("nothing", "min")["loss"] == 2.0
+    with_nan = result_of(tmp_path, [{"loss": math.nan}, {"loss": 2.0}, {"loss": 3.0}])
+    assert (with_nan.row("loss", "min")["loss"], with_nan.row("loss", "max")["loss"]) == (2.0, 3.0)
 
 
 def test_frames_have_a_row_for_each_report(tmp_path: Path) -> None:
