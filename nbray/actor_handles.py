@@ -139,7 +139,7 @@ class ActorMethod:
         if backend is None or backend.epoch != ref.epoch or backend.lost:
             backend = home_of(self._handle)  # raises
         context = task_context.current()
-        cell_run = current.cell_run if context is None else context.cell_run
+        cell_run = session.submits_for.get() or (current.cell_run if context is None else context.cell_run)
         ids = backend.call(ref.id, name, shown, args, kwargs, options, cell_run)
         if len(ids) == 1:
             return ObjectRef(ids[0], ref.epoch, shown)

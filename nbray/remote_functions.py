@@ -52,7 +52,7 @@ class RemoteFunction:
         if backend is None or backend.lost:
             backend = session.current_backend()
         context = task_context.current()
-        cell_run = current.cell_run if context is None else context.cell_run
+        cell_run = session.submits_for.get() or (current.cell_run if context is None else context.cell_run)
         ids = backend.submit(self.function, args, kwargs, self._options, cell_run)
         if len(ids) == 1:
             return ObjectRef(ids[0], backend.epoch, self._task)

@@ -9,7 +9,9 @@ import atexit
 import difflib
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Literal
 
@@ -96,6 +98,9 @@ class Session:
 
 current = Session()
 """The session of this process. It is read by the modules of the API; everybody else calls the functions below."""
+
+submits_for: ContextVar[CellRunId | None] = ContextVar("nbray_submits_for", default=None)
+"""See `submitting_for`; read by what submits."""
 
 
 def init(
@@ -190,7 +195,18 @@ def set_defaults(**settings: Any) -> None:
 def current_cell_run() -> CellRunId:
     """The cell run that submissions of this thread belong to: a task's are its own, a driver's the running cell's."""
     context = task_context.current()
-    return current.cell_run if context is None else context.cell_run
+    return submits_for.get() or (current.cell_run if context is None else context.cell_run)
+
+
+@contextmanager
+def submitting_for(cell_run: CellRunId) -> Iterator[None]:
+    """What this thread submits inside belongs to that cell run, whatever cell runs: housekeeping, to BACKGROUND, is counted by
+    no cell's card and cancelled with no cell."""
+    token = submits_for.set(cell_run)
+    try:
+        yield
+    finally:
+        submits_for.reset(token)
 
 
 def set_cell_run(cell_run: CellRunId, label: str = "") -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -214,3 +215,15 @@ def test_arguments_of_rays_that_mean_something_or_nothing_here(started: list[Fak
     assert len(started) == 1
     with pytest.raises(nbray.UsageError, match="num_workers=5"):
         nbray.init(num_workers=5, ignore_reinit_error=False)
+
+
+def test_housekeeping_belongs_to_no_cell_on_this_thread_only() -> None:
+    before = session.current_cell_run()
+    seen: list[str] = []
+    with session.submitting_for(CellRunId("aside")):
+        assert session.current_cell_run() == "aside"
+        other = threading.Thread(target=lambda: seen.append(session.current_cell_run()))
+        other.start()
+        other.join()
+    assert session.current_cell_run() == before
+    assert seen == [before]

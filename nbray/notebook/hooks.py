@@ -76,6 +76,8 @@ class CellHooks:
         self._process = uuid.uuid4().hex[:8]
         self._begun = 0
         self._publisher: Publisher | None = None
+        self._left_out: set[CellRunId] = set()
+        """Cells whose tasks shall have no card, said before there was a publisher."""
         self._interrupts = stop.Interrupts()
 
     def attach(self, backend: Backend) -> None:
@@ -87,6 +89,8 @@ class CellHooks:
             progress_bars.show_with(self._publisher.show_progress if self._has_kernel else None)
             atexit.register(self._publisher.close)
         self._publisher.attach(backend)
+        while self._left_out:
+            self._publisher.leave_out(self._left_out.pop())
 
     def draw_experiments(self) -> Uninstall:
         """Give each experiment a card, once the part of nbray that runs them is imported; returns what ends that."""
@@ -95,7 +99,7 @@ class CellHooks:
 
         def register(observers: Any) -> None:
             if not gone.is_set():
-                undo.append(observers.register(self._draw_experiment))
+                undo.append(observers.register(self._draw_experiment, self._leave_out))
 
         when_imported("nbray.tune.observers", register)
 
@@ -107,13 +111,18 @@ class CellHooks:
         return stop
 
     def _draw_experiment(self, run: Any) -> Any:
-        from nbray.notebook.tuning import TuneCards
+        from nbray.notebook.tuning import card_of
 
-        return TuneCards(self._display, self._leave_out).observe(run)
+        return card_of(run, self._display)
 
-    def _leave_out(self, cell_run: CellRunId) -> None:
+    def _leave_out(self) -> None:
+        """An experiment has a card of its own: its tasks are not shown as work of the cell that runs."""
+        run = RUNS.of_thread(threading.get_ident())
+        if run is None:
+            return
+        self._left_out.add(run.id)
         if self._publisher is not None:
-            self._publisher.leave_out(cell_run)
+            self._publisher.leave_out(self._left_out.pop())
 
     def close(self) -> None:
         """Publish what is left, and no more."""

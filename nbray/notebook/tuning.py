@@ -10,11 +10,9 @@ import functools
 import threading
 import time
 import uuid
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from nbray.engine.io_thread import call_reporting
-from nbray.ids import CellRunId
 from nbray.notebook.cell_runs import RUNS
 from nbray.notebook.display import Display, Parent
 from nbray.widgets import learning_curves, tune_card
@@ -26,8 +24,8 @@ if TYPE_CHECKING:
     from nbray.tune.view import View
     from nbray.widgets.live_card import LiveCard
 
-SHOW_AFTER = 0.3
-"""An experiment that is over sooner shows its card only then."""
+LIVE_AFTER = 0.3
+"""An experiment that is over sooner needs no live card."""
 REDRAW = 0.4
 REPUBLISH = 1.0
 """The same for a page without widgets, to which everything goes each time."""
@@ -49,8 +47,9 @@ class TuneCard:
         """Whether a page has answered that has widgets; set on a thread of the kernel."""
         self._is_live = False
         """Whether the display shows the live card."""
-        self._due = time.monotonic() + SHOW_AFTER
-        self._number, self._heard_at = -1, time.monotonic()
+        self._born = self._heard_at = time.monotonic()
+        self._due = 0.0
+        self._number = -1
 
     def show(self, view: View) -> None:
         """See `Observer.show`."""
@@ -60,9 +59,10 @@ class TuneCard:
         if now < self._due and not (self._greeted and not self._is_live):
             return
         elapsed = view.now + (0.0 if view.closed is not None else now - self._heard_at)
-        self._draw(picture_of(self._run.plan.name, view, elapsed))
+        self._draw(picture_of(self._run.plan.name, view, elapsed), now)
         ended = time.monotonic()
-        self._due = ended + max(REDRAW if self._greeted else REPUBLISH, (ended - now) / SHARE)
+        usual = REDRAW if self._greeted or self._card is None else REPUBLISH
+        self._due = ended + max(usual, (ended - now) / SHARE)
 
     def close(self, view: View, why: str) -> None:
         """See `Observer.close`. What stays needs no kernel: a live card of one that has ended could not be shown again."""
@@ -71,8 +71,8 @@ class TuneCard:
         if card is not None:
             card.close()
 
-    def _draw(self, picture: Picture) -> None:
-        if self._card is None:
+    def _draw(self, picture: Picture, now: float) -> None:
+        if self._card is None and now >= self._born + LIVE_AFTER:
             self._card = self._new_card()
         if self._card is None or not self._greeted:
             self._publish(picture)
@@ -116,26 +116,17 @@ class TuneCard:
 
 def steer(run: TuneRun, ask: str, trial_id: str = "") -> None:
     """Stop, pause or resume a trial, or all of them. Waits until the experiment has heard it."""
-    if ask == "stop":
-        run.stop_trial(trial_id) if trial_id else run.stop()
-    elif ask == "pause":
-        run.pause_trial(trial_id)
+    if trial_id:
+        {"stop": run.stop_trial, "pause": run.pause_trial, "resume": run.resume_trial}[ask](trial_id)
     else:
-        run.resume_trial(trial_id)
+        {"stop": run.stop, "pause": run.pause, "resume": run.resume}[ask]()
 
 
-class TuneCards:
-    """Makes the cards of this notebook's experiments; `hide_tasks` takes away the task card of a cell that has one."""
-
-    def __init__(self, display: Display, hide_tasks: Callable[[CellRunId], None]) -> None:
-        self._display = display
-        self._hide_tasks = hide_tasks
-
-    def observe(self, run: TuneRun) -> TuneCard | None:
-        """A card in the cell that runs now; none where the user asked for silence."""
-        if not run.plan.run.verbose:
-            return None
-        cell = RUNS.of_thread(threading.get_ident()) or RUNS.current or RUNS.latest()
-        if cell is not None:
-            self._hide_tasks(cell.id)
-        return TuneCard(run, self._display, None if cell is None else cell.parent)
+def card_of(run: TuneRun, display: Display) -> TuneCard | None:
+    """A card in the cell that runs now; none where the user asked for silence."""
+    if not run.plan.run.verbose:
+        return None
+    cell = RUNS.of_thread(threading.get_ident()) or RUNS.current or RUNS.latest()
+    card = TuneCard(run, display, None if cell is None else cell.parent)
+    card.show(run.view)  # a display that begins when its cell has ended is lost where notebooks run without a page
+    return card

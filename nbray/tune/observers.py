@@ -28,21 +28,31 @@ class Observer(Protocol):
 Factory = Callable[["TuneRun"], Observer | None]
 """Called in the thread, and so in the cell, that starts or attaches to a run; None: not this one."""
 
-_factories: list[Factory] = []
+Announced = Callable[[], None]
+"""Called in the thread that begins to start an experiment or to wait for one, before the first call goes to the cluster."""
+
+_factories: list[tuple[Factory, Announced]] = []
 
 
-def register(factory: Factory) -> Callable[[], None]:
+def register(factory: Factory, announced: Announced = lambda: None) -> Callable[[], None]:
     """Observe each run from now on; returns what ends that."""
-    _factories.append(factory)
+    entry = (factory, announced)
+    _factories.append(entry)
 
     def unregister() -> None:
-        if factory in _factories:
-            _factories.remove(factory)
+        if entry in _factories:
+            _factories.remove(entry)
 
     return unregister
 
 
+def announce() -> None:
+    """This thread begins with an experiment: who shows other work of its cell may leave that to the experiment's observers."""
+    for _, announced in list(_factories):
+        announced()
+
+
 def observe(run: TuneRun) -> list[Observer]:
     """The observers of a run that begins to be followed by this process."""
-    observers = (factory(run) for factory in list(_factories))
+    observers = (factory(run) for factory, _ in list(_factories))
     return [observer for observer in observers if observer is not None]

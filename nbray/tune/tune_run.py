@@ -143,6 +143,7 @@ class TuneRun:
         no trial has reported the metric; and what callbacks raise.
         """
         check_timeout(timeout)
+        observers.announce()
         deadline = None if timeout is None else time.monotonic() + timeout
         self._relieve()
         try:

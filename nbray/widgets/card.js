@@ -242,7 +242,12 @@ class Curves {
     slot.setAttribute(LIVE, "");
     slot.replaceChildren();
     const item = JSON.parse(figure);
-    this.views = await Bokeh.embed.embed_item({ ...item, target_id: null }, slot);
+    try {
+      this.views = await Bokeh.embed.embed_item({ ...item, target_id: null }, slot);
+    } catch (error) {
+      if (slot.isConnected && !this.closed) throw error; // else the card was taken off the page meanwhile
+      return;
+    }
     this.document = [...(this.views.roots ?? this.views)][0].model.document;
     this.figure = figure;
     this.shown = null;

@@ -87,10 +87,9 @@ def _axes(axes: Axes, columns: Sequence[Column]) -> Iterable[Element]:
         anchor = "start" if index == 0 else "end" if last else "middle"
         shift = -24.0 if index == 0 else 24.0 if last else 0.0
         yield text(x + shift, axes.top - 14, one_line(column.name, LABEL), anchor, "font-weight:600")
-        for place, said in column.marks:
-            yield text(x - 6, axes.upward(place) + 4, said, "end", halo) if not last else text(
-                x + 6, axes.upward(place) + 4, said, "start", halo
-            )
+        for place, said in column.marks:  # above where the lines come together
+            side = 6 if last else -6
+            yield text(x + side, axes.upward(place) - 4, said, "start" if last else "end", halo)
 
 
 def _across(axes: Axes, count: int) -> list[float]:

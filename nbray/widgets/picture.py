@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nbray.tune.events import Close, CloseReason
 from nbray.tune.schedulers.scheduler import Rung
 from nbray.tune.trial import TrialState
 
@@ -117,7 +118,7 @@ def picture_of(name: str, view: View, elapsed: float | None = None, left: str = 
         best=ranked[0] if ranked else None, varied=varied, fixed=fixed,
         curves=[Curve(line, _thinned(view.trials[line.trial_id].curve)) for line in drawn], rungs=tuple(view.rungs),
         numbers={line.trial_id: line.number for line in lines} if view.rungs else {}, said=tuple(view.lines),
-        over=view.closed is not None, why=left or (view.closed.text if view.closed is not None else ""),
+        over=view.closed is not None, why=left or _why(view.closed),
     )  # fmt: skip
 
 
@@ -166,6 +167,11 @@ def _line(record: TrialRecord, metric: str, longest: int, clock: float) -> Trial
         record.trial_id, record.number, record.state, flat(record.config), number(record.last_result.get(metric)),
         record.iteration, record.seconds_until(clock), why, cut,
     )  # fmt: skip
+
+
+def _why(closed: Close | None) -> str:
+    """Why it is over, where that is not what one expects."""
+    return "" if closed is None or closed.why is CloseReason.DONE else closed.text
 
 
 def _last_line(error: str) -> str:

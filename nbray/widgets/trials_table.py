@@ -9,7 +9,7 @@ from nbray.widgets.elements import Element, element
 from nbray.widgets.picture import MOST_SETTINGS, Picture, TrialLine
 from nbray.widgets.scales import number_text
 from nbray.widgets.settings import value_text
-from nbray.widgets.styles import BEST, BLUE, GREEN, GREY, ORANGE, RED
+from nbray.widgets.styles import BEST, BLUE, GREEN, GREY, ORANGE, RED, STYLES
 from nbray.wording import one_line, time_text
 
 MOST_SAVED = 30
@@ -33,6 +33,12 @@ ASKS: dict[TrialState, tuple[str, ...]] = {
 """What a person may ask of a trial in this state."""
 CLASSES = ("nbray-h", "nbray-hr", "nbray-t", "nbray-n", "nbray-w")
 """Of the cells."""
+KEPT = ("nbray-rows", *CLASSES)
+SHEET = "".join(
+    f".nbray-rows{f' .{name}' if name in CLASSES else ''}{{{STYLES[name].replace(';', '!important;')}!important}}"
+    for name in KEPT
+) + ".nbray-rows tr{background:transparent!important}.nbray-rows tbody tr:hover{background:rgba(128,128,128,.12)!important}"
+"""Their style where it is not that of a live card; stronger than what Jupyter has for all tables."""
 SIGNS = {"pause": "M3,2h2.6v8H3zM6.4,2H9v8H6.4z", "stop": "M2.5,2.5h7v7h-7z", "resume": "M3.5,1.8L10,6L3.5,10.2z"}
 """Their pictures, on 12 by 12: no font need have them."""
 

@@ -12,7 +12,7 @@ from nbray.widgets.learning_curves import Lines
 from nbray.widgets.picture import Picture, TrialLine
 from nbray.widgets.scales import number_text
 from nbray.widgets.settings import settings_text, value_text
-from nbray.widgets.styles import BEST, BLUE, GREEN, GREY, ORANGE, RED, sheet_of, style_of
+from nbray.widgets.styles import BEST, BLUE, GREEN, GREY, ORANGE, RED, style_of
 from nbray.widgets.trials_table import button
 from nbray.wording import count_text, one_line, time_text
 
@@ -45,11 +45,11 @@ def static_html(picture: Picture) -> str:
     figures = [_still(figure) for figure in _figures(picture, learning_curves.lines_of(picture), False)]
     table = trials_table.table(picture)
     parts = [
-        element("style", sheet_of(trials_table.CLASSES)) if table is not None else None, _head(picture), _bar(picture),
+        element("style", trials_table.SHEET) if table is not None else None, _head(picture), _bar(picture),
         *_best(picture), element("div", *figures, class_="nbray-figures") if figures else None, table, *_notes(picture),
     ]  # fmt: skip
     card = element("div", *parts, class_="nbray-card")
-    return markup(card, lambda classes: "" if classes in trials_table.CLASSES else style_of(classes, color(picture)))
+    return markup(card, lambda classes: "" if classes in trials_table.KEPT else style_of(classes, color(picture)))
 
 
 def text(picture: Picture) -> str:

@@ -11,7 +11,8 @@ from nbray.ids import CellRunId
 from nbray.notebook import tuning
 from nbray.notebook.cell_runs import RUNS, CellRun
 from nbray.notebook.display import Display
-from nbray.notebook.tuning import TuneCard, TuneCards, steer
+from nbray.notebook.tuning import TuneCard, card_of, steer
+from nbray.tune.view import View
 from tests.widgets.sample import Story, halving
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -45,6 +46,7 @@ class Run:
     def __init__(self) -> None:
         self.asked: list[tuple[str, ...]] = []
         self.heard = threading.Event()
+        self.view: View
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         def ask(*args: str) -> None:
@@ -89,21 +91,20 @@ def widget(monkeypatch: pytest.MonkeyPatch) -> list[Widget]:
         return made[-1]
 
     monkeypatch.setattr(TuneCard, "_new_card", make)
-    monkeypatch.setattr(tuning, "SHOW_AFTER", -1.0)
+    monkeypatch.setattr(tuning, "LIVE_AFTER", -1.0)
     monkeypatch.setattr(tuning, "REDRAW", 0.0)
     monkeypatch.setattr(tuning, "REPUBLISH", 0.0)
     monkeypatch.setattr(tuning, "SHARE", 1e9)
     return made
 
 
-def test_a_short_experiment_has_its_card_only_at_the_end(page: Page) -> None:
+def test_a_short_experiment_needs_no_widget(page: Page) -> None:
     card = TuneCard(Run(), page, None)  # type: ignore[arg-type]
     view = halving()
     card.show(view)
-    assert page.kinds == []
+    assert card._card is None
     card.close(view, "")
-    assert page.kinds == ["display_data"]
-    assert WIDGET not in page.messages[0][1]
+    assert page.kinds == ["display_data", "update_display_data"]
 
 
 @pytest.mark.usefixtures("widget")
@@ -168,19 +169,20 @@ def test_what_can_be_asked() -> None:
     run = Run()
     for ask, trial in (("stop", ""), ("stop", "1"), ("pause", "1"), ("resume", "1")):
         steer(run, ask, trial)  # type: ignore[arg-type]
-    assert run.asked == [("stop",), ("stop_trial", "1"), ("pause_trial", "1"), ("resume_trial", "1")]
+    steer(run, "pause")  # type: ignore[arg-type]
+    steer(run, "resume")  # type: ignore[arg-type]
+    assert run.asked == [("stop",), ("stop_trial", "1"), ("pause_trial", "1"), ("resume_trial", "1"), ("pause",), ("resume",)]
 
 
-def test_the_card_is_in_the_cell_that_runs_and_hides_its_tasks(page: Page) -> None:
-    hidden: list[CellRunId] = []
+def test_the_card_is_in_the_cell_that_runs(page: Page) -> None:
+    run = Run()
+    run.view = halving(running=2)
     cell = RUNS.begin(CellRun(CellRunId("c-1"), 4, {"header": {"msg_id": "c-1"}}, threading.get_ident()))
     try:
-        card = TuneCards(page, hidden.append).observe(Run())  # type: ignore[arg-type]
+        card = card_of(run, page)  # type: ignore[arg-type]
     finally:
         RUNS.end(cell.id)
-    assert hidden == [cell.id]
     assert card is not None
-    card.close(halving(), "")
     assert page.messages[0][2] == {"header": {"msg_id": "c-1"}}
 
 
@@ -188,6 +190,7 @@ def test_silence_is_kept_where_it_is_asked_for(page: Page) -> None:
     run = Run()
     run.plan.run.verbose = 0
     try:
-        assert TuneCards(page, lambda cell: None).observe(run) is None  # type: ignore[arg-type]
+        assert card_of(run, page) is None  # type: ignore[arg-type]
     finally:
         run.plan.run.verbose = 1
+    assert page.messages == []

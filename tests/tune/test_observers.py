@@ -28,6 +28,17 @@ def test_each_factory_is_asked_and_may_decline() -> None:
     assert seen == [run]
 
 
+def test_an_experiment_is_announced_before_it_is_there() -> None:
+    heard: list[str] = []
+    leave = observers.register(lambda run: None, lambda: heard.append("announced"))
+    try:
+        observers.announce()
+    finally:
+        leave()
+    observers.announce()
+    assert heard == ["announced"]
+
+
 def test_who_has_left_is_not_asked() -> None:
     leave = observers.register(lambda run: Watcher())
     leave()

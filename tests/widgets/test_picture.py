@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 
+from nbray.tune.events import CloseReason
 from nbray.tune.trial import TrialState
 from nbray.widgets.picture import MOST_CURVES, MOST_LINES, MOST_POINTS, picture_of
 from tests.widgets.sample import Story, halving, single_reports
@@ -82,5 +83,7 @@ def test_the_clock_goes_on_for_trials_at_work() -> None:
 
 
 def test_why_it_is_over() -> None:
-    assert picture_of("e", single_reports()).why == "40 trials in 8.2 s"
+    assert picture_of("e", single_reports()).why == ""
+    story = Story()
+    assert picture_of("e", story.close("the time of 60 s is up", CloseReason.TIME_BUDGET)).why == "the time of 60 s is up"
     assert picture_of("e", halving(running=2), left="the kernel was restarted").why == "the kernel was restarted"
