@@ -121,14 +121,12 @@ class Result:
             report = best[1]
         return {**flat(report), "trial_id": self.trial_id, **flat(self.config, "config/"), "logdir": self.path}
 
-    def cells(self, columns: Iterable[str]) -> list[Any]:
-        """What a table with these columns says of it."""
-        parameters = {name: "None" if value is None else value for name, value in self.flat_config.items()}
-        known = {
-            **parameters, **flat(self.metrics), "trial": self.name, "state": str(self.state), "reports": self.record.iteration,
-            "seconds": round(self.record.seconds, 3),
-        }  # fmt: skip
-        return [known.get(name) for name in columns]
+    def cells(self, metrics: Iterable[str], parameters: Iterable[str]) -> list[Any]:
+        """Its row in a table of some metrics and parameters."""
+        reported, given = flat(self.metrics), self.flat_config
+        figures = [reported.get(name) for name in metrics]
+        settings = ["None" if name in given and given[name] is None else given.get(name) for name in parameters]
+        return [self.name, str(self.state), *figures, *settings, self.record.iteration, round(self.record.seconds, 3)]
 
     def __repr__(self) -> str:
         said = {name: value for name, value in self.metrics.items() if name not in ADDED}

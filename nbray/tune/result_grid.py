@@ -118,10 +118,14 @@ class ResultGrid:
         """The trials as a table, best first."""
         metric = self._metric()
         parameters = list(dict.fromkeys(name for result in self._results for name in result.flat_config))
-        shown = [metric] if metric else []
-        columns = ["trial", "state", *shown, *(each for each in parameters if each != metric), "reports", "seconds"]
-        ranked = self.view.ranked(metric, self.view.mode)
-        return Rows(columns, [Result(trial, self.plan).cells(columns) for trial in ranked])
+        figures = [metric] if metric else []
+        taken = {"trial", "state", "reports", "seconds", *figures}
+        headings = [f"config/{name}" if name in taken else name for name in parameters]
+        ranked = (Result(record, self.plan) for record in self.view.ranked(metric, self.view.mode))
+        return Rows(
+            ["trial", "state", *figures, *headings, "reports", "seconds"],
+            [result.cells(figures, parameters) for result in ranked],
+        )
 
     def _metric(self) -> str | None:
         """The experiment's, or what stands for it where trials returned plain numbers."""

@@ -104,6 +104,14 @@ def test_it_shows_the_best_and_a_table_best_first(tmp_path: Path) -> None:
     assert repr(grid).splitlines()[2] == f"in {tmp_path}/trial_00001"
 
 
+def test_a_parameter_may_bear_the_name_of_the_metric(tmp_path: Path) -> None:
+    """A trial without a report has no metric, whatever its parameters are called."""
+    led = Led(plan(tmp_path, [5, 7], metric="x")).run(lambda config: [{"x": 1.5}] if config["x"] == 5 else [])
+    first, second = ResultGrid(led.view, led.plan).to_rows()
+    assert (first["x"], first["config/x"]) == (1.5, 5)
+    assert (second["x"], second["config/x"]) == (None, 7)
+
+
 def test_it_shows_as_html_with_foreign_text_escaped(tmp_path: Path) -> None:
     html = grid_of(tmp_path, {"<b>": [3.0]})._repr_html_()
     assert "<b>" not in html

@@ -41,7 +41,7 @@ def quiet(path: Path, **options: Any) -> tune.RunConfig:
 
 
 @pytest.mark.parametrize(("trainable", "options", "kind", "said"), [
-    (3, {}, WrongType, "trainable=3 is a int"),
+    (3, {}, WrongType, "trainable=3 is an? int"),
     ("nobody", {}, UsageError, "no function is registered under 'nobody'"),
     (square, {"param_space": [1]}, WrongType, r"param_space=\[1\]: expected a dict"),
     (square, {"param_space": {}}, UsageError, "param_space={} is empty, so there is nothing to try"),
