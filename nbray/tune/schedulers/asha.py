@@ -34,7 +34,7 @@ class ASHAScheduler(TrialScheduler):
     before the one, each ends at the other (unless `stop_last_trials=False`). With `type="stop"` a trial that scores below that
     share of those that were at the rung before it ends; the first at a rung goes on. With `type="promote"` it pauses, and runs
     on from its checkpoint once it is among the best: no trial is lost that a rung saw too early, but trials have to write
-    checkpoints. With several `brackets` each trial draws one: bracket b lacks the b lowest rungs. A figure that is missing, or
+    checkpoints; who comes to the last of several rungs runs to `max_t`. With several `brackets` each trial draws one: bracket b lacks the b lowest rungs. A figure that is missing, or
     NaN, stops no trial. `verbose=1` tells of trials that are stopped, paused and resumed, `verbose=2` of those let pass, too.
 
     Source: Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020; the "stop" form as in Ray Tune.
@@ -112,7 +112,8 @@ class ASHAScheduler(TrialScheduler):
         if index is None:
             return Decision.CONTINUE
         if self.type is AshaType.PROMOTE:
-            return self._pass_or_pause(trial, ladder.steps[index], value)
+            at_top = 0 < index == len(ladder.steps) - 1
+            return self._pass_or_pause(trial, ladder.steps[index], value, at_top)
         return self._pass_or_stop(trial, ladder.steps[index], value)
 
     def on_cannot_pause(self, trial: Trial, result: Mapping[str, Any]) -> Decision:
@@ -190,9 +191,9 @@ class ASHAScheduler(TrialScheduler):
         self._say(2, f"{self._at(trial, step, value)} and goes on")
         return Decision.CONTINUE
 
-    def _pass_or_pause(self, trial: Trial, step: Step, value: float) -> Decision:
+    def _pass_or_pause(self, trial: Trial, step: Step, value: float, at_top: bool) -> Decision:
         step.record(trial.trial_id, value)
-        if trial.trial_id in step.best(self.reduction_factor):
+        if at_top or trial.trial_id in step.best(self.reduction_factor):
             step.went_on.add(trial.trial_id)
             self._say(2, f"{self._at(trial, step, value)} and goes on")
             return Decision.CONTINUE

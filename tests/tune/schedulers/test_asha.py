@@ -133,6 +133,22 @@ def test_the_highest_rung_goes_first() -> None:
     assert names == ["c", "x1"], "c is the best of three at 3; of twelve at 1 four may go on, and x1 is the fourth"
 
 
+def test_who_is_promoted_to_the_last_rung_runs_to_the_end() -> None:
+    trials = crowd(type="promote", max_t=10)
+    for number in range(9):
+        if trials.report(f"t{number}", 1, number) is CONTINUE:
+            trials.report(f"t{number}", 3, number)
+    assert trials.trials["t8"].state is TrialState.RUNNING
+    assert trials.report("t8", 9, 8) is CONTINUE, "alone on its rung, it would be no third of anything"
+    assert trials.report("t8", 10, 8) is STOP
+
+
+def test_a_single_rung_judges() -> None:
+    trials = crowd(type="promote", max_t=10, grace_period=5)
+    assert [trials.report(name, 5, value) for name, value in (("a", 0.3), ("b", 0.5), ("c", 0.4))] == [PAUSE] * 3
+    assert trials.resume() is not None
+
+
 def test_a_trial_runs_on_only_when_its_run_has_ended() -> None:
     trials = crowd(type="promote", reduction_factor=2)
     trials.report("a", 1, 0.5)
