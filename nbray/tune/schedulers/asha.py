@@ -34,8 +34,9 @@ class ASHAScheduler(TrialScheduler):
     before the one, each ends at the other (unless `stop_last_trials=False`). With `type="stop"` a trial that scores below that
     share of those that were at the rung before it ends; the first at a rung goes on. With `type="promote"` it pauses, and runs
     on from its checkpoint once it is among the best: no trial is lost that a rung saw too early, but trials have to write
-    checkpoints; who comes to the last of several rungs runs to `max_t`. With several `brackets` each trial draws one: bracket b lacks the b lowest rungs. A figure that is missing, or
-    NaN, stops no trial. `verbose=1` tells of trials that are stopped, paused and resumed, `verbose=2` of those let pass, too.
+    checkpoints; who comes to the last of several rungs runs to `max_t`. With several `brackets` each trial draws one: bracket b
+    lacks the b lowest rungs. A figure that is missing, or NaN, stops no trial. `verbose=1` tells of trials that are stopped,
+    paused and resumed, `verbose=2` of those let pass, too.
 
     Source: Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020; the "stop" form as in Ray Tune.
 
