@@ -112,7 +112,8 @@ class Experiment:
             return self._after_the_end(event)
         try:
             self._take(event)
-            self._places.fill(recorded)
+            if not isinstance(event, Tick):  # a Tick of which nothing follows is not written down, so it may not ask anybody
+                self._places.fill(recorded)
             for line in self.config.scheduler.take_lines():
                 self._ledger.tell(line)
         except Exception:  # noqa: BLE001 - code of the user: each trial still gets its answer, and the user the traceback

@@ -75,7 +75,10 @@ class Judge:
         """The end of a sentence that begins with a trial's end or report: that the metric is missing, and what there is."""
         own = sorted(self.names - ADDED)
         if not own:
-            return f"no trial has reported {self._metric!r}, or anything else"
+            return (
+                f"no trial has reported {self._metric!r}, or anything else: return {{{self._metric!r}: ...}} from the function, or "
+                f"call tune.report({{{self._metric!r}: ...}}) in it"
+            )
         nearest = (get_close_matches(str(self._metric), own, n=1, cutoff=0.0) or own)[0]
         there_is = ", ".join(map(repr, own))
         return f"no trial has reported {self._metric!r}; there is {there_is}. Type metric={nearest!r}, or report {self._metric!r}"

@@ -40,16 +40,19 @@ class Ledger:
         """Tell the user, each time."""
         self.actions.append(Say(text))
 
-    def born(self, config: dict[str, Any]) -> Trial:
-        """A new trial, in its turn or not."""
-        trial = Trial(id_of(len(self.trials)), config, number=len(self.trials))
+    def draft(self, config: dict[str, Any]) -> Trial:
+        """The next trial, which is not one of the experiment's before it begins."""
+        return Trial(id_of(len(self.trials)), config, number=len(self.trials))
+
+    def born(self, trial: Trial) -> None:
+        """A draft becomes one of the experiment's trials."""
         self.trials[trial.trial_id] = trial
         self.unfinished[trial.trial_id] = None
-        return trial
 
     def queue(self, config: dict[str, Any], why: str, checkpoint: str | None = None) -> Trial:
         """A new trial that somebody wants; it waits for a place."""
-        trial = self.born(config)
+        trial = self.draft(config)
+        self.born(trial)
         trial.checkpoint = checkpoint
         trial.why = why
         self.shelf.need(trial.trial_id, checkpoint)
@@ -59,7 +62,9 @@ class Ledger:
         return trial
 
     def begin(self, trial: Trial, start: Start) -> None:
-        """A trial gets a place."""
+        """A trial, perhaps a draft, gets a place."""
+        if trial.trial_id not in self.trials:
+            self.born(trial)
         trial.config = start.config
         trial.checkpoint = start.checkpoint
         trial.begin(start.attempt, start.iteration, self.now)

@@ -134,7 +134,7 @@ class Places:
         return None if turn is None else (turn, then)
 
     def _begin(self, turn: Turn, then: Start | None) -> None:
-        trial = self._ledger.trials.get(turn.trial_id) or self._ledger.born(dict(turn.config or {}))
+        trial = self._ledger.trials.get(turn.trial_id) or self._ledger.draft(dict(turn.config or {}))
         if turn.config is not None:
             trial.config = dict(turn.config)
         if trial.attempt == 0:

@@ -17,7 +17,7 @@ from tests.tune.stage import ListSearcher, ScriptedScheduler
 def ledger() -> Ledger:
     ledger = Ledger(ExperimentConfig(ListSearcher(), ScriptedScheduler()))
     for number in range(3):
-        ledger.born({"x": number})
+        ledger.born(ledger.draft({"x": number}))
     for trial in list(ledger.trials.values())[:2]:
         ledger.begin(trial, Start(trial.trial_id, 1, trial.config))
     ledger.actions = []

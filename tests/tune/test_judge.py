@@ -79,7 +79,10 @@ def test_after_another_trials_checkpoint_nothing_was_seen() -> None:
 
 def test_what_was_reported_names_the_nearest_first_as_what_to_type() -> None:
     judge, trial = judge_of(), begun()
-    assert judge.what_was_reported() == "no trial has reported 'loss', or anything else"
+    assert judge.what_was_reported() == (
+        "no trial has reported 'loss', or anything else: return {'loss': ...} from the function, or "
+        "call tune.report({'loss': ...}) in it"
+    )
     judge.note(reported(trial, accuracy=1, los=2))
     assert not judge.metric_seen
     assert judge.what_was_reported() == (

@@ -16,7 +16,7 @@ class Scene:
         self.ledger = Ledger(ExperimentConfig(self.searcher, self.scheduler, keep=Retention(num_to_keep=1)))
 
     def begun(self) -> str:
-        trial = self.ledger.born({"x": 1})
+        trial = self.ledger.draft({"x": 1})
         self.ledger.begin(trial, Start(trial.trial_id, 1, trial.config))
         self.ledger.actions = []
         return trial.trial_id
@@ -24,7 +24,11 @@ class Scene:
 
 def test_trials_are_numbered_in_the_order_of_their_birth() -> None:
     ledger = Scene().ledger
-    assert [ledger.born({}).trial_id for _ in range(3)] == ["00000", "00001", "00002"]
+    for _ in range(3):
+        ledger.born(ledger.draft({}))
+    assert list(ledger.trials) == ["00000", "00001", "00002"]
+    assert ledger.draft({}).trial_id == "00003", "a draft takes no number"
+    assert ledger.draft({}).trial_id == "00003"
     assert [trial.number for trial in ledger.trials.values()] == [0, 1, 2]
     assert list(ledger.unfinished) == ["00000", "00001", "00002"]
     assert ledger.working == {}

@@ -75,7 +75,7 @@ def test_whom_the_scheduler_drops_ends_while_others_run() -> None:
     stage = paused_one(scheduler, (1, 2))
     stage.obey("00000")
     scheduler.drop.append("00000")
-    stage.tick()
+    stage.report("00001")
     assert stage.states() == {"00000": "TERMINATED", "00001": "RUNNING"}
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from nbray.tune.events import CloseReason, Interrupt, Moved, Start
+from nbray.tune.events import CloseReason, Interrupt, Moved, Slots, Start
 from nbray.tune.schedulers.scheduler import Resumption
 from tests.tune.stage import CONTINUE, PAUSE, STOP, ListSearcher, ScriptedScheduler, Stage, closed, said, starts
 
@@ -131,7 +131,7 @@ def test_what_the_scheduler_wants_of_a_trial_that_is_held_waits() -> None:
     stage.obey("00000")
     stage.ask("pause", "00000")
     scheduler.resume.append(Resumption("00000", {"x": 5}))
-    assert starts(stage.tick()) == []
+    assert starts(stage.tell(Slots(2))) == []
     assert stage.ask("resume", "00000")[-1] == Start("00000", 2, {"x": 5}, "c1", 1)
 
 
