@@ -9,11 +9,12 @@ from nbray import introspection, resources, session
 from nbray.actor_handles import ActorHandle
 from nbray.actors import ActorClass, get_actor, kill
 from nbray.errors import InfeasibleRequest, NbrayError, TaskCancelledError, UsageError
+from nbray.ids import BACKGROUND
 from nbray.objects import ObjectRef, get, put
-from nbray.tune import plan_file, trainables
+from nbray.tune import observers, plan_file, trainables
 from nbray.tune.attempt import Workplace
 from nbray.tune.configs import ResumeConfig
-from nbray.tune.controller import Controller, Crew, News, Opening
+from nbray.tune.controller import Controller, News, Opening, Staffing
 from nbray.tune.course import Course
 from nbray.tune.events import Added, Asked, Entry
 from nbray.tune.inline import Inline
@@ -41,17 +42,18 @@ def start(
     reads what is new until somebody waits for the results. Raises InfeasibleRequest where a trial could never run, NotShippable,
     UsageError where the directory cannot be written or an experiment of that name goes on already.
     """
+    observers.announce()
     trainables.check_trainable(plan.trainable)
     needed = trainables.resources_of(plan.trainable)
     if resume is None:
         plan_file.write(plan)
     if session.current_backend().name == "serial":
         return _run_inline(plan, resume, followers, needed)
-    crew = Crew(
+    staffing = Staffing(
         fits=how_many_fit(needed), options=_actor_options(needed), resources=needed, reuse=plan.tune.reuse_actors,
         code=put((plan.trainable, plan.environments)), patience=PATIENCE_SECONDS,
     )  # fmt: skip
-    controller = _create(plan, resume, crew)
+    controller = _create(plan, resume, staffing)
     try:
         opening: Opening = get(controller.begin.remote())
     except BaseException:
@@ -65,6 +67,7 @@ def attach(name: str = "", *, background: bool = True) -> TuneRun:
 
     Raises UsageError where there is none, or more than one.
     """
+    observers.announce()
     found = _controllers()
     if not name and len(found) == 1:
         name = next(iter(found))
@@ -102,7 +105,7 @@ def how_many_fit(needed: dict[str, float]) -> int:
 
 
 class _RemoteLead:
-    """The controller, as a TuneRun sees it."""
+    """The controller, as a TuneRun sees it. Its calls belong to no cell: they go on while others run, and Stop is asked for."""
 
     def __init__(self, controller: ActorHandle) -> None:
         self._controller = controller
@@ -111,7 +114,8 @@ class _RemoteLead:
 
     def news(self, since: int, timeout: float) -> tuple[Sequence[Entry], Sequence[Rung]] | None:
         if self._question is None:
-            self._question = self._controller.watch.remote(since, WATCH_SECONDS)
+            with session.submitting_for(BACKGROUND):
+                self._question = self._controller.watch.remote(since, WATCH_SECONDS)
         ready, _ = wait([self._question], timeout=timeout)
         if not ready:
             return None
@@ -123,24 +127,27 @@ class _RemoteLead:
         return news.entries, news.rungs
 
     def ask(self, what: str, trial_id: str) -> None:
-        get(self._controller.ask.remote(what, trial_id))
+        with session.submitting_for(BACKGROUND):
+            get(self._controller.ask.remote(what, trial_id))
 
     def add(self, config: dict[str, Any]) -> None:
-        get(self._controller.add.remote(config))
+        with session.submitting_for(BACKGROUND):
+            get(self._controller.add.remote(config))
 
     def leave(self) -> None:
         try:
-            get(self._controller.leave.remote(), LEAVE_SECONDS)
+            with session.submitting_for(BACKGROUND):
+                get(self._controller.leave.remote(), LEAVE_SECONDS)
             kill(self._controller)
         except NbrayError:  # it is gone already, or its cluster is: nothing is left to be ended
             return
 
 
-def _create(plan: Plan, resume: ResumeConfig | None, crew: Crew) -> ActorHandle:
+def _create(plan: Plan, resume: ResumeConfig | None, staffing: Staffing) -> ActorHandle:
     name = PREFIX + plan.name
     maker = ActorClass(Controller, {"name": name, "lifetime": "detached"})
     try:
-        return maker.remote(plan_file.without_code(plan), resume, crew)
+        return maker.remote(plan_file.without_code(plan), resume, staffing)
     except UsageError:
         if plan.name not in _controllers():
             raise

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import nbray
-from nbray import tune
+from nbray import session, tune
 from nbray.tune import launch
 from nbray.tune.configs import CheckpointConfig, FailureConfig
 from nbray.tune.events import CloseReason
@@ -33,6 +33,15 @@ def cluster() -> Iterator[None]:
         nbray.init(num_workers=2)
         nbray.get(nbray.put(bytes(1_000_000)))
         yield
+
+
+@pytest.fixture(autouse=True)
+def leftovers() -> Iterator[None]:
+    """An experiment that a failed test has left must not be in the way of the next."""
+    yield
+    if nbray.is_initialized() and session.current_backend().name == "local":
+        for name in launch.running():
+            nbray.kill(nbray.get_actor(launch.PREFIX + name))
 
 
 def grid(*values: Any) -> dict[str, Any]:

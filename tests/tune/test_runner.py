@@ -14,6 +14,7 @@ from nbray.errors import ActorDied
 from nbray.tune import registry, runner
 from nbray.tune.attempt import Job, Workplace
 from nbray.tune.events import Answer, Ended, Failed, Reported, Start
+from nbray.tune.execution import Execution
 from nbray.tune.runner import Equipment, Runner
 from tests.fakes import FakeBackend, fake_session
 from tests.tune.plans import make_plan
@@ -114,7 +115,7 @@ def test_without_a_controller_the_trial_ends_and_so_does_the_call(tmp_path: Path
 
     controller = Pretended(job(1))
     each = make(None, tmp_path, controller)
-    each._execution = runner.Execution(function)
+    each._execution = Execution(function)
     controller.report = Call(dead)
     each.run(None)
     assert tidied == [1]
