@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import sys
@@ -16,6 +17,7 @@ from tests.leak_guard import MARK, LeakGuard
 
 _scratch = Path(tempfile.mkdtemp(prefix="nbt-"))
 """Short, because the path of a socket may have 107 bytes at most."""
+_TUNE = Path(__file__).parent.parent / "nbray" / "tune"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -44,6 +46,11 @@ class Doctests:
         for item in items:
             if isinstance(item, DoctestItem):
                 item.add_marker("local")
+
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """The experiments of examples do not go to where the user's are."""
+        if isinstance(item, DoctestItem) and item.path.is_relative_to(_TUNE):
+            importlib.import_module("nbray.tune.directories").DEFAULT = str(_scratch / "experiments")
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, None, None]:

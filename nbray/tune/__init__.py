@@ -91,7 +91,7 @@ _HOMES = {
     "tune.tuner": ("Tuner",),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
-_MODULES = ("loggers", "registry", "schedulers", "search", "simulator", "stoppers")
+_MODULES = ("logger", "loggers", "registry", "schedulers", "search", "simulator", "stopper", "stoppers")
 
 
 def __getattr__(name: str) -> Any:
