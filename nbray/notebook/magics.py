@@ -98,30 +98,36 @@ class NbrayMagics(Magics):
 
     @magic_arguments()
     @argument(
-        "action", nargs="?", default="status", metavar="status|start|stop|scale|cancel|memory|stack", help="what to do (status)"
+        "action", nargs="?", default="status", metavar="status|start|stop|scale|cancel|memory|stack|tune",
+        help="what to do (status)",
     )
-    @argument("cell", nargs="?", metavar="CELL|N", help="cancel: the number of the cell, 4 for [4]; scale: how many workers")
+    @argument(
+        "cell", nargs="?", metavar="CELL|N|NAME",
+        help="cancel: the number of the cell, 4 for [4]; scale: how many workers; tune: an experiment, or stop, pause, resume",
+    )
+    @argument("more", nargs="*", metavar="TRIAL", help="tune: what shall be stopped, paused or resumed, 3 for trial 3")
     @argument("--all", action="store_true", help="cancel: all work of this notebook")
     @argument("-n", "--workers", type=int, metavar="N", help="start: how many workers (as many as CPUs)")
     @argument("--memory", metavar="SIZE", help="start: size of the object store, for example 4GB")
     @line_magic
-    def nbray(self, line: str) -> None:
+    def nbray(self, line: str) -> Any:
         """The cluster of this notebook: show it, start it, stop it, scale it to so many workers, cancel work on it; what fills
-        its store and which names keep it there (memory), what every worker is doing (stack).
+        its store and which names keep it there (memory), what every worker is doing (stack); the card of an experiment that
+        goes on, also after the kernel was restarted, and what shall become of its trials (tune): run = %nbray tune.
 
         A cluster starts by itself at the first use; `start` is for other settings.
         """
         asked = parse(self.nbray, line)
         actions = {
             "status": self._status, "start": self._start, "stop": self._stop, "scale": self._scale, "cancel": self._cancel,
-            "memory": self._memory, "stack": self._stack,
+            "memory": self._memory, "stack": self._stack, "tune": self._tune,
         }  # fmt: skip
         action = actions.get(asked.action)
         if action is None:
             raise UsageError(f"%nbray {asked.action}: {nearest(asked.action, actions)}")
         _refuse_strangers(asked)
         with failing_cleanly(self.shell):
-            action(asked)
+            return action(asked)
 
     def _status(self, asked: Any) -> None:
         from nbray.notebook.status import Status
@@ -143,6 +149,11 @@ class NbrayMagics(Magics):
 
         if self._is_running():
             display(stack())
+
+    def _tune(self, asked: Any) -> Any:
+        from nbray.notebook import experiments
+
+        return experiments.tune([word for word in (asked.cell, *asked.more) if word])
 
     def _is_running(self) -> bool:
         if not session.is_initialized():
@@ -182,10 +193,11 @@ class NbrayMagics(Magics):
 
 def _refuse_strangers(asked: Any) -> None:
     """Options belong to one action each."""
-    owners = {"cell": "cancel" if asked.action != "scale" else "scale", "all": "cancel", "workers": "start", "memory": "start"}
+    cell = asked.action if asked.action in ("cancel", "scale", "tune") else "cancel"
+    owners = {"cell": cell, "more": "tune", "all": "cancel", "workers": "start", "memory": "start"}
     for name, owner in owners.items():
-        if asked.action != owner and getattr(asked, name) not in (None, False):
-            shown = asked.cell if name == "cell" else f"--{name}"
+        if asked.action != owner and getattr(asked, name) not in (None, False, []):
+            shown = {"cell": asked.cell, "more": " ".join(asked.more)}.get(name, f"--{name}")
             raise UsageError(f"%nbray {asked.action} takes no {shown}; it belongs to %nbray {owner}")
 
 
