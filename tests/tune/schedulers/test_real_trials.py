@@ -33,15 +33,15 @@ def steps(config: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "scheduler",
+    ("scheduler", "longest"),
     [
-        ASHAScheduler(max_t=12, reduction_factor=2, type="promote"),
-        HyperBandScheduler(max_t=12, reduction_factor=2),
-        MedianStoppingRule(time_attr="training_iteration", grace_period=2, min_samples_required=1, hard_stop=False),
+        (ASHAScheduler(max_t=4, reduction_factor=2, type="promote"), 4),
+        (HyperBandScheduler(max_t=12, reduction_factor=2), 12),
+        (MedianStoppingRule(time_attr="training_iteration", grace_period=2, min_samples_required=1, hard_stop=False), 12),
     ],
     ids=["promote", "hyperband", "median"],
 )
-def test_a_trial_that_pauses_repeats_no_step(scheduler: TrialScheduler, tmp_path: Path) -> None:
+def test_a_trial_that_pauses_repeats_no_step(scheduler: TrialScheduler, longest: int, tmp_path: Path) -> None:
     space = {"x": tune.grid_search([3, 1, 4, 2, 6, 5]), "counts": str(tmp_path / "counts")}
     grid = tune.Tuner(
         steps,
@@ -53,15 +53,15 @@ def test_a_trial_that_pauses_repeats_no_step(scheduler: TrialScheduler, tmp_path
     assert len(made) == len(set(made))
     assert len(made) == sum(result.metrics["training_iteration"] for result in grid)
     best = grid.get_best_result()
-    assert (best.config["x"], best.metrics["score"]) == (6, 72)
+    assert (best.config["x"], best.metrics["score"]) == (6, 6 * longest)
 
 
 def climb(config: dict[str, Any]) -> None:
     """The toy of the paper: two parameters, and each of the two hyperparameters lets one of them be learnt."""
     checkpoint = tune.get_checkpoint()
-    state = checkpoint.to_dict() if checkpoint else {"theta": [0.9, 0.9], "step": 0}
-    while state["step"] < 40:
-        theta = [value - 0.15 * h * value for value, h in zip(state["theta"], (config["h0"], config["h1"]), strict=True)]
+    state: dict[str, Any] = checkpoint.to_dict() if checkpoint else {"theta": [0.9, 0.9], "step": 0}
+    while state["step"] < 60:
+        theta = [value - 0.1 * h * value for value, h in zip(state["theta"], (config["h0"], config["h1"]), strict=True)]
         state = {"theta": theta, "step": state["step"] + 1}
         tune.report({"q": 1.2 - theta[0] ** 2 - theta[1] ** 2}, checkpoint=lambda state=state: state)
 
