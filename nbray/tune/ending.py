@@ -43,12 +43,12 @@ class Ending:
             return
         self.wanted = wanted
         self._ledger.actions.append(wanted)
-        for trial_id in list(self._ledger.unfinished):
-            trial = self._ledger.trials[trial_id]
-            if trial.at_work:
-                self.stop_run(trial, wanted.text, GRACE)
-            elif wanted.why not in RESTORABLE:
-                self._ledger.finish(trial, TrialState.TERMINATED, wanted.text)
+        for trial_id in self._ledger.working:
+            self.stop_run(self._ledger.trials[trial_id], wanted.text, GRACE)
+        if wanted.why in RESTORABLE:
+            return
+        for trial_id in [each for each in self._ledger.unfinished if each not in self._ledger.working]:
+            self._ledger.finish(self._ledger.trials[trial_id], TrialState.TERMINATED, wanted.text)
 
     def follow_the_journal(self) -> None:
         """In a replay: end where the journal says so."""

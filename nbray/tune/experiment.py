@@ -110,16 +110,13 @@ class Experiment:
         self._recorded = self._ending.recorded = recorded
         if self.closed is not None and not isinstance(event, Reopened):
             return self._after_the_end(event)
-        try:
-            self._take(event)
-            if not isinstance(event, Tick):  # a Tick of which nothing follows is not written down, so it may not ask anybody
-                self._places.fill(recorded)
-            for line in self.config.scheduler.take_lines():
-                self._ledger.tell(line)
-        except Exception:  # noqa: BLE001 - code of the user: each trial still gets its answer, and the user the traceback
-            self._fail(event, traceback.format_exc())
+        for step in (Experiment._tell_time, _HANDLERS[type(event)], *_AFTER_EACH):
+            try:
+                step(self, event)
+            except Exception:  # noqa: BLE001 - code of the user: every run is still answered and ended, and the traceback told
+                self._ending.want(CloseReason.ERROR, traceback.format_exc())
+        self._answer_in_any_case(event)
         self._ledger.actions.extend(Discard(path) for path in self._ledger.shelf.take_superfluous())
-        self._places.find_why_idle()
         self._ending.follow_the_journal()
         self._ending.interrupt_late_ones()
         self._ending.close_if_over()
@@ -129,21 +126,30 @@ class Experiment:
         over = Answer(event.trial_id, Decision.STOP, "the experiment is over") if isinstance(event, Reported) else None
         return [] if over is None else [over]
 
-    def _take(self, event: Event) -> None:
-        stopper, budget, now = self.config.stopper, self.config.time_budget_s, self._ledger.now
-        if stopper is not None:
-            stopper.on_time(now)
-        _HANDLERS[type(event)](self, event)
-        if budget is not None and now >= budget:
+    def _tell_time(self, event: Event) -> None:
+        if self.config.stopper is not None:
+            self.config.stopper.on_time(self._ledger.now)
+
+    def _look_at_the_end(self, event: Event) -> None:
+        stopper, budget = self.config.stopper, self.config.time_budget_s
+        if budget is not None and self._ledger.now >= budget:
             self._ending.want(CloseReason.TIME_BUDGET, f"the time budget of {budget:g} s is used up")
         elif stopper is not None and stopper.stop_all():
             self._ending.want(CloseReason.STOPPER, stopper.why())
 
-    def _fail(self, event: Event, text: str) -> None:
-        """The searcher, the scheduler or the stopper has raised."""
+    def _fill(self, event: Event) -> None:
+        if not isinstance(event, Tick):  # a Tick of which nothing follows is not written down, so it may not ask anybody
+            self._places.fill(self._recorded)
+
+    def _tell_lines(self, event: Event) -> None:
+        for line in self.config.scheduler.take_lines():
+            self._ledger.tell(line)
+        self._places.find_why_idle()
+
+    def _answer_in_any_case(self, event: Event) -> None:
+        """A trial whose report made somebody raise is told to stop."""
         if isinstance(event, Reported) and not any(isinstance(action, Answer) for action in self._ledger.actions):
-            self._ledger.actions.append(Answer(event.trial_id, Decision.STOP, "the experiment ends in an error"))
-        self._ending.want(CloseReason.ERROR, text)
+            self._ledger.actions.append(Answer(event.trial_id, Decision.STOP, self._ledger.trials[event.trial_id].why))
 
     # events
 
@@ -232,8 +238,8 @@ class Experiment:
     def _end_by_itself(self, trial: Trial) -> None:
         if not trial.last_result and self.metric is not None:
             self._judge.reported_nothing = True
-            text = f"trial {trial.trial_id} has ended without a report: return a dict or call tune.report with {self.metric!r} in it"
-            self._ledger.say(text, about="no report")
+            what_to_do = f"return a dict or call tune.report with {self.metric!r} in it"
+            self._ledger.say(f"trial {trial.trial_id} has ended without a report: {what_to_do}", about="no report")
         if self._judge.metric_seen or not trial.last_result:
             self._ledger.finish(trial, TrialState.TERMINATED, "" if trial.last_result else "it reported nothing", complete=True)
             return
@@ -276,3 +282,4 @@ _HANDLERS: dict[type[Event], Callable[[Experiment, Any], None]] = {
     Reopened: Experiment._on_reopened,
     Tick: Experiment._on_tick,
 }
+_AFTER_EACH = (Experiment._look_at_the_end, Experiment._fill, Experiment._tell_lines)

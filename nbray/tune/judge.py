@@ -76,8 +76,8 @@ class Judge:
         own = sorted(self.names - ADDED)
         if not own:
             return (
-                f"no trial has reported {self._metric!r}, or anything else: return {{{self._metric!r}: ...}} from the function, or "
-                f"call tune.report({{{self._metric!r}: ...}}) in it"
+                f"no trial has reported {self._metric!r}, or anything else: return {{{self._metric!r}: ...}} from the function, "
+                f"or call tune.report({{{self._metric!r}: ...}}) in it"
             )
         nearest = (get_close_matches(str(self._metric), own, n=1, cutoff=0.0) or own)[0]
         there_is = ", ".join(map(repr, own))

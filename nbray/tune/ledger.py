@@ -56,9 +56,9 @@ class Ledger:
         trial.checkpoint = checkpoint
         trial.why = why
         self.shelf.need(trial.trial_id, checkpoint)
-        self._searcher.on_trial_given(trial.trial_id, config)
         self.actions.append(Moved(trial.trial_id, TrialState.PENDING, why, config, checkpoint))
         self.agenda.wait(trial.trial_id)
+        self._searcher.on_trial_given(trial.trial_id, config)
         return trial
 
     def begin(self, trial: Trial, start: Start) -> None:
@@ -129,6 +129,6 @@ class Ledger:
         trial.why = why
         self.unfinished[trial.trial_id] = None
         self.shelf.need(trial.trial_id, trial_checkpoint)
-        self._scheduler.on_trial_add(trial)
         self.actions.append(Moved(trial.trial_id, TrialState.PENDING, why))
         self.agenda.wait(trial.trial_id)
+        self._scheduler.on_trial_add(trial)

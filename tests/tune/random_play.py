@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from nbray.tune.events import (
     Action,
@@ -22,6 +22,8 @@ from nbray.tune.events import (
     Tick,
 )
 from tests.tune.stage import Stage
+
+T = TypeVar("T")
 
 
 class RandomPlay:
@@ -129,6 +131,27 @@ class RandomPlay:
         self._runs.clear()
         self._tell(Reopened(self._chance.random() < 0.9, self._chance.random() < 0.3, self._chance.random() < 0.2))
         self._tell(Slots(2))
+
+
+class ChanceFault(Exception):
+    """Raised by code that a test has made faulty."""
+
+
+def faulty(cls: type[T], chance: random.Random, share: float) -> type[T]:
+    """A class whose methods raise now and then, once its `armed` is set; its constructor does not."""
+
+    def made_faulty(name: str) -> Callable[..., Any]:
+        method = getattr(cls, name)
+
+        def perhaps(self: Any, *arguments: Any, **more: Any) -> Any:
+            if getattr(self, "armed", False) and chance.random() < share:
+                raise ChanceFault(name)
+            return method(self, *arguments, **more)
+
+        return perhaps
+
+    names = [name for name in dir(cls) if callable(getattr(cls, name)) and (not name.startswith("_") or name == "__call__")]
+    return type(f"Faulty{cls.__name__}", (cls,), {name: made_faulty(name) for name in names})
 
 
 def played(make: Callable[[], Stage], seed: int, events: int = 150, **options: bool) -> Stage:

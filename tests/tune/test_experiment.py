@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import random
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from nbray.tune.schedulers import ASHAScheduler
 from nbray.tune.schedulers.scheduler import Resumption
 from nbray.tune.search.searcher import Exhausted
 from nbray.tune.stoppers import Stopper, TimeoutStopper, stopper_of
+from tests.tune.random_play import RandomPlay, faulty
 from tests.tune.stage import CONTINUE, PAUSE, STOP, ListSearcher, ScriptedScheduler, Stage, closed, said, starts
 
 
@@ -285,10 +287,27 @@ class BrokenStopper(Stopper):
 
 def test_a_report_is_answered_also_when_a_stopper_raises() -> None:
     stage = Stage(stopper=BrokenStopper(), slots=1)
-    assert stage.report("00000") == Answer("00000", "STOP", "the experiment ends in an error")
+    answer = stage.report("00000")
+    assert answer.decision == STOP
+    assert "KeyError: 'accuracy'" in answer.why
     end = closed(stage.obey("00000"))
     assert end is not None
     assert "KeyError: 'accuracy'" in end.text
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_whoever_raises_whenever_every_report_is_answered_and_the_experiment_ends(seed: int) -> None:
+    chance = random.Random(seed)
+    searcher = faulty(ListSearcher, chance, 0.01)(list(range(12)))
+    scheduler = faulty(ScriptedScheduler, chance, 0.01)({("00001", 2): PAUSE, ("00002", 1): STOP, ("00003", 2): PAUSE})
+    stopper = faulty(Stopper, chance, 0.01)()
+    stage = Stage(searcher, scheduler, stopper, max_failures=1)
+    for each in (searcher, scheduler, stopper):
+        each.armed = True  # type: ignore[attr-defined]
+    RandomPlay(stage, seed).play(150)
+    closed = stage.experiment.closed
+    assert closed is not None
+    assert closed.why is not CloseReason.ERROR or "ChanceFault" in closed.text
 
 
 def test_what_the_runners_have_to_say_is_said() -> None:
