@@ -86,7 +86,7 @@ class Controller:
         self._plan = plan
         self._resume = resume
         self._staffing = staffing
-        self._crew = Crew(self, self._hire, reuse=staffing.reuse)
+        self._crew = Crew(self, plan.name, self._hire, reuse=staffing.reuse)
         self._answers: dict[str, Answer] = {}
         self._news = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None

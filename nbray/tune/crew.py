@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -15,6 +16,8 @@ from nbray.tune.pool import Pool, RunnerRecord, RunnerState
 
 GRACE_SECONDS = 0.7
 """From the interrupt of a trial to the end of its process."""
+SHORT_SECONDS = 0.05
+"""A runner whose trials take less runs several in one call, which costs some milliseconds."""
 MOST_STILLBORN = 3
 """So many runners in a row that die before they have spoken end the experiment."""
 
@@ -34,10 +37,14 @@ class Boss(Protocol):
 
 
 class Crew:
-    """Leads runners; all of it runs on one event loop. `hire` makes a runner's actor."""
+    """Leads runners; all of it runs on one event loop. `hire` makes a runner's actor.
 
-    def __init__(self, boss: Boss, hire: Callable[[int], Any], *, reuse: bool) -> None:
+    What a trial prints is marked with the name of the call that runs it: its own, or the experiment's where short ones share it.
+    """
+
+    def __init__(self, boss: Boss, name: str, hire: Callable[[int], Any], *, reuse: bool) -> None:
         self._boss = boss
+        self._name = name
         self._hire = hire
         self._reuse = reuse
         self._pool = Pool()
@@ -139,10 +146,13 @@ class Crew:
     async def _lead(self, number: int) -> None:
         """Call a runner again and again, until it is gone or there is nothing left to do."""
         job: Job | None = None
+        alone = True
         while number in self._pool.runners:
-            call = self._calls[number] = self._handles[number].run.remote(job)
+            name = job.name if job is not None and alone else self._name
+            began = time.monotonic()
+            call = self._calls[number] = self._handles[number].run.options(name=name).remote(job, alone)
             try:
-                job = await call
+                job, alone = await call, job is None or time.monotonic() - began >= SHORT_SECONDS
             except (TaskCancelledError, KeyboardInterrupt) as error:
                 job = None
                 self._was_cut(number, error)

@@ -16,8 +16,8 @@ from nbray.tune.execution import Execution
 from nbray.tune.reporting import TrialEnd
 
 RENEWAL_SECONDS = 1.0
-"""A call that has run trials for so long ends with the next one: each call has its own share of output, and its own bar in a
-timeline; many short trials share one, as a call costs more than they do."""
+"""Many short trials share a call, as that costs more than they do; after so long it ends, since each call has its own share of
+output and its own bar in a timeline."""
 
 _GONE = (ActorDied, ClusterError, TaskCancelledError)
 """What asking the controller raises when nobody leads the experiment any more, or this call was cancelled."""
@@ -44,17 +44,19 @@ class Runner:
         self._controller = controller
         self._execution: Execution | None = None
 
-    def run(self, job: Job | None) -> Job | None:
-        """Run trials, beginning with `job` if there is one; returns the next when the call is to be made anew, or None.
+    def run(self, job: Job | None, alone: bool) -> Job | None:
+        """Run a trial, or without `alone` others behind it, too; returns the next job for another call, or None.
 
-        A KeyboardInterrupt passes: whoever has cancelled the call knows which trial it was.
+        Without a job it only gets one: the call that runs it can then bear its name. A KeyboardInterrupt passes: whoever has
+        cancelled the call knows which trial it was.
         """
         until = time.monotonic() + RENEWAL_SECONDS
         try:
-            job = self._next(None) if job is None else job
+            if job is None:
+                return self._next(None)
             while job is not None:
                 job = self._next(self._outcome(job))
-                if time.monotonic() >= until:
+                if job is not None and (alone or time.monotonic() >= until):
                     return job
         except _GONE:
             pass

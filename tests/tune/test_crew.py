@@ -20,14 +20,21 @@ class Handle:
     def __init__(self, number: int) -> None:
         self.number = number
         self.given: list[Job | None] = []
+        self.names: list[str] = []
+        self.alone: list[bool] = []
         self.call: asyncio.Future[Job | None] = asyncio.get_running_loop().create_future()
 
     @property
     def run(self) -> Handle:
         return self
 
-    def remote(self, job: Job | None) -> asyncio.Future[Job | None]:
+    def options(self, name: str) -> Handle:
+        self.names.append(name)
+        return self
+
+    def remote(self, job: Job | None, alone: bool) -> asyncio.Future[Job | None]:
         self.given.append(job)
+        self.alone.append(alone)
         self.call = asyncio.get_running_loop().create_future()
         return self.call
 
@@ -51,7 +58,7 @@ class Stage:
     def __init__(self, *, reuse: bool = True) -> None:
         self.boss = Boss()
         self.handles: dict[int, Handle] = {}
-        self.crew = Crew(self.boss, self._hire, reuse=reuse)
+        self.crew = Crew(self.boss, "e", self._hire, reuse=reuse)
         self.asking: dict[int, asyncio.Task[Job | None]] = {}
 
     def _hire(self, number: int) -> Handle:
@@ -142,6 +149,20 @@ def test_a_job_that_is_handed_back_goes_to_the_next_call() -> None:
         await stage.end(1, job("a"))
         assert stage.handles[1].given == [None, job("a")]
         assert stage.boss.taken == []
+
+    asyncio.run(run())
+
+
+def test_a_call_bears_the_name_of_its_trial_unless_short_ones_share_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        stage = Stage()
+        await stage.busy()
+        await stage.end(1, job("a"))
+        await stage.end(1, job("b"))  # "a" was short
+        monkeypatch.setattr(crews, "SHORT_SECONDS", 0.0)
+        await stage.end(1, job("c"))  # this call was not
+        assert stage.handles[1].names == ["e", "a", "e", "c"]
+        assert stage.handles[1].alone == [True, True, False, True]
 
     asyncio.run(run())
 

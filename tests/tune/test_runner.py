@@ -71,9 +71,11 @@ def squares(config: dict[str, Any]) -> int:
 
 def test_one_trial_after_another(tmp_path: Path) -> None:
     controller = Pretended(job(2), job(3))
-    assert make(squares, tmp_path, controller).run(None) is None
-    first, *others = controller.outcomes
-    assert first is None
+    each = make(squares, tmp_path, controller)
+    first = each.run(None, True)
+    assert (first, controller.outcomes) == (job(2), [None])
+    assert each.run(first, False) is None
+    _, *others = controller.outcomes
     assert [(each.trial_id, each.metrics["loss"]) for each in others] == [("00002", 4), ("00003", 9)]
     assert [report.metrics["loss"] for report in controller.reports] == [2, 3]
     assert registry.make_env("corridor", {"a": 1}) == 1
@@ -83,9 +85,15 @@ def test_a_call_that_has_run_long_enough_hands_the_next_job_back(tmp_path: Path,
     monkeypatch.setattr(runner, "RENEWAL_SECONDS", 0.0)
     controller = Pretended(job(3), job(4))
     each = make(squares, tmp_path, controller)
-    assert each.run(job(2)) == job(3)
-    assert each.run(job(3)) == job(4)
+    assert each.run(job(2), False) == job(3)
+    assert each.run(job(3), False) == job(4)
     assert len(controller.outcomes) == 2
+
+
+def test_a_trial_that_runs_alone_hands_the_next_one_back(tmp_path: Path) -> None:
+    each = make(squares, tmp_path, Pretended(job(3)))
+    assert each.run(job(2), True) == job(3)
+    assert each.run(job(3), True) is None
 
 
 class Unloadable:
@@ -94,9 +102,9 @@ class Unloadable:
 
 
 def test_code_that_cannot_be_loaded_fails_its_trial(tmp_path: Path) -> None:
-    controller = Pretended(job(1))
-    make(Unloadable(), tmp_path, controller).run(None)
-    (_, outcome) = controller.outcomes
+    controller = Pretended()
+    make(Unloadable(), tmp_path, controller).run(job(1), True)
+    (outcome,) = controller.outcomes
     assert isinstance(outcome, Failed)
     assert "no number" in outcome.error
 
@@ -113,10 +121,10 @@ def test_without_a_controller_the_trial_ends_and_so_does_the_call(tmp_path: Path
         finally:
             tidied.append(1)
 
-    controller = Pretended(job(1))
+    controller = Pretended()
     each = make(None, tmp_path, controller)
     each._execution = Execution(function)
     controller.report = Call(dead)
-    each.run(None)
+    each.run(job(1), True)
     assert tidied == [1]
-    assert isinstance(controller.outcomes[1], Ended)
+    assert isinstance(controller.outcomes[0], Ended)
