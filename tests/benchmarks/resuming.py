@@ -8,7 +8,6 @@ from __future__ import annotations
 import collections
 import importlib
 import os
-import secrets
 import signal
 import subprocess
 import sys
@@ -83,9 +82,9 @@ def search(system: System, folder: Path) -> None:
     system.stop()
 
 
-def _process(name: str, folder: Path, mark: str) -> subprocess.Popen[bytes]:
+def _process(name: str, folder: Path) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "tests.benchmarks.resuming", name, str(folder)]
-    return subprocess.Popen(command, env=os.environ | {MARK: mark}, stdin=subprocess.DEVNULL)
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL)
 
 
 def _until(what: str, condition: Callable[[], bool]) -> float:
@@ -103,17 +102,18 @@ def resumed(system: System) -> Measured:
         raise Unsupported
     name = next(name for name, known in installed().items() if isinstance(system, known))
     with tempfile.TemporaryDirectory() as directory:
-        folder, mark = Path(directory), secrets.token_hex(8)
-        first = _process(name, folder, mark)
+        folder, table = Path(directory), ProcessTable(os.environ[MARK])
+        others = table.ours()
+        first = _process(name, folder)
         _until("too few epochs", lambda: _noted(folder, "told").total() >= KILLED_AFTER or first.poll() is not None)
         os.kill(first.pid, signal.SIGKILL)
         first.wait()
-        gone = _until("processes are left", lambda: not ProcessTable(mark).ours())
+        gone = _until("processes are left", lambda: not table.ours() - others)
         told = _noted(folder, "told")
         trained = _noted(folder, "trained")
         if (folder / "winner").exists() or not told:
             raise AssertionError(f"the search was not killed half-way: {told.total()} epochs told")
-        if _process(name, folder, mark).wait():
+        if _process(name, folder).wait():
             raise AssertionError("the second process has failed")
         again = _noted(folder, "trained") - trained
         repeated = sum(again[epoch] for epoch in told)
