@@ -10,7 +10,7 @@ import msgspec
 
 from nbray.errors import UsageError
 from nbray.tune.events import Entry
-from nbray.tune.journal_codec import body_of, decode_entry, encode_line
+from nbray.tune.journal_lines import EntryReader, EntryWriter, body_of, line_of
 from nbray.tune.view import View
 
 FORMAT = 1
@@ -50,6 +50,7 @@ class Journal:
     def __init__(self, path: Path, descriptor: int) -> None:
         self._path = path
         self._descriptor = descriptor
+        self._writer = EntryWriter()
 
     @classmethod
     def create(cls, path: Path, header: Header) -> Journal:
@@ -69,7 +70,7 @@ class Journal:
             ) from error
         journal = cls(path, descriptor)
         journal._lock()
-        journal._write(encode_line(header))
+        journal._write(line_of(header))
         return journal
 
     @classmethod
@@ -85,7 +86,9 @@ class Journal:
         journal = cls(path, descriptor)
         try:
             journal._lock()
-            header, entries, end = _parse(path, path.read_bytes())
+            reader = EntryReader()
+            header, entries, end = _parse(path, path.read_bytes(), reader)
+            journal._writer = EntryWriter(reader.large)
             os.ftruncate(descriptor, end)
         except BaseException:
             os.close(descriptor)
@@ -94,7 +97,11 @@ class Journal:
 
     def append(self, entry: Entry) -> None:
         """Write an entry; raises OSError, and leaves the journal as it was, where the disk is full."""
-        self._write(encode_line(entry))
+        try:
+            self._write(self._writer.line(entry))
+        except OSError:
+            self._writer = EntryWriter()  # what this line was to hold the journal does not have
+            raise
 
     def close(self) -> None:
         """Wait until everything is on the disk, and let others open it; may be called twice."""
@@ -131,7 +138,7 @@ class Journal:
 def read_journal(path: Path) -> tuple[Header, list[Entry]]:
     """What a journal holds, also while another process writes it."""
     try:
-        header, entries, _end = _parse(path, path.read_bytes())
+        header, entries, _end = _parse(path, path.read_bytes(), EntryReader())
     except FileNotFoundError:
         raise _no_experiment(path) from None
     return header, entries
@@ -149,7 +156,7 @@ def _no_experiment(path: Path) -> UsageError:
     return UsageError(f"there is no experiment in {path.parent}: it has no {path.name}. Give the directory of an experiment")
 
 
-def _parse(path: Path, text: bytes) -> tuple[Header, list[Entry], int]:
+def _parse(path: Path, text: bytes, reader: EntryReader) -> tuple[Header, list[Entry], int]:
     """Header, entries, and where they end."""
     lines = text.splitlines(keepends=True)
     bodies = [body_of(line) for line in lines]
@@ -166,7 +173,7 @@ def _parse(path: Path, text: bytes) -> tuple[Header, list[Entry], int]:
     entries = []
     for number, body in enumerate(bodies[1:], start=2):
         try:
-            entries.append(decode_entry(body or b""))
+            entries.append(reader.entry(body or b""))
         except ValueError as error:
             raise _damaged(path, number, str(error)) from error
     return header, entries, sum(map(len, lines))

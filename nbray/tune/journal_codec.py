@@ -1,4 +1,4 @@
-"""How values of metrics and configurations become JSON and the same values again, and how one entry becomes a line."""
+"""How values of metrics and configurations become JSON, and the same values again."""
 
 from __future__ import annotations
 
@@ -8,21 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 import dill
-import msgspec
-import xxhash
 
 from nbray.errors import UsageError
-from nbray.tune.events import Added, Ended, Entry, Moved, Reported, Start
 
 _TAG = "~"
 """A dict with this one key stands for a value that JSON does not have: a float without end, a tuple, any object."""
 _INT_LIMIT = 2**53
 """Beyond it other readers of JSON lose digits."""
-_PLAIN = frozenset({str, bool, type(None)})
-_ENTRY = msgspec.json.Decoder(Entry)
-_ENCODER = msgspec.json.Encoder()
-_HEAD = b'{"sum":"'
-_MIDDLE = b'","entry":'
+_PLAIN = frozenset({bool, type(None)})
 
 
 def pack(value: Any) -> Any:
@@ -37,7 +30,7 @@ def pack(value: Any) -> Any:
     {'lr': inf, 'layers': (64, 32)}
     """
     kind = type(value)
-    if kind in _PLAIN:
+    if kind in _PLAIN or _is_text(value):
         return value
     if kind is float:
         return value if math.isfinite(value) else {_TAG: ["float", repr(value)]}
@@ -47,9 +40,24 @@ def pack(value: Any) -> Any:
         return [pack(item) for item in value]
     if kind is tuple:
         return {_TAG: ["tuple", [pack(item) for item in value]]}
-    if kind is dict and all(type(key) is str and key != _TAG for key in value):
+    if kind is dict and all(key != _TAG and _is_text(key) for key in value):
         return {key: pack(item) for key, item in value.items()}
+    if kind.__module__ == "numpy" and hasattr(value, "item") and value.shape == () and type(value.item()) in (float, int, bool):
+        return {_TAG: ["numpy", [kind.__name__, pack(value.item())]]}
     return {_TAG: ["dill", _dilled(value)]}
+
+
+def _is_text(value: Any) -> bool:
+    """Whether JSON can hold it as a string, which it cannot if it has half a surrogate pair."""
+    if type(value) is not str:
+        return False
+    if value.isascii():
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _dilled(value: Any) -> str:
@@ -69,11 +77,19 @@ def _loaded(text: str) -> Any:
         raise ValueError(f"it holds an object that cannot be loaded here: {type(error).__name__}: {error}") from error
 
 
+def _numpy_scalar(content: list[Any]) -> Any:
+    import numpy as np  # takes long to import, and few journals have such values
+
+    name, value = content
+    return getattr(np, name)(unpack(value))
+
+
 _UNPACK: dict[str, Callable[[Any], Any]] = {
     "float": float,
     "int": int,
     "tuple": lambda items: tuple(unpack(item) for item in items),
-    "dill": lambda text: _loaded(text),
+    "numpy": _numpy_scalar,
+    "dill": _loaded,
 }
 
 
@@ -92,40 +108,3 @@ def unpack(value: Any) -> Any:
 def same_value(one: Any, other: Any) -> bool:
     """Whether two configurations are the same to a journal, also with values in them that do not compare."""
     return bool(pack(one) == pack(other))
-
-
-def _mapped(message: Any, change: Callable[[Any], Any]) -> Any:
-    """A message of the events with its users' values changed."""
-    match message:
-        case Reported() | Ended():
-            return msgspec.structs.replace(message, metrics=change(message.metrics))
-        case Added() | Start() | Moved():
-            return msgspec.structs.replace(message, config=change(message.config))
-        case _:
-            return message
-
-
-def encode_line(value: Any) -> bytes:
-    """A line with a checksum, for an Entry or another struct without values of the user."""
-    if isinstance(value, Entry):
-        value = Entry(
-            value.number, value.now, _mapped(value.event, pack), [_mapped(action, pack) for action in value.actions]
-        )
-    body = _ENCODER.encode(value)
-    return b"".join((_HEAD, xxhash.xxh3_64_hexdigest(body).encode(), _MIDDLE, body, b"}\n"))
-
-
-def body_of(line: bytes) -> bytes | None:
-    """The JSON inside a line; None if the line is not whole."""
-    start = len(_HEAD) + 16 + len(_MIDDLE)
-    body = line[start:-2]
-    whole = line.startswith(_HEAD) and line[start - len(_MIDDLE) : start] == _MIDDLE and line.endswith(b"}\n")
-    return body if whole and xxhash.xxh3_64_hexdigest(body).encode() == line[len(_HEAD) : len(_HEAD) + 16] else None
-
-
-def decode_entry(body: bytes) -> Entry:
-    """The entry of a line; raises ValueError if it is none, or holds an object that cannot be loaded here."""
-    entry = _ENTRY.decode(body)
-    return Entry(
-        entry.number, entry.now, _mapped(entry.event, unpack), [_mapped(action, unpack) for action in entry.actions]
-    )

@@ -303,7 +303,7 @@ def test_whoever_raises_whenever_every_report_is_answered_and_the_experiment_end
     stopper = faulty(Stopper, chance, 0.01)()
     stage = Stage(searcher, scheduler, stopper, max_failures=1)
     for each in (searcher, scheduler, stopper):
-        each.armed = True  # type: ignore[attr-defined]
+        vars(each)["armed"] = True
     RandomPlay(stage, seed).play(150)
     closed = stage.experiment.closed
     assert closed is not None

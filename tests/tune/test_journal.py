@@ -159,6 +159,27 @@ def test_a_full_disk_leaves_whole_lines(path: Path, monkeypatch: pytest.MonkeyPa
     assert read_journal(path)[1] == [ENTRIES[0], ENTRIES[2]]
 
 
+def test_a_large_value_outlives_a_full_disk_and_a_new_process(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def large(number: int) -> Entry:
+        return Entry(number, 0.0, Slots(1), [Start(f"{number:05d}", 1, {"data": "x" * 5000})])
+
+    def nothing_fits(descriptor: int, data: memoryview) -> int:
+        raise OSError(28, "No space left on device")
+
+    journal = Journal.create(path, HEADER)
+    monkeypatch.setattr(os, "write", nothing_fits)
+    with pytest.raises(OSError, match="No space"):
+        journal.append(large(1))
+    monkeypatch.undo()
+    journal.append(large(2))
+    journal.close()
+    journal, _header, _entries = Journal.open(path)
+    journal.append(large(3))
+    journal.close()
+    assert read_journal(path)[1] == [large(2), large(3)]
+    assert path.stat().st_size < 6000
+
+
 def test_the_view_of_a_journal(path: Path) -> None:
     view = read_view(written(path))
     assert (view.metric, view.mode, view.total) == ("loss", "min", 2)

@@ -11,7 +11,7 @@ from nbray.tune.configs import RunConfig, TuneConfig
 from nbray.tune.events import Entry, Slots
 from nbray.tune.experiment import Experiment
 from nbray.tune.experiment_config import ExperimentConfig
-from nbray.tune.journal_codec import body_of, decode_entry, encode_line
+from nbray.tune.journal_lines import EntryReader, EntryWriter, body_of
 from nbray.tune.plan import Plan
 from nbray.tune.replay import replay, resume
 from nbray.tune.retention import Retention
@@ -45,8 +45,9 @@ def fresh(stage: Callable[[], Stage]) -> Experiment:
 
 
 def through_the_disk(entries: list[Entry]) -> list[Entry]:
-    bodies = [body_of(encode_line(entry)) for entry in entries]
-    return [decode_entry(body) for body in bodies if body is not None]
+    writer, reader = EntryWriter(), EntryReader()
+    bodies = [body_of(writer.line(entry)) for entry in entries]
+    return [reader.entry(body) for body in bodies if body is not None]
 
 
 @pytest.mark.parametrize("name", SCHEDULERS)
