@@ -50,7 +50,7 @@ class Doctests:
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """The experiments of examples do not go to where the user's are."""
         if isinstance(item, DoctestItem) and item.path.is_relative_to(_TUNE):
-            importlib.import_module("nbray.tune.directories").DEFAULT = str(_scratch / "experiments")
+            vars(importlib.import_module("nbray.tune.directories"))["DEFAULT"] = str(_scratch / "experiments")
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, None, None]:

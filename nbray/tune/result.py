@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nbray.checkpoints import Checkpoint
 from nbray.errors import TuneError, UsageError
 from nbray.tables import Rows
-from nbray.tune.loggers.plain_values import flat
+from nbray.tune.loggers.plain_values import ADDED, flat, own
 from nbray.tune.objectives import check_mode
 from nbray.tune.plan import Plan
 from nbray.tune.scores import figure
@@ -18,10 +18,6 @@ from nbray.tune.view import TrialRecord
 
 if TYPE_CHECKING:
     import pandas
-
-ADDED = frozenset({"done", "time_this_iter_s", "time_total_s", "timestamp", "training_iteration", "trial_id"})
-"""What is added to every report."""
-
 
 class Result:
     """A trial's last report, configuration, checkpoints and error; read-only."""
@@ -119,7 +115,8 @@ class Result:
             scored = [(value, each) for value, each in values if value is not None and not math.isnan(value)]
             best = (min if mode == "min" else max)(scored, key=lambda pair: pair[0], default=(0.0, report))
             report = best[1]
-        return {**flat(report), "trial_id": self.trial_id, **flat(self.config, "config/"), "logdir": self.path}
+        settings = flat(self.config, "config/")
+        return {**own(report), "trial_id": self.trial_id, **settings, **flat(report), "logdir": self.path}
 
     def cells(self, metrics: Iterable[str], parameters: Iterable[str]) -> list[Any]:
         """Its row in a table of some metrics and parameters."""
@@ -129,7 +126,7 @@ class Result:
         return [self.name, str(self.state), *figures, *settings, self.record.iteration, round(self.record.seconds, 3)]
 
     def __repr__(self) -> str:
-        said = {name: value for name, value in self.metrics.items() if name not in ADDED}
+        said = own(self.metrics)
         failed = f", error={self.record.error.strip().splitlines()[-1]!r}" if self.record.error.strip() and self.error else ""
         return f"Result({self.name}, {self.state}, metrics={said}, config={self.config}{failed}, path={self.path!r})"
 

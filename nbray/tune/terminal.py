@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
-from nbray.tune.loggers.plain_values import flat, number
+from nbray.tune.loggers.plain_values import number, own
 from nbray.tune.plan import Plan
 from nbray.tune.trial import TrialState
 from nbray.tune.view import TrialRecord, View
@@ -149,8 +149,5 @@ def _count(view: View) -> str:
 
 def _figures(report: Any) -> str:
     """The numbers of a report that are its own."""
-    found = {name: number(value) for name, value in flat(report).items() if name not in _ADDED}
+    found = {name: number(value) for name, value in own(report).items()}
     return ", ".join(f"{name} {value:.6g}" for name, value in found.items() if value is not None)
-
-
-_ADDED = {"done", "time_this_iter_s", "time_total_s", "timestamp", "training_iteration", "trial_id"}

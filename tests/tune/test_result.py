@@ -72,6 +72,7 @@ def test_rows_are_flat(tmp_path: Path) -> None:
     result = result_of(tmp_path, [{"loss": 1.0}, {"loss": 2.0, "by": {"x": 1}}])
     row = result.row()
     assert (row["loss"], row["by/x"], row["config/x/depth"], row["logdir"]) == (2.0, 1, 3, result.path)
+    assert list(row)[:4] == ["loss", "by/x", "trial_id", "config/x/depth"], "what it is about comes first"
     assert result.row("loss", "min")["loss"] == 1.0
     assert result.row("nothing", "min")["loss"] == 2.0
     with_nan = result_of(tmp_path, [{"loss": math.nan}, {"loss": 2.0}, {"loss": 3.0}])

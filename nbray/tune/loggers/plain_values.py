@@ -11,6 +11,9 @@ import numpy as np
 LONGEST = 1000
 """Elements of an array that are written; a longer one is told by its shape."""
 
+ADDED = frozenset({"done", "time_this_iter_s", "time_total_s", "timestamp", "training_iteration", "trial_id"})
+"""What is added to every report."""
+
 Plain = None | bool | int | float | str | list[Any] | dict[str, Any]
 
 
@@ -27,6 +30,15 @@ def flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
         else:
             found[f"{above}{name}"] = value
     return found
+
+
+def own(report: Mapping[str, Any]) -> dict[str, Any]:
+    """What a trial said itself, flat, without what is added to every report.
+
+    >>> own({"loss": 0.5, "training_iteration": 3, "trial_id": "00000"})
+    {'loss': 0.5}
+    """
+    return flat({name: value for name, value in report.items() if name not in ADDED})
 
 
 def plain(value: Any) -> Plain:

@@ -8,7 +8,7 @@ from typing import Any
 
 from nbray.tune.loggers.csv_logger import line
 from nbray.tune.loggers.logger import LoggerCallback
-from nbray.tune.loggers.plain_values import flat
+from nbray.tune.loggers.plain_values import flat, own
 from nbray.tune.trial import Trial
 
 FILE = "results.csv"
@@ -37,7 +37,8 @@ def row(trial: Trial) -> dict[str, Any]:
     return {
         "trial_id": trial.trial_id,
         "state": str(trial.state),
-        **flat({name: value for name, value in trial.last_result.items() if name != "trial_id"}),
+        **own(trial.last_result),
         **flat(trial.config, "config/"),
+        **{name: value for name, value in flat(trial.last_result).items() if name != "trial_id"},
         "error": last_words[0] if last_words else "",
     }

@@ -26,4 +26,5 @@ def test_a_row_for_each_trial_with_its_configuration_and_error(tmp_path: Path) -
     assert (first["extra"], first["config/x"]) == ("5", "1")
     assert (second["state"], second["other"], second["error"]) == ("ERROR", "5", "ValueError: no luck")
     assert first["error"] == second["extra"] == ""
+    assert list(first)[:3] == ["trial_id", "state", "loss"], "what it is about comes first"
     assert list(first)[-1] == "error"
