@@ -103,7 +103,7 @@ def nearest_known(needed: Mapping[str, int], total: Mapping[str, int]) -> str:
     unknown = next((name for name in needed if name not in total), None)
     if unknown is None:
         return ""
-    near = difflib.get_close_matches(unknown, total, 1)
+    near = [] if unknown == GPU else difflib.get_close_matches(unknown, total, 1)  # who asks for one means no CPU
     hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(total)}."
     return f"There is no {unknown!r} in the cluster: {hint} "
 

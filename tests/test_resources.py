@@ -82,3 +82,4 @@ def test_unknown_resources_are_named_with_what_may_be_meant() -> None:
     assert resources.nearest_known({"CPU": 1}, total) == ""
     assert "did you mean 'licence'?" in resources.nearest_known({"license": 1}, total)
     assert "it has CPU, licence." in resources.nearest_known({"tpu": 1}, total)
+    assert "it has CPU, licence." in resources.nearest_known({"GPU": 1}, total)

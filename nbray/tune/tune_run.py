@@ -182,7 +182,7 @@ class TuneRun:
     # ---------------------------------------------------------------- steering
 
     def stop(self) -> None:
-        """Stop it for good: trials that report are told so, others are interrupted."""
+        """Stop it: trials that report are told so, others are interrupted. `Tuner.restore` goes on with it."""
         self._lead.ask("stop", "")
 
     def stop_trial(self, trial_id: str) -> None:
