@@ -35,7 +35,7 @@ from nbray.engine.references import References
 from nbray.engine.values import Values, Waiter
 from nbray.engine.watches import Watch
 from nbray.errors import ClusterDied, GetTimeoutError, UsageError
-from nbray.ids import OBJECT_BITS, ActorId, ObjectId, ProcessId, TemplateId, object_id, template_id
+from nbray.ids import OBJECT_BITS, ActorId, ObjectId, ProcessId, TaskId, TemplateId, object_id, template_id
 from nbray.scheduler.messages import (
     Allocate,
     Answer,
@@ -96,6 +96,8 @@ class Connection:
         """Gets every message that is not for this class, in order, on the thread that receives just then."""
         self.on_wait: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext
         """Entered around every wait that really blocks; a worker tells the scheduler there that its CPU is free."""
+        self.maker: Callable[[], TaskId] | None = None
+        """Who submits, where the scheduler cannot know it: which of the calls that an actor runs at a time."""
         self.before_making: Callable[[], None] | None = None
         """Called before this process submits, puts or registers anything; a worker first reports the tasks that have ended."""
         self.reading: Callable[[], set[ObjectId]] = set
@@ -206,6 +208,8 @@ class Connection:
     def submit(self, task: TaskSpec, returns: Sequence[ObjectId]) -> None:
         """Hand over one task; the process then holds one reference of each of its `returns`."""
         now = time.monotonic()
+        if self.maker is not None:
+            task.parent = self.maker()
         try:
             with self._lock:
                 self.references.create(returns)
@@ -231,6 +235,8 @@ class Connection:
     def call(self, actor_id: ActorId, task: TaskSpec, returns: Sequence[ObjectId]) -> None:
         """Hand over one call of an actor; otherwise as `submit`."""
         now = time.monotonic()
+        if self.maker is not None:
+            task.parent = self.maker()
         try:
             with self._lock:
                 self.references.create(returns)
@@ -258,6 +264,8 @@ class Connection:
 
     def create_actor(self, message: CreateActor) -> None:
         """Let an actor be created; the process then holds one reference of it."""
+        if self.maker is not None:
+            message.task.parent = self.maker()
         self._create(message.task.task_id, message)
 
     def create_gang(self, message: CreateGang) -> None:

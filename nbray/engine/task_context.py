@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import NamedTuple
 
-from nbray.ids import CellRunId, TaskId
+from nbray.ids import NO_TASK, CellRunId, TaskId
 
 Emit = Callable[[TaskId, str, bytes], None]
 """Sends one piece of output of a task: task, stream (see `OutputEvent.stream`), data. Any thread; keeps order."""
@@ -36,6 +36,12 @@ _current: ContextVar[TaskContext | None] = ContextVar("nbray_task", default=None
 def current() -> TaskContext | None:
     """The running task, or None in a driver."""
     return _current.get()
+
+
+def current_id() -> TaskId:
+    """The running task's id, or NO_TASK."""
+    context = _current.get()
+    return NO_TASK if context is None else context.task_id
 
 
 def enter(context: TaskContext | None) -> None:

@@ -28,7 +28,7 @@ from nbray.scheduler.portions import MOST_ARGUMENT_BYTES, portions, size_of, too
 from nbray.scheduler.processes import Outbox, Process
 from nbray.scheduler.registry import Registry
 from nbray.scheduler.states import TaskState, WorkerState, move_task
-from nbray.scheduler.submission import Submission
+from nbray.scheduler.submission import Submission, maker, run_of
 from nbray.scheduler.tasks import CallTemplate, Task
 from nbray.scheduler.workers import Fleet, Worker
 
@@ -60,7 +60,7 @@ class ActorCalls:
 
     def call(self, process: Process, actor: Actor, specs: list[TaskSpec]) -> None:
         """Accept calls; the process holds one reference to each of their returns."""
-        parent = process.worker.head if process.worker is not None else None
+        parent, several = maker(process)
         template: CallTemplate | None = None
         run: CellRun | None = None
         count, limit = 0, actor.spec.max_pending_calls
@@ -69,6 +69,9 @@ class ActorCalls:
         if line is None:
             line = actor.callers[process.process_id] = deque()
         for spec in specs:
+            if several is not None and (parent is None or parent.task_id != spec.parent):
+                self._count(template, run, count)
+                parent, template, count = several.get(spec.parent), None, 0
             if template is None or template.template_id != spec.template_id:
                 self._count(template, run, count)
                 count = 0
@@ -76,7 +79,7 @@ class ActorCalls:
                 if template is None:
                     self._submission.refuse(process, spec)
                     continue
-                run = parent.run if parent is not None else template.run
+                run = run_of(template, parent, several)
             assert run is not None
             task_id = spec.task_id
             entry = entries[task_id] = ObjectEntry(task_id, 2, run)

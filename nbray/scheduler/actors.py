@@ -28,7 +28,7 @@ from nbray.scheduler.pool import Pool
 from nbray.scheduler.processes import Outbox, Process
 from nbray.scheduler.registry import Registry
 from nbray.scheduler.states import ActorState, TaskState, WorkerState, move_actor, move_worker
-from nbray.scheduler.submission import Submission
+from nbray.scheduler.submission import Submission, maker, run_of
 from nbray.scheduler.tasks import Task
 from nbray.scheduler.workers import Fleet, Worker
 
@@ -72,8 +72,10 @@ class Actors:
         if template is None:
             self._submission.refuse(process, spec)
             return
-        parent = process.worker.head if process.worker is not None else None
-        run = parent.run if parent is not None else template.run
+        parent, several = maker(process)
+        if several is not None:
+            parent = several.get(message.task.parent)
+        run = run_of(template, parent, several)
         entry = self._objects.entries[actor_id] = ObjectEntry(actor_id, 2, run)
         process.held.add(actor_id)
         actor = Actor(actor_id, message.actor, message.actor.namespace or job.namespace, spec, template, run)

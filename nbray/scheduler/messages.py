@@ -195,6 +195,8 @@ class TaskSpec(msgspec.Struct, array_like=True, gc=False):
     """References inside the arguments, kept alive until the task ends."""
     payload: ObjectId = ObjectId(0)
     """When set, the object that holds the pickled arguments instead of `args`; also listed in `deps`, last."""
+    parent: TaskId = NO_TASK
+    """The call that makes this one, said only by an actor that runs several at a time: of others the scheduler knows it."""
 
 
 class RunSpec(msgspec.Struct, array_like=True, gc=False):

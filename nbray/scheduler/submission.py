@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from nbray.ids import ObjectId
+from collections.abc import Mapping
+
+from nbray.ids import ObjectId, TaskId
 from nbray.scheduler.cell_runs import CellRun
 from nbray.scheduler.deadlines import Deadlines
 from nbray.scheduler.fairness import Turns
@@ -13,6 +15,22 @@ from nbray.scheduler.processes import Outbox, Process
 from nbray.scheduler.registry import Registry
 from nbray.scheduler.states import TaskState, move_task
 from nbray.scheduler.tasks import CallTemplate, Task
+
+
+def maker(process: Process) -> tuple[Task | None, Mapping[TaskId, Task] | None]:
+    """The task that submits what comes from this process; for an actor with several calls at a time these, by their ids."""
+    worker = process.worker
+    if worker is None:
+        return None, None
+    actor = worker.actor
+    return worker.head, actor.running if actor is not None and actor.concurrent and not worker.queue else None
+
+
+def run_of(template: CallTemplate, parent: Task | None, several: Mapping[TaskId, Task] | None) -> CellRun:
+    """The cell run of what a task submits: its own, but for one of `several` calls that names another, as it may."""
+    if parent is None or (several is not None and parent.run.cell_run != template.run.cell_run):
+        return template.run
+    return parent.run
 
 
 class Submission:
@@ -33,12 +51,15 @@ class Submission:
 
         What a task submits belongs to that task's cell run; what a task submits that is being cancelled is cancelled.
         """
-        parent = process.worker.head if process.worker is not None else None
+        parent, several = maker(process)
         template: CallTemplate | None = None
         run: CellRun | None = None
         batch: list[Task] = []
         entries, held, queued = self._objects.entries, process.held, TaskState.QUEUED
         for spec in specs:
+            if several is not None and (parent is None or parent.task_id != spec.parent):
+                self._queue(template, run, batch)
+                parent, template, batch = several.get(spec.parent), None, []
             if template is None or template.template_id != spec.template_id:
                 self._queue(template, run, batch)
                 batch = []
@@ -46,7 +67,7 @@ class Submission:
                 if template is None:
                     self.refuse(process, spec)
                     continue
-                run = parent.run if parent is not None else template.run
+                run = run_of(template, parent, several)
             assert run is not None
             task_id = spec.task_id
             entry = entries[task_id] = ObjectEntry(task_id, 2, run)

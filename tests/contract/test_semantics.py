@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import time
@@ -116,6 +117,41 @@ def test_cancel_takes_the_children_along_unless_told_not_to(recursive: bool, for
         nbray.get(parent, timeout=10)
     assert until(lambda: nbray.available_resources()["CPU"] == 2)
     assert (tmp_path / "ended").exists() is not recursive
+
+
+class PlainHouse:
+    """Its calls run at the same time, on threads."""
+
+    def work(self, folder: Path) -> None:
+        submit_and_wait(folder)
+
+
+class PlainAsyncHouse:
+    """On one event loop."""
+
+    async def work(self, folder: Path) -> None:
+        await nbray.apply_async(nap_and_mark, (folder / "began", folder / "ended"))
+
+
+@pytest.mark.parametrize("recursive", [True, False])
+@pytest.mark.parametrize("plain", [PlainHouse, PlainAsyncHouse])
+@pytest.mark.usefixtures("real_backend")
+def test_cancel_takes_the_children_of_one_call_of_several(plain: type, recursive: bool, tmp_path: Path) -> None:
+    house: Any = nbray.remote(plain).options(max_concurrency=4).remote()
+    folders = tmp_path / "one", tmp_path / "other"
+    for folder in folders:
+        folder.mkdir()
+    one, other = (house.work.remote(folder) for folder in folders)
+    assert until(lambda: all((folder / "began").exists() for folder in folders))
+    nbray.cancel(one, recursive=recursive)
+    # A thread cannot be stopped: its call ends early only because what it waits for does.
+    outcome = contextlib.nullcontext() if plain is PlainHouse and not recursive else pytest.raises(nbray.TaskCancelledError)
+    with outcome:
+        nbray.get(one, timeout=10)
+    nbray.get(other, timeout=10)
+    assert until(lambda: nbray.available_resources()["CPU"] == 2)
+    assert (folders[1] / "ended").exists()
+    assert (folders[0] / "ended").exists() is not recursive
 
 
 @pytest.fixture(scope="module", params=[pytest.param("local", marks=pytest.mark.local)])

@@ -134,12 +134,15 @@ class Process:
 
     def submit(
         self, template: TemplateId, count: int = 1, *, deps: Iterable[ObjectId] = (), nested: Iterable[ObjectId] = (),
-        returns: int = 1,
+        returns: int = 1, parents: Iterable[TaskId] = (),
     ) -> list[TaskId]:  # fmt: skip
-        """Submit tasks in one message."""
+        """Submit tasks in one message; of `parents`, which an actor names, each gets `count`."""
         specs = [
-            messages.TaskSpec(self.new_object(max(1, returns)), template, b"args", list(deps), list(nested)) for _ in range(count)
-        ]
+            messages.TaskSpec(
+                self.new_object(max(1, returns)), template, b"args", list(deps), list(nested), parent=parent
+            )
+            for parent in list(parents) or [NO_TASK] for _ in range(count)
+        ]  # fmt: skip
         self.say(messages.Submit(specs))
         return [spec.task_id for spec in specs]
 

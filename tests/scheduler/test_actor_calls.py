@@ -2,12 +2,12 @@ import signal
 
 import pytest
 
-from nbray.ids import TaskId, TemplateId
+from nbray.ids import BACKGROUND, ActorId, TaskId, TemplateId
 from nbray.scheduler import messages
 from nbray.scheduler.actions import SetCancelWord, Signal
 from nbray.scheduler.actor_calls import FORCE_SECONDS
 from nbray.scheduler.actor_records import WINDOW
-from nbray.scheduler.messages import Failure
+from nbray.scheduler.messages import Failure, TaskSpec
 from nbray.scheduler.states import ActorState
 from tests.scheduler.audit import audit
 from tests.scheduler.pretend import Cluster, Driver, Worker
@@ -279,3 +279,67 @@ class TestCancel:
         driver.cancel(call)
         (task,) = host.submit(host.template())
         assert host.failure(task).kind == "cancelled"
+
+
+class TestChildren:
+    """What one of several calls submits that are under way in an actor: the actor says which."""
+
+    @pytest.fixture(params=["threads", "async"])
+    def actor_id(self, driver: Driver, request: pytest.FixtureRequest) -> ActorId:
+        return driver.actor(concurrency=request.param, max_concurrency=8)
+
+    def host_of(self, driver: Driver, actor_id: ActorId) -> Worker:
+        """The actor's worker, once all CPUs are taken: what is submitted from here on stays queued."""
+        host = created(driver, actor_id)
+        driver.submit(driver.template("busy"), 2)
+        return host
+
+    def test_they_go_with_the_call_that_has_submitted_them(self, cluster: Cluster, driver: Driver, actor_id: ActorId) -> None:
+        host = self.host_of(driver, actor_id)
+        one, two = driver.call(actor_id, driver.method(), 2)
+        first, second, third, fourth = host.submit(host.template(), 2, parents=[one, two])
+        driver.cancel(one)
+        assert [host.failure(child).kind for child in (first, second)] == ["cancelled", "cancelled"]
+        assert not {third, fourth} & set(host.values)
+        audit(cluster.scheduler)
+
+    def test_what_nobody_there_has_submitted_stays(self, cluster: Cluster, driver: Driver, actor_id: ActorId) -> None:
+        """A coroutine of the actor's own goes on when the call has ended that has started it."""
+        host = self.host_of(driver, actor_id)
+        one, two = driver.call(actor_id, driver.method(), 2)
+        host.finish(one)
+        late, other = host.submit(host.template(), parents=[one, two])
+        driver.cancel(one)
+        driver.cancel(two)
+        assert late not in host.values
+        assert host.failure(other).kind == "cancelled"
+        audit(cluster.scheduler)
+
+    def test_calls_of_other_actors_go_too(self, cluster: Cluster, driver: Driver, actor_id: ActorId) -> None:
+        host = created(driver, actor_id)
+        inner = created(host, inner_id := host.actor())
+        one, two = driver.call(actor_id, driver.method(), 2)
+        method = host.method()
+        calls = [TaskSpec(host.new_object(), method, b"args", parent=parent) for parent in (one, one, two)]
+        host.say(messages.Call(inner_id, calls))
+        driver.cancel(one)
+        inner.say(messages.TakenBack([calls[1].task_id]))
+        assert host.failure(calls[1].task_id).kind == "cancelled"
+        assert calls[2].task_id not in host.values
+        audit(cluster.scheduler)
+
+    def test_they_belong_to_the_notebook_of_their_call(self, cluster: Cluster, driver: Driver, actor_id: ActorId) -> None:
+        host = self.host_of(driver, actor_id)
+        other = cluster.driver("b.ipynb")
+        other.say(messages.Held([actor_id]))
+        (call,) = other.call(actor_id, other.method(cell_run="cell"))
+        (child,) = host.submit(host.template(cell_run="cell"), parents=[call])
+        other.cancel(everything=True)
+        assert host.failure(child).kind == "cancelled"
+
+    def test_they_may_belong_to_another_cell_run(self, cluster: Cluster, driver: Driver, actor_id: ActorId) -> None:
+        host = self.host_of(driver, actor_id)
+        (call,) = driver.call(actor_id, driver.method(cell_run="cell"))
+        (child,) = host.submit(host.template(cell_run=BACKGROUND), parents=[call])
+        driver.cancel(call)
+        assert child not in host.values
