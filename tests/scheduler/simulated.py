@@ -129,7 +129,7 @@ class Simulated:
         self.templates.append(template)
         return template
 
-    def submit(self, template: Template, count: int) -> list[TaskId]:
+    def submit(self, template: Template, count: int, parent: TaskId = NO_TASK) -> list[TaskId]:
         """Tasks with random dependencies."""
         draw, specs = self.random, []
         held = [object_id for object_id in sorted(self.refs) if object_id not in self.gangs]
@@ -139,7 +139,7 @@ class Simulated:
             deps = draw.choices(held, k=draw.choice([0, 0, 0, 1, 2])) if held else []
             nested = draw.choices(held, k=draw.choice([0, 0, 0, 1])) if held else []
             task_id = self.new_object(max(1, template.num_returns))
-            specs.append(messages.TaskSpec(task_id, template.template_id, b"", deps, nested))
+            specs.append(messages.TaskSpec(task_id, template.template_id, b"", deps, nested, parent=parent))
             for place in range(abs(template.num_returns)):
                 self.refs[ObjectId(task_id + place)] = None
             self.streams.submitted(task_id, template)
@@ -440,6 +440,13 @@ class SimulatedWorker(Simulated):
         first = self._objects
         self.submit(self.random.choice(self.templates), self.random.choice([1, 1, 2]))
         self._children += [make_object_id(self.process_id, counter + 1) for counter in range(first, self._objects)]
+
+    def submit_for(self, call: messages.RunSpec) -> None:
+        """One of several calls at a time submits a task."""
+        self.flush()
+        if not self.templates or self.random.random() < 0.2:
+            self.register(self.known[call.template_id].cell_run)
+        self.submit(self.random.choice(self.templates), 1, call.task_id)
 
     def _call(self) -> None:
         """Call an actor, if it happens to know one."""

@@ -167,6 +167,9 @@ class Hosted:
             return True
         if not self.under_way:
             return False
+        if draw.random() < 0.15:
+            worker.submit_for(self.under_way[draw.choice(sorted(self.under_way))])
+            return True
         spec = self.under_way.pop(draw.choice(sorted(self.under_way)))
         template = worker.known[spec.template_id]
         count = abs(template.num_returns)
