@@ -60,6 +60,7 @@ class Checkpoint:
         try:
             data = (Path(self.path) / _DICT_FILE).read_bytes()
         except FileNotFoundError:
+            Checkpoint.from_directory(self.path)  # raises where there is none at all
             raise UsageError(
                 f"{self!r} was not made from a dict: read its files, with checkpoint.as_directory() as directory"
             ) from None

@@ -78,6 +78,8 @@ def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
         checkpoints.write(str(tmp_path / "nowhere"), tmp_path / "target")
     with pytest.raises(UsageError, match=r"there is no directory .*nowhere"):
         Checkpoint.from_directory(tmp_path / "nowhere")
+    with pytest.raises(UsageError, match=r"there is no directory .*nowhere"):
+        Checkpoint(tmp_path / "nowhere").to_dict()
     with pytest.raises(WrongType, match=r"for a dict write Checkpoint\.from_dict"):
         Checkpoint({"epoch": 1})  # type: ignore[arg-type]
 

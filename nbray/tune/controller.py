@@ -34,8 +34,6 @@ from nbray.tune.plan import Plan
 from nbray.tune.runner import Equipment, Runner
 from nbray.tune.schedulers.scheduler import Decision, Rung
 
-LINGER_SECONDS = 60.0
-"""How long an experiment that is over waits for somebody who wants to hear of it."""
 GATHER_SECONDS = 0.02
 """How long news waits for more of it before it is told."""
 MOST_TOLD = 2000
@@ -58,6 +56,8 @@ class Staffing:
     """See `Equipment.code`."""
     patience: float
     """Seconds after which it is said that no trial could begin."""
+    linger: float
+    """Seconds that an experiment which is over waits for somebody who wants to hear of it."""
 
 
 @dataclass(frozen=True)
@@ -256,7 +256,7 @@ class Controller:
             self._departure.cancel()
             self._departure = None
         if self.is_over:
-            self._departure = self._loop.call_later(LINGER_SECONDS, self._depart)
+            self._departure = self._loop.call_later(self._staffing.linger, self._depart)
 
     def _depart(self) -> None:
         with contextlib.suppress(NbrayError):  # the cluster may be ending meanwhile

@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import inspect
 import numbers
+import os
+import traceback
 from collections.abc import Generator, Mapping
+from pathlib import Path
 from typing import Any
 
 from nbray.checkpoints import Filling
@@ -29,25 +32,31 @@ class Execution:
 
     def run(self, attempt: Attempt) -> Ended | Failed:
         """Run it to its end, on this thread; a KeyboardInterrupt passes, everything else is in what comes back."""
-        reporting.current.reporting = attempt
+        reporting.enter(attempt)
+        directory = Path.cwd()
         try:
             return self._call(attempt) if self._class is None else self._step(attempt)
         except TrialEnd:
             return attempt.ended()
         except KeyboardInterrupt:
-            self._instance = None
+            self.close()
             raise
         except BaseException as error:  # noqa: BLE001 - whatever the user's code raises is what came of the trial
-            self._instance = None
-            return Failed(attempt.trial_id, attempt.number, format_traceback(error))
+            text = format_traceback(error)
+            self.close()
+            return Failed(attempt.trial_id, attempt.number, text)
         finally:
-            reporting.current.reporting = None
+            reporting.leave()
+            os.chdir(directory)  # the next trial shall not begin where this one has gone
 
     def close(self) -> None:
-        """No other attempt will come."""
+        """Let the instance tidy up, if there is one; what that raises is printed: it is no other trial's failure."""
         instance, self._instance = self._instance, None
         if instance is not None:
-            instance.cleanup()
+            try:
+                instance.cleanup()
+            except Exception:  # noqa: BLE001 - as the docstring says
+                traceback.print_exc()
 
     # ---------------------------------------------------------------- functions
 

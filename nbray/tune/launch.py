@@ -29,6 +29,8 @@ PREFIX = "tune:"
 WATCH_SECONDS = 5.0
 """So long the controller keeps a question for news when it has none."""
 LEAVE_SECONDS = 5.0
+LINGER_SECONDS = 60.0
+"""So long an experiment that is over waits for somebody who wants to hear of it."""
 PATIENCE_SECONDS = 5.0
 """After so long without a trial that could begin, it is said why."""
 
@@ -51,7 +53,7 @@ def start(
         return _run_inline(plan, resume, followers, needed)
     staffing = Staffing(
         fits=how_many_fit(needed), options=_actor_options(needed), resources=needed, reuse=plan.tune.reuse_actors,
-        code=put((plan.trainable, plan.environments)), patience=PATIENCE_SECONDS,
+        code=put((plan.trainable, plan.environments)), patience=PATIENCE_SECONDS, linger=LINGER_SECONDS,
     )  # fmt: skip
     controller = _create(plan, resume, staffing)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -37,10 +38,22 @@ class TrialEnd(BaseException):
 
 class _Current:
     reporting: Reporting | None = None
+    strangers: frozenset[threading.Thread] = frozenset()
+    """Threads that earlier trials have left behind: what they report is none of this trial's."""
 
 
-current = _Current()
-"""The trial of this process; set by what runs it. Any thread of the process may report."""
+_current = _Current()
+
+
+def enter(reporting: Reporting) -> None:
+    """A trial begins in this process, on this thread; threads that it starts may report, too."""
+    _current.reporting = reporting
+    _current.strangers = frozenset(threading.enumerate()) - {threading.current_thread()}
+
+
+def leave() -> None:
+    """The trial of this process has ended."""
+    _current.reporting, _current.strangers = None, frozenset()
 
 
 def report(metrics: Mapping[str, Any] | None = None, *, checkpoint: CheckpointGiven | None = None, **more: Any) -> None:
@@ -102,9 +115,9 @@ class TuneContext:
 
 
 def _here(verb: str) -> Reporting:
-    if current.reporting is None:
+    if _current.reporting is None or threading.current_thread() in _current.strangers:
         raise UsageError(
             f"tune.{verb}() was called outside a trial: call it in the function that you give to tune.Tuner, in the process that "
-            "runs it (what a trial starts as remote tasks has to return its results to the trial)"
+            "runs it, before it ends (what a trial starts as remote tasks has to return its results to the trial)"
         )
-    return current.reporting
+    return _current.reporting

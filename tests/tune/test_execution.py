@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from nbray import tune
+from nbray.errors import UsageError
 from nbray.tune import reporting
 from nbray.tune.attempt import Attempt, Job, Workplace
 from nbray.tune.configs import CheckpointConfig
@@ -60,7 +62,8 @@ def test_functions_that_report_or_yield(function: Any, tmp_path: Path, judge: Ju
     outcome = Execution(function).run(attempt(tmp_path, judge))
     assert outcome == Ended("00000", 1)
     assert losses(judge) == [0, 2, 4]
-    assert reporting.current.reporting is None
+    with pytest.raises(UsageError, match="outside a trial"):
+        reporting.get_context()
 
 
 def returns_after_yields(config: dict[str, Any]) -> Any:
@@ -102,7 +105,8 @@ def test_an_interrupt_passes(tmp_path: Path, judge: Judge) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         Execution(interrupted).run(attempt(tmp_path, judge))
-    assert reporting.current.reporting is None
+    with pytest.raises(UsageError, match="outside a trial"):
+        reporting.get_context()
 
 
 def test_who_is_told_to_stop_tidies_up(tmp_path: Path, judge: Judge) -> None:
@@ -140,6 +144,17 @@ def test_a_bare_except_does_not_keep_it(tmp_path: Path, judge: Judge) -> None:
     judge.decisions = {1: "STOP"}
     assert Execution(stubborn).run(attempt(tmp_path, judge)) == Ended("00000", 1, obeyed=True)
     assert len(judge.heard) == 1
+
+
+def test_the_next_trial_begins_where_this_one_began(tmp_path: Path, judge: Judge) -> None:
+    before = Path.cwd()
+
+    def goes_away(config: dict[str, Any]) -> int:
+        os.chdir(tmp_path)
+        return 1
+
+    Execution(goes_away).run(attempt(tmp_path, judge))
+    assert Path.cwd() == before
 
 
 # -------------------------------------------------------------------- classes
@@ -232,8 +247,22 @@ def test_one_that_failed_is_not_used_again(kind: type[Walk], tmp_path: Path, jud
     kind.reset = True
     execution = Execution(kind)
     assert isinstance(execution.run(attempt(tmp_path, judge, Start("00000", 1, {}))), Failed)
+    assert kind.cleaned == 1
     execution.run(attempt(tmp_path, judge, Start("00001", 1, {"x": 3})))
     assert kind.made == 2
+
+
+def test_what_a_cleanup_raises_is_printed_and_fails_no_other_trial(
+    tmp_path: Path, judge: Judge, capfd: pytest.CaptureFixture[str]
+) -> None:
+    class Untidy(Walk):
+        def cleanup(self) -> None:
+            raise OSError("it does not close")
+
+    execution = Execution(Untidy)
+    execution.run(attempt(tmp_path, judge))
+    assert isinstance(execution.run(attempt(tmp_path, judge, Start("00001", 1, {"x": 3}))), Ended)
+    assert "OSError: it does not close" in capfd.readouterr().err
 
 
 def test_constants_of_a_class(kind: type[Walk], tmp_path: Path, judge: Judge) -> None:

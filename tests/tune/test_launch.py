@@ -94,6 +94,42 @@ def test_an_experiment_goes_on_without_its_notebook_and_is_found_again(tmp_path:
 
 
 @pytest.mark.usefixtures("cluster")
+def test_an_experiment_that_is_over_and_nobody_asks_for_ends_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, "LINGER_SECONDS", 0.5)
+    run = launch.start(make_plan(counts, tmp_path / "e", {**grid(1), "log": str(tmp_path / "log"), "steps": 1}))
+    run.detach()
+    assert launch.running() == ["e"]
+    assert until(lambda: launch.running() == [], 20)
+    assert read_view(tmp_path / "e" / "journal.jsonl").trials["00000"].state is TrialState.TERMINATED
+
+
+def nests(config: dict[str, Any]) -> float:
+    """Tunes inside a trial."""
+    plan = make_plan(lambda config: config["x"] ** 2, Path(config["folder"]) / f"inner_{config['x']}", grid(1, 2))
+    return float(launch.start(plan).results().get_best_result().metrics["loss"]) + config["x"]
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_trial_may_tune_itself(tmp_path: Path) -> None:
+    run = launch.start(make_plan(nests, tmp_path / "e", {**grid(10, 20), "folder": str(tmp_path)}))
+    run.results(timeout=40)
+    assert [trial.last_result.get("loss", trial.error) for trial in run.view.trials.values()] == [11.0, 21.0]
+
+
+def test_a_cluster_that_is_shut_down_ends_what_is_followed(tmp_path: Path) -> None:
+    with fresh_session():
+        nbray.init(num_workers=2)
+        log = tmp_path / "log"
+        run = launch.start(make_plan(counts, tmp_path / "e", {**grid(1), "log": str(log), "steps": 9999}), background=True)
+        assert until(lambda: run.view.trials and run.view.trials["00000"].iteration > 0, 20)
+        nbray.shutdown()
+        assert until(lambda: run.done)
+        with pytest.raises(nbray.NbrayError):
+            run.results()
+        assert is_quiet(log)
+
+
+@pytest.mark.usefixtures("cluster")
 def test_attaching_to_what_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(nbray.errors.UsageError, match="no experiment goes on in this cluster"):
         launch.attach()
@@ -123,10 +159,10 @@ def test_a_controller_that_dies_is_told_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(nbray.ActorDied, match=r"Tuner\.restore\("):
         run.results()
     log = tmp_path / "log"
-    assert until(lambda: _is_quiet(log))  # its runners end, too
+    assert until(lambda: is_quiet(log))  # its runners end, too
 
 
-def _is_quiet(log: Path) -> bool:
+def is_quiet(log: Path) -> bool:
     before = log.read_text()
     time.sleep(0.3)
     return log.read_text() == before
@@ -176,7 +212,7 @@ def test_a_driver_that_was_killed(tmp_path: Path) -> None:
     assert until(lambda: log.exists() and log.read_text().count("\n") >= 45, 30)
     driver.kill()
     driver.wait()
-    assert until(lambda: _is_quiet(log), 20)
+    assert until(lambda: is_quiet(log), 20)
     before = read_view(path / "journal.jsonl")
     reported = {trial.trial_id: trial.iteration for trial in before.trials.values()}
     taken = log.read_text().splitlines()

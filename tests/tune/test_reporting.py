@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -33,9 +34,10 @@ class Heard:
 
 @pytest.fixture
 def trial(tmp_path: Path) -> Iterator[Heard]:
-    reporting.current.reporting = heard = Heard(tmp_path / "trial_00003")
+    heard = Heard(tmp_path / "trial_00003")
+    reporting.enter(heard)
     yield heard
-    reporting.current.reporting = None
+    reporting.leave()
 
 
 def test_reports_by_dict_and_by_name(trial: Heard) -> None:
@@ -66,6 +68,30 @@ def test_what_it_runs_on_from(trial: Heard, tmp_path: Path) -> None:
 def test_outside_a_trial(verb: str) -> None:
     with pytest.raises(UsageError, match=rf"tune\.{verb}\(\) was called outside a trial"):
         getattr(reporting, verb)()
+
+
+def test_threads_of_the_trial_report_and_those_of_an_earlier_one_do_not(tmp_path: Path) -> None:
+    go, outcomes = threading.Event(), []
+
+    def late() -> None:
+        go.wait(10)
+        try:
+            reporting.report(loss=1)
+        except UsageError as error:
+            outcomes.append(str(error))
+
+    left_behind = threading.Thread(target=late)
+    left_behind.start()
+    heard = Heard(tmp_path)
+    reporting.enter(heard)
+    go.set()
+    own = threading.Thread(target=lambda: reporting.report(loss=2))
+    own.start()
+    for thread in (own, left_behind):
+        thread.join()
+    reporting.leave()
+    assert heard.heard == [({"loss": 2}, None)]
+    assert "was called outside a trial" in outcomes[0]
 
 
 def test_its_end_is_none_of_the_users_exceptions() -> None:
