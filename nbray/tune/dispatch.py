@@ -11,12 +11,13 @@ from nbray.tune.callbacks import Callback
 from nbray.tune.events import Close, Ended, Entry, Failed, Moved, Reported, Start
 from nbray.tune.loggers.results_table import ResultsTable
 from nbray.tune.plan import Plan
-from nbray.tune.trial import TrialState
+from nbray.tune.trial import Trial, TrialState
 
 if TYPE_CHECKING:
     from nbray.tune.view import View
 
 _END = "on_experiment_end"
+_HOOKS = [name for name in vars(Callback) if name.startswith("on_")]
 _Call = tuple[str, dict[str, Any]]
 _BY_STATE = {TrialState.TERMINATED: "on_trial_complete", TrialState.ERROR: "on_trial_error"}
 
@@ -30,6 +31,9 @@ class Dispatch:
         self._plan = plan
         self._patient = patient
         self._lines: list[str] = []
+        self._hooks = {id(each): overridden(each) for each in callbacks}
+        """The hooks that do something: most callbacks have few, and a controller has no time to call the others. By id, since
+        a callback may be a dataclass, which has no hash."""
         samples = plan.tune.num_samples
         about = {"stop": plan.run.stop, "num_samples": samples, "total_num_samples": samples, "plan": plan}
         for callback in callbacks:
@@ -40,13 +44,13 @@ class Dispatch:
 
         With `past` it happened before the experiment was restored, and only those who want to hear that do.
         """
-        listeners = [each for each in self.callbacks if each.hears_the_past or not past]
-        if listeners:
-            trials = list(view.trials.values())
-            for hook, arguments in _calls(entry, view, self._plan):
+        trials: list[Trial] | None = None
+        for hook, arguments in _calls(entry, view, self._plan):
+            listeners = [each for each in self.callbacks if hook in self._hooks[id(each)] and (each.hears_the_past or not past)]
+            if listeners and not (past and hook == _END):
+                trials = list(view.trials.values()) if trials is None else trials
                 for callback in listeners:
-                    if callback in self.callbacks and not (past and hook == _END):
-                        self._call(callback, hook, {"trials": trials, **arguments})
+                    self._call(callback, hook, {"trials": trials, **arguments})
         lines, self._lines = self._lines, []
         return lines
 
@@ -59,8 +63,13 @@ class Dispatch:
         except Exception:
             if not self._patient:
                 raise
-            self.callbacks.remove(callback)
+            self.callbacks = [each for each in self.callbacks if each is not callback]
             self._lines.append(f"{type(callback).__name__} is told no more: its {hook} raised\n{traceback.format_exc()}")
+
+
+def overridden(callback: Callback) -> frozenset[str]:
+    """The hooks that a callback's class has of its own."""
+    return frozenset(hook for hook in _HOOKS if getattr(type(callback), hook) is not getattr(Callback, hook))
 
 
 def in_controller(plan: Plan) -> Dispatch:

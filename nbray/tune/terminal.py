@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ REDRAW_SECONDS = 0.25
 LOG_SECONDS = 5.0
 """A log gets the line of progress at most so often."""
 WIDEST = 118
+"""Of a terminal that does not say how wide it is."""
 
 
 class Wording:
@@ -107,7 +109,7 @@ class TerminalProgress:
             self._drawn_at = now
             status = self._wording.status(view, now - self._began)
             if rewrites:
-                self._rewrite(status[:WIDEST])
+                self._rewrite(status[: shutil.get_terminal_size((WIDEST, 24)).columns - 1])
             else:
                 self._print([status])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,25 +15,30 @@ from nbray.tune.configs import FailureConfig, RunConfig
 from nbray.tune.dispatch import Dispatch
 from nbray.tune.loggers import CSVLoggerCallback
 from nbray.tune.loggers.logger import LoggerCallback
+from nbray.tune.loggers.results_table import ResultsTable
 from nbray.tune.plan import Plan
 from nbray.tune.trial import Trial, TrialState
 from nbray.tune.view import View
 from tests.tune.led_experiment import Led, plan
 
-HOOKS = [name for name in vars(Callback) if name.startswith("on_") or name == "setup"]
+
+def recording(hook: str) -> Any:
+    def record(self: Listener, **arguments: Any) -> None:
+        self.calls.append((hook, arguments))
+
+    return record
 
 
 class Listener(Callback):
-    """Keeps what it hears."""
+    """Keeps what it hears of trials."""
 
-    def __init__(self, without: Sequence[str] = ("on_step_begin", "on_step_end")) -> None:
-        self.calls: list[tuple[Any, ...]] = []
-        self.without = without
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, dict[str, Any]]] = []
 
-    def __getattribute__(self, name: str) -> Any:
-        if name in HOOKS and name not in object.__getattribute__(self, "without"):
-            return lambda **arguments: self.calls.append((name, arguments))
-        return object.__getattribute__(self, name)
+    for hook in vars(Callback):
+        if hook.startswith("on_") and "step" not in hook:
+            vars()[hook] = recording(hook)
+    setup = recording("setup")
 
     @property
     def heard(self) -> list[tuple[str, str]]:
@@ -57,8 +62,13 @@ def test_a_trial_begins_reports_and_ends(tmp_path: Path) -> None:
     assert first["iteration"] < second["iteration"]
 
 
+class Thorough(Listener):
+    on_step_begin = recording("on_step_begin")
+    on_step_end = recording("on_step_end")
+
+
 def test_steps_surround_what_happened(tmp_path: Path) -> None:
-    listener = Listener(without=())
+    listener = Thorough()
     Led(plan(tmp_path, [1]), [listener]).run(lambda config: [{"loss": 2.0}])
     heard = [hook for hook, _ in listener.heard]
     assert heard[1:4] == ["on_step_begin", "on_trial_start", "on_step_end"]
@@ -135,6 +145,26 @@ def test_the_past_is_told_only_to_those_who_want_it(tmp_path: Path) -> None:
     assert [hook for hook, _ in historian.heard] == ["setup", "on_trial_start", "on_trial_result", "on_trial_complete"], (
         "that it ended then says nothing about now"
     )
+
+
+def test_only_hooks_that_do_something_are_called() -> None:
+    assert dispatch.overridden(Breaking()) == {"on_trial_result"}
+    assert dispatch.overridden(Callback()) == frozenset()
+    assert dispatch.overridden(ResultsTable()) == {"on_experiment_end"}
+
+
+@dataclass
+class Counter(Callback):
+    reports: int = 0
+
+    def on_trial_result(self, *_args: Any, **_info: Any) -> None:
+        self.reports += 1
+
+
+def test_a_callback_may_be_a_dataclass(tmp_path: Path) -> None:
+    counter = Counter()
+    Led(plan(tmp_path, [1]), [counter]).run(lambda config: [{"loss": 2.0}, {"loss": 1.0}])
+    assert counter.reports == 2
 
 
 def test_file_loggers_and_the_table_are_called_in_the_controller_and_others_in_the_driver(tmp_path: Path) -> None:

@@ -6,25 +6,32 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from nbray.tune.callbacks import Callback
 from nbray.tune.loggers.csv_logger import line
-from nbray.tune.loggers.logger import LoggerCallback
 from nbray.tune.loggers.plain_values import flat, own
+from nbray.tune.plan import Plan
 from nbray.tune.trial import Trial
 
 FILE = "results.csv"
 
 
-class ResultsTable(LoggerCallback):
+class ResultsTable(Callback):
     """Written at the end of every experiment, whatever else is asked for."""
 
-    hears_the_past = False
+    in_controller = True
+    _plan: Plan
+
+    def setup(
+        self, stop: Any = None, num_samples: int | None = None, total_num_samples: int | None = None, **info: Any
+    ) -> None:
+        self._plan = info["plan"]
 
     def on_experiment_end(self, trials: Sequence[Trial], **info: Any) -> None:
         rows = [row(trial) for trial in trials]
         columns = list(dict.fromkeys(name for each in rows for name in each))
         ordered = [name for name in columns if name != "error"] + ["error"]
         text = line(ordered) + "".join(line(each.get(name, "") for name in ordered) for each in rows)
-        (Path(self.plan.path) / FILE).write_text(text)
+        (Path(self._plan.path) / FILE).write_text(text)
 
 
 def row(trial: Trial) -> dict[str, Any]:
