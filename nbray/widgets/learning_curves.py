@@ -15,17 +15,19 @@ from nbray.widgets.elements import Element, element
 from nbray.widgets.picture import Curve, Picture, Point, TrialLine
 from nbray.widgets.scales import Scale, number_text, scale_of
 from nbray.widgets.settings import settings_text
-from nbray.widgets.styles import BEST, BLUE, GREY, RED
+from nbray.widgets.styles import BEST, GREY
 
 TEAL = "#26a69a"
+AT_WORK_BLUE = "#2196f3"
+FAILED_RED = "#e64a19"
 KINDS = {
     "ended": (TEAL, 1.3, 0.55),
     "stopped": (GREY, 1.1, 0.5),
-    "failed": (RED, 1.2, 0.7),
-    "running": (BLUE, 1.6, 0.9),
+    "failed": (FAILED_RED, 1.2, 0.7),
+    "running": (AT_WORK_BLUE, 1.6, 0.9),
     "best": (BEST, 2.6, 1.0),
 }
-"""Colour, width and opacity of a line; the later ones are drawn above the others."""
+"""Colour, width and opacity of a line; the later ones are drawn above the others. Bokeh knows no variables of style sheets."""
 
 
 class Stroke(NamedTuple):

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 DECADES = 2.0
 """Positive values that span so many powers of ten are drawn on a logarithmic scale."""
-FAR = 1.5
-"""Values further from the middle half than so many times its width are drawn at the edge."""
+FAR = 8.0
+"""Where all values together are so many times wider than the middle four fifths, those far off are drawn at the edge."""
 
 
 class Scale(NamedTuple):
@@ -70,11 +70,11 @@ def scale_of(values: Iterable[float], *, robust: bool = False, exact: bool = Fal
 def _without_far(known: list[float]) -> tuple[float, float]:
     if len(known) < 8:
         return known[0], known[-1]
-    first, third = known[len(known) // 4], known[(3 * len(known)) // 4]
-    reach = FAR * (third - first)
-    if reach == 0:
+    low, high = known[len(known) // 10], known[(9 * len(known)) // 10]
+    width = high - low
+    if width == 0 or known[-1] - known[0] < FAR * width:
         return known[0], known[-1]
-    near = [value for value in known if first - reach <= value <= third + reach]
+    near = [value for value in known if low - 1.5 * width <= value <= high + 1.5 * width]
     return near[0], near[-1]
 
 

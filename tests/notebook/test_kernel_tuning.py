@@ -1,4 +1,4 @@
-"""Experiments in a real kernel, without a page: what is shown in which cell, Stop, and how a restarted kernel finds them again."""
+"""Experiments in a real kernel without a page: what is shown in which cell, Stop, and how a new kernel finds them again."""
 
 from __future__ import annotations
 

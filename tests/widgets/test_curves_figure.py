@@ -24,3 +24,5 @@ def test_columns_fit_together() -> None:
             assert len({len(column) for column in columns.values()}) == 1
         assert all(len(xs) == len(ys) > 1 for xs, ys in zip(curves["lines"]["xs"], curves["lines"]["ys"], strict=True))
         json.dumps(curves, allow_nan=False)
+        colors = {*curves["lines"]["color"], *curves["points"]["color"]}
+        assert all(re.fullmatch("#[0-9a-f]{6}", color) for color in colors)  # Bokeh draws nothing in a colour it knows not

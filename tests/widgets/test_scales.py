@@ -15,6 +15,11 @@ def test_a_few_far_values_get_no_room_where_that_is_asked() -> None:
     assert scale_of([*near, 1e6, -5.0]).high > 1e6
 
 
+def test_a_curve_that_begins_low_is_shown_from_its_beginning() -> None:
+    curve = [1 - 1 / step for step in range(2, 40)]
+    assert scale_of(curve, robust=True).low < curve[0]
+
+
 def test_values_over_powers_of_ten_are_drawn_logarithmically() -> None:
     assert scale_of([1e-4, 1e-1]).logarithmic
     assert not scale_of([0.5, 5]).logarithmic
