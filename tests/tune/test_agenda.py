@@ -122,6 +122,16 @@ def test_who_has_ended_is_forgotten() -> None:
     assert scene.agenda.next() is None
 
 
+def test_who_has_ended_is_neither_held_nor_due_if_it_is_revived() -> None:
+    scene = Scene()
+    trial_id = scene.trial(TrialState.PAUSED)
+    scene.agenda.hold(trial_id, own_turn=True)
+    scene.agenda.forget(trial_id)
+    assert not scene.agenda.is_held(trial_id)
+    scene.agenda.paused(trial_id)
+    assert scene.agenda.next() is None
+
+
 def test_turns_are_given_back_and_taken_out_of_order() -> None:
     scene = Scene(1)
     first, second = scene.trial(TrialState.PENDING), scene.trial(TrialState.PENDING)
