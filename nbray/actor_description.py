@@ -12,6 +12,7 @@ from nbray import actor_options, serialization
 from nbray.backends.backend import CallOptions
 from nbray.call_options import Options
 from nbray.errors import UsageError, WrongType
+from nbray.pending_calls import NO_LIMIT
 from nbray.streams import yields
 
 MARK = "__nbray_method__"
@@ -74,6 +75,7 @@ class ActorDescription(NamedTuple):
     methods: dict[str, MethodDescription]
     max_task_retries: int
     is_async: bool
+    max_pending_calls: int = NO_LIMIT
 
     def encode(self) -> bytes:
         """As bytes, which travel with handles and are kept beside a named actor."""
@@ -111,9 +113,9 @@ class Known(NamedTuple):
 @functools.lru_cache(maxsize=256)
 def decode(encoded: bytes) -> Known:
     """The description that `encode` has made these bytes of; the same object for the same bytes."""
-    class_name, methods, max_task_retries, is_async = serialization.loads(encoded)
+    class_name, methods, *rest = serialization.loads(encoded)
     methods = {name: MethodDescription(*method) for name, method in methods.items()}
-    description = ActorDescription(class_name, methods, max_task_retries, is_async)
+    description = ActorDescription(class_name, methods, *rest)
     return Known(description, encoded, {name: _known(description, name, each, each.given) for name, each in methods.items()})
 
 
@@ -127,7 +129,7 @@ def _known(actor: ActorDescription, name: str, method: MethodDescription, given:
     return KnownMethod(name, options.name or f"{actor.class_name}.{name}", options, method.arity, method)
 
 
-def describe(cls: type, max_task_retries: int) -> ActorDescription:
+def describe(cls: type, max_task_retries: int, max_pending_calls: int = NO_LIMIT) -> ActorDescription:
     """Look at a class: whatever can be called in it and its bases is a method."""
     methods: dict[str, MethodDescription] = {}
     is_async = False
@@ -140,7 +142,7 @@ def describe(cls: type, max_task_retries: int) -> ActorDescription:
             methods[name] = _describe_method(function, bound=not isinstance(member, staticmethod))
     for name in BUILT_IN:
         methods.setdefault(name, MethodDescription(_ANYTHING, {}))
-    return ActorDescription(cls.__name__, methods, max_task_retries, is_async)
+    return ActorDescription(cls.__name__, methods, max_task_retries, is_async, max_pending_calls)
 
 
 def _describe_method(function: Callable[..., Any], *, bound: bool) -> MethodDescription:

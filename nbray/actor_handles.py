@@ -6,15 +6,17 @@ queued call, inside a stored value, the actor lives. When the last is gone, it e
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from nbray import actor_description, session
+from nbray import actor_description, pending_calls, session
 from nbray.actor_description import Known, KnownMethod, with_options
 from nbray.backends.backend import Backend, FoundActor
 from nbray.engine import task_context
 from nbray.errors import NbrayError, WrongCluster, WrongType
 from nbray.ids import ActorId
 from nbray.objects import ObjectRef, backend_of
+from nbray.pending_calls import NO_LIMIT
 from nbray.scheduler.messages import STREAMING
 from nbray.streams import ObjectRefGenerator
 
@@ -128,7 +130,8 @@ class ActorMethod:
 
         Arguments are treated as those of a remote function. The calls that one process makes start in their order; the actor
         may be new and not even be there yet. Raises TypeError for arguments that the method does not take, NotShippable,
-        StoreFull; that the actor is dead is seen by `nbray.get`, which raises ActorDied.
+        StoreFull, and ClusterError beyond `max_pending_calls`; that the actor is dead is seen by `nbray.get`, which raises
+        ActorDied.
         """
         ref = self._handle._nbray_ref
         name, shown, options, arity, description = self._method
@@ -140,7 +143,12 @@ class ActorMethod:
             backend = home_of(self._handle)  # raises
         context = task_context.current()
         cell_run = session.submits_for.get() or (current.cell_run if context is None else context.cell_run)
-        ids = backend.call(ref.id, name, shown, args, kwargs, options, cell_run)
+        most = self._handle._nbray_known.description.max_pending_calls
+        if most == NO_LIMIT:
+            ids = backend.call(ref.id, name, shown, args, kwargs, options, cell_run)
+        else:
+            make = partial(backend.call, ref.id, name, shown, args, kwargs, options, cell_run)
+            ids = pending_calls.of_this_process.call(backend, ref.id, most, shown, make)
         if len(ids) == 1:
             return ObjectRef(ids[0], ref.epoch, shown)
         if options.num_returns == STREAMING:

@@ -43,7 +43,7 @@ class ActorClass:
         """What creates the actors, and what they are; not before the class is complete, which it is not while unpickled."""
         if self._looked is None:
             creation, actor = actor_options.build(self.given)
-            seen = actor_description.describe(self.__wrapped__, actor.max_task_retries)
+            seen = actor_description.describe(self.__wrapped__, actor.max_task_retries, actor.max_pending_calls)
             self._looked = creation, actor_options.of_kind(actor, self.__name__, seen.encode(), is_async=seen.is_async)
         return self._looked
 
@@ -67,7 +67,7 @@ class ActorClass:
         `nbray.get_actor` finds it, and with `get_if_exists` also this class; `lifetime="detached"` lets it live until it is
         killed; `max_restarts` is how often it is created anew when its worker dies, `max_task_retries` how often a call is
         run again that was in it then; `max_concurrency` calls are under way at a time (1; 1000 where a method is `async
-        def`); more than `max_pending_calls` are refused.
+        def`); with `max_pending_calls` of this process not ended, one more raises ClusterError.
         """
         return ActorClass(self.__wrapped__, {**self.given, **options})
 

@@ -141,5 +141,5 @@ class LocalActors:
 def _spec(actor: ActorOptions) -> ActorSpec:
     return ActorSpec(
         actor.class_name, actor.name, actor.namespace, actor.detached, actor.max_restarts, actor.max_task_retries,
-        actor.concurrency, actor.max_concurrency, actor.max_pending_calls, actor.description,
+        actor.concurrency, actor.max_concurrency, actor.description,
     )  # fmt: skip

@@ -63,7 +63,7 @@ class ActorCalls:
         parent, several = maker(process)
         template: CallTemplate | None = None
         run: CellRun | None = None
-        count, limit = 0, actor.spec.max_pending_calls
+        count = 0
         entries, held, queued = self._objects.entries, process.held, TaskState.QUEUED
         line = actor.callers.get(process.process_id)
         if line is None:
@@ -89,8 +89,8 @@ class ActorCalls:
             if not actor.unended:
                 self._keep(actor)
             actor.unended += 1
-            if actor.death is not None or 0 <= limit < actor.unended:
-                self._submission.end_at_once(process, call, actor.death or _too_many(call, limit))
+            if actor.death is not None:
+                self._submission.end_at_once(process, call, actor.death)
             elif parent is None and template.plain and not spec.deps and not spec.nested:
                 move_task(call, queued)
                 line.append(call)
@@ -355,12 +355,3 @@ class ActorCalls:
         worker, still_there = call.worker, call.task_id in actor.running and call.state is TaskState.CANCELLING
         if still_there and worker is not None and worker.state is not WorkerState.STOPPING:
             self._fleet.kill(worker)
-
-
-def _too_many(call: Call, limit: int) -> Failure:
-    return Failure(
-        "refused",
-        f"{call.template.name} was not accepted: {limit} calls of its actor have not ended, and max_pending_calls={limit} allows "
-        "no more. Wait for some results first, or allow more.",
-        task=call.template.name,
-    )

@@ -178,7 +178,6 @@ class ActorSpec(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Re-runs of a call that was in the actor when its worker died; -1: no limit."""
     concurrency: Literal["sync", "threads", "async"] = "sync"
     max_concurrency: int = 1
-    max_pending_calls: int = -1
     description: bytes = b""
     """What `get_actor` needs to make a handle: opaque here."""
 

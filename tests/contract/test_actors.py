@@ -509,11 +509,35 @@ def test_actors_that_wait_for_each_other_are_told_apart_by_a_timeout() -> None:
         nbray.get(one.meet.remote(two, 2), timeout=10)
 
 
-def test_more_calls_than_may_wait_are_refused() -> None:
+def test_more_calls_than_may_wait_are_refused_where_they_are_made() -> None:
     counter = Counter.options(max_pending_calls=2).remote()
-    refs = [counter.nap.remote(0.3) for _ in range(6)]
-    with pytest.raises(nbray.ClusterError, match="max_pending_calls"):
-        nbray.get(refs)
+    refs = [counter.nap.remote(0.3) for _ in range(2)]
+    with pytest.raises(nbray.ClusterError, match=r"PlainCounter\.add was not called: 2 calls .* max_pending_calls=2"):
+        counter.add.remote()
+    nbray.get(refs)
+    assert nbray.get([counter.add.remote(), counter.add.remote()]) == [1, 2]
+
+
+def test_calls_whose_refs_were_dropped_count_until_they_have_ended() -> None:
+    counter = Counter.options(max_pending_calls=1).remote()
+    counter.nap.remote(0.3)
+    with pytest.raises(nbray.ClusterError, match="max_pending_calls=1"):
+        counter.add.remote()
+    assert until(lambda: added(counter) == 1)
+
+
+def added(counter: Any) -> int | None:
+    try:
+        return int(nbray.get(counter.add.remote()))
+    except nbray.ClusterError:
+        return None
+
+
+def test_each_process_has_a_count_of_its_own() -> None:
+    counter = Counter.options(max_pending_calls=1).remote()
+    nap = counter.nap.remote(0.3)
+    assert nbray.get(nbray.remote(added).remote(counter)) == 1
+    nbray.get(nap)
 
 
 def test_a_handle_of_a_cluster_that_is_gone() -> None:

@@ -54,7 +54,6 @@ class ActorUser:
         spec = ActorSpec(
             "Class", name=draw.choice(NAMES), detached=draw.random() < 0.1, max_restarts=draw.choice([0, 1, 1, 2, -1]),
             concurrency=concurrency, max_concurrency=1 if concurrency == "sync" else draw.choice([1, 3]),
-            max_pending_calls=draw.choice([-1] * 5 + [3]),
         )  # fmt: skip
         process.refs[actor_id] = None
         process.world.ledger.submit(process.process_id, actor_id, template)

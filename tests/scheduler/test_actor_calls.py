@@ -137,16 +137,6 @@ class TestOrder:
 
 
 class TestLimits:
-    def test_calls_beyond_max_pending_calls_are_refused(self, cluster: Cluster, driver: Driver) -> None:
-        host = created(driver, actor_id := driver.actor(max_pending_calls=2))
-        calls = driver.call(actor_id, method := driver.method(), 3)
-        assert driver.failure(calls[2]).kind == "refused"
-        assert "max_pending_calls=2" in driver.failure(calls[2]).message
-        host.finish(calls[0])
-        (call,) = driver.call(actor_id, method)
-        assert host.task_ids[1:] == [calls[0], calls[1], call]
-        audit(cluster.scheduler)
-
     def test_a_late_result_of_a_call_that_has_ended_is_dropped(self, cluster: Cluster, driver: Driver) -> None:
         host = created(driver, actor_id := driver.actor())
         (call,) = driver.call(actor_id, driver.method())
