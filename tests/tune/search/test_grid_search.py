@@ -34,6 +34,7 @@ def test_all_that_can_be_counted_is_tried() -> None:
 def test_ranges_are_tried_at_even_distances_with_both_ends() -> None:
     assert [config["x"] for config in grid({"x": uniform(0, 1)}, points_per_range=5)] == [0, 0.25, 0.5, 0.75, 1]
     assert [config["x"] for config in grid({"x": loguniform(1, 1000)}, points_per_range=4)] == pytest.approx([1, 10, 100, 1000])
+    assert [config["x"] for config in grid({"x": uniform(-1.6, 3.7)}, points_per_range=2)] == [-1.6, 3.7]
     assert [config["x"] for config in grid({"x": randint(0, 101)}, points_per_range=3)] == [0, 50, 100]
     assert [config["x"] for config in grid({"x": randint(0, 3)}, points_per_range=9)] == [0, 1, 2]
     assert [config["x"] for config in grid({"x": uniform(0, 1)}, points_per_range=1)] == [0.5]

@@ -222,14 +222,16 @@ def test_it_works_under_a_limiter() -> None:
 
 def test_it_prints_nothing_and_leaves_optunas_logging_alone(caplog: pytest.LogCaptureFixture) -> None:
     before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(logging.INFO)
     optuna.logging.enable_propagation()
     try:
-        with caplog.at_level(logging.DEBUG, "optuna"):
+        with caplog.at_level(logging.INFO):
             run(prepare(OptunaSearch(), SPACE, 3), valley)
+        assert optuna.logging.get_verbosity() == logging.INFO
     finally:
         optuna.logging.disable_propagation()
+        optuna.logging.set_verbosity(before)
     assert caplog.records == []
-    assert optuna.logging.get_verbosity() == before
 
 
 @pytest.mark.parametrize(("metric", "mode"), [(None, "min"), ("loss", None)])

@@ -33,7 +33,6 @@ DOMAINS = [
 
 
 def study() -> optuna.Study:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
 
 
