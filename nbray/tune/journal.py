@@ -69,8 +69,12 @@ class Journal:
                 "storage_path= (RunConfig) or local_dir= (Trainer.fit)"
             ) from error
         journal = cls(path, descriptor)
-        journal._lock()
-        journal._write(line_of(header))
+        try:
+            journal._lock()
+            journal._write(line_of(header))
+        except BaseException:
+            os.close(descriptor)
+            raise
         return journal
 
     @classmethod

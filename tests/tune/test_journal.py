@@ -180,6 +180,18 @@ def test_a_large_value_outlives_a_full_disk_and_a_new_process(path: Path, monkey
     assert path.stat().st_size < 6000
 
 
+def test_a_disk_that_is_full_from_the_beginning(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing_fits(descriptor: int, data: memoryview) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "write", nothing_fits)
+    with pytest.raises(OSError, match="No space"):
+        Journal.create(path, HEADER)
+    monkeypatch.undo()
+    with pytest.raises(UsageError, match="is empty: the experiment ended before it began"):
+        Journal.open(path)
+
+
 def test_the_view_of_a_journal(path: Path) -> None:
     view = read_view(written(path))
     assert (view.metric, view.mode, view.total) == ("loss", "min", 2)
