@@ -193,6 +193,8 @@ def lcdb_promote(system: System) -> Measured:
 def _cell(searches: list[Search], level: Callable[[int], float]) -> str:
     times = [search.reached(level(seed)) for seed, search in enumerate(searches)]
     missed = sum(math.isinf(when) for when in times)
+    if 2 * missed > len(times):
+        return f"missed {missed}"
     return f"{statistics.median(times):.3g} s" + (f", missed {missed}" if missed else "")
 
 

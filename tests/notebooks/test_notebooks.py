@@ -100,6 +100,28 @@ def test_the_third_notebook() -> None:
     assert "42" in shown(cell_with(notebook, "with Counter"))
 
 
+def test_the_eighth_notebook() -> None:
+    notebook = run("08_tuning.ipynb")
+    check_errors_are_the_expected_ones(notebook)
+    assert re.search(r"12 forests in \d+\.\d s", shown(cell_with(notebook, "trainer.fit")))
+    assert re.search(r"max_depth.*0\.9[0-9]", shown(cell_with(notebook, "best = results.get_best_result()")))
+    for search in ('search("random")', 'search("asha"'):
+        assert "trials" in shown(cell_with(notebook, search))
+    assert has_picture(cell_with(notebook, "all to the end"))
+    replayed = cell_with(notebook, "tune.simulate(")
+    assert has_picture(replayed)
+    assert re.search(r"ASHA, promote\s+missed 99 % in \d+ of 100", shown(replayed))
+    assert has_picture(cell_with(notebook, "best so far"))
+    assert re.search(r"TPE: \d+ of 40 trials above 0.95", shown(cell_with(notebook, "best so far")))
+    assert re.search(r"13 trials; mine: 0\.9\d+", shown(cell_with(notebook, "steered = run.results()")))
+    assert re.search(r"5 +6 +0\.166667 +3", shown(cell_with(notebook, "def fragile")))
+    going_on = shown(cell_with(notebook, "Tuner.restore"))
+    assert "after going on:      {1: 20, 2: 20, 3: 20, 4: 20, 5: 20, 6: 20}" in going_on
+    assert "120 steps were taken, 120 different ones" in going_on
+    assert "no trial has reported 'loss'" in shown(cell_with(notebook, "def silent"))
+    assert re.search(r"20 empty trials: \d\.\d+ s; 1,000 trials", shown(cell_with(notebook, "def millisecond")))
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 def test_as_committed_it_shows_its_outputs_and_nothing_of_the_machine(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
