@@ -111,7 +111,8 @@ class Ledger:
         del self.unfinished[trial_id]
         self.found_done.discard(trial_id)
         self.agenda.forget(trial_id)
-        self.shelf.need(trial_id, None)
+        if state is TrialState.TERMINATED:  # one that failed may be told to run on, in a restored experiment
+            self.shelf.need(trial_id, None)
         if complete:
             self._scheduler.on_trial_complete(trial, trial.last_result)
         elif trial.attempt:

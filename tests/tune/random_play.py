@@ -102,9 +102,10 @@ class RandomPlay:
 
     def _run_event(self, trial_id: str, ends: float) -> Event:
         attempt, told = self._runs[trial_id]
-        chance = self._chance.random()
+        obeys, chance = told and self._chance.random() < 0.7, self._chance.random()
+        ends = 0.6 if told else ends
         event: Event
-        if told and chance < 0.8:
+        if obeys:
             event = Ended(trial_id, attempt, obeyed=True, checkpoint=self._checkpoint(trial_id, 0.7))
         elif chance < ends / 2:
             event = Ended(trial_id, attempt, metrics=self._metrics() if self._chance.random() < 0.5 else None)

@@ -138,6 +138,14 @@ def test_failures_without_end_where_that_is_wanted() -> None:
         assert starts(stage.fail("00000")) == ["00000"]
 
 
+def test_a_trial_that_fails_while_it_is_stopped_is_not_tried_again() -> None:
+    stage = Stage(ListSearcher([1]), ScriptedScheduler({("00000", 1): STOP}), slots=1, max_failures=3)
+    stage.report("00000")
+    assert closed(stage.fail("00000", "Traceback\nOSError: in its finally block")) is not None
+    assert stage.states() == {"00000": "ERROR"}
+    assert stage.trials["00000"].why == "OSError: in its finally block"
+
+
 def test_fail_fast_ends_all_and_leaves_the_others_to_be_restored() -> None:
     stage = Stage(slots=2, fail_fast=True)
     stage.fail("00000")

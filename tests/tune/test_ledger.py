@@ -92,6 +92,20 @@ def test_a_queued_trial_waits_with_its_checkpoint() -> None:
     assert scene.ledger.shelf.take_superfluous() == ["c1"]
 
 
+@pytest.mark.parametrize("checkpoint", ["c1", None])
+def test_what_a_failed_trial_would_run_on_from_stays_until_it_begins_anew(checkpoint: str | None) -> None:
+    scene = Scene()
+    donor = scene.ledger.trials[scene.begun()]
+    scene.ledger.put_checkpoint(donor, "c1")
+    taker = scene.ledger.queue({"x": 1}, "a clone", "c1")
+    scene.ledger.begin(taker, Start(taker.trial_id, 1, {"x": 1}, "c1", 0))
+    scene.ledger.finish(taker, TrialState.ERROR, "no")
+    scene.ledger.put_checkpoint(donor, "c2")
+    assert scene.ledger.shelf.take_superfluous() == []
+    scene.ledger.revive(taker, checkpoint, "again")
+    assert scene.ledger.shelf.take_superfluous() == ([] if checkpoint else ["c1"])
+
+
 def test_what_is_said_is_said_once_and_what_is_told_each_time() -> None:
     ledger = Scene().ledger
     ledger.say("a")
