@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from itertools import accumulate
-from math import exp
+from math import exp, isnan
 from typing import Any
 
 from nbray.errors import UsageError
@@ -78,8 +78,8 @@ class ASHAScheduler(TrialScheduler):
         self.needs_checkpoints = self.type is AshaType.PROMOTE
         self._ladders = [Ladder(levels(grace_period, max_t, reduction_factor, skipped)) for skipped in range(brackets)]
         self._bracket: dict[str, int] = {}
-        self._paused: dict[str, Trial] = {}
-        """Trials that it has paused and neither resumed nor dropped."""
+        self._paused: dict[str, tuple[Trial, Step]] = {}
+        """Trials that it has paused and neither resumed nor dropped, and where."""
         self._dropped: list[str] = []
         self._lines: list[str] = []
         self._told_of_pauses = False
@@ -119,12 +119,10 @@ class ASHAScheduler(TrialScheduler):
 
     def on_cannot_pause(self, trial: Trial, result: Mapping[str, Any]) -> Decision:
         """Judge it as `type="stop"` does."""
-        self._paused.pop(trial.trial_id, None)
+        _, step = self._paused.pop(trial.trial_id)
         if not self._told_of_pauses:
             self._told_of_pauses = True
             self._lines.append(f'ASHA: {trial.trial_id} writes no checkpoints and cannot pause; it is judged as by type="stop"')
-        ladder = self._ladders[self._bracket[trial.trial_id]]
-        step = next(step for step in reversed(ladder.steps) if trial.trial_id in step.scores)
         return self._pass_or_stop(trial, step, step.forget(trial.trial_id))
 
     def on_trial_complete(self, trial: Trial, result: Mapping[str, Any]) -> None:
@@ -133,29 +131,30 @@ class ASHAScheduler(TrialScheduler):
         index = None if t is None else ladder.arrival(trial.trial_id, t)
         if index is not None and value is not None:
             ladder.steps[index].record(trial.trial_id, value)
-        self._paused.pop(trial.trial_id, None)
+        self._unpark(trial.trial_id)
 
     def on_trial_remove(self, trial: Trial) -> None:
-        self._paused.pop(trial.trial_id, None)
+        self._unpark(trial.trial_id)
 
     def choose_trial_to_run(self) -> Resumption | None:
         """The best paused trial of the highest rung at which one has come to be among the best."""
-        for below_top in range(1, 1 + max(len(ladder.steps) for ladder in self._ladders)):
+        if not self._paused:
+            return None
+        for below_top in range(1, 1 + self._most_rungs()):
             for ladder in self._ladders:
                 if below_top <= len(ladder.steps) and (chosen := self._promotable(ladder.steps[-below_top])):
-                    del self._paused[chosen]
                     return Resumption(chosen)
         return None
 
     def on_stall(self) -> None:
         """Give up the worst of those that have come least far, so that a searcher that waits for it goes on."""
-        for height in range(max(len(ladder.steps) for ladder in self._ladders)):
+        for height in range(self._most_rungs()):
             for ladder in self._ladders:
-                waiting = self._waiting(ladder.steps[height]) if height < len(ladder.steps) else []
-                if waiting:
-                    self._paused.pop(waiting[-1])
-                    self._dropped.append(waiting[-1])
-                    self._say(1, f"{waiting[-1]} is given up")
+                worst = self._worst_waiting(ladder.steps[height]) if height < len(ladder.steps) else None
+                if worst is not None:
+                    self._unpark(worst)
+                    self._dropped.append(worst)
+                    self._say(1, f"{worst} is given up")
                     return
 
     def take_dropped(self) -> Sequence[str]:
@@ -178,8 +177,8 @@ class ASHAScheduler(TrialScheduler):
         """The score that a trial has to reach at the moment; None if any will do."""
         if self.type is AshaType.STOP:
             return step.percentile(1 - 1 / self.reduction_factor)
-        best = step.best(self.reduction_factor)
-        return step.scores[best[-1]] if best else None
+        places = min(step.places(self.reduction_factor), len(step.ranking))
+        return -step.ranking[places - 1][0] if places else None
 
     def _pass_or_stop(self, trial: Trial, step: Step, value: float) -> Decision:
         cutoff = step.percentile(1 - 1 / self.reduction_factor)
@@ -194,25 +193,38 @@ class ASHAScheduler(TrialScheduler):
 
     def _pass_or_pause(self, trial: Trial, step: Step, value: float, at_top: bool) -> Decision:
         step.record(trial.trial_id, value)
-        if at_top or trial.trial_id in step.best(self.reduction_factor):
+        if at_top or step.has_among_best(trial.trial_id, self.reduction_factor):
             step.went_on.add(trial.trial_id)
             self._say(2, f"{self._at(trial, step, value)} and goes on")
             return Decision.CONTINUE
-        self._paused[trial.trial_id] = trial
+        self._paused[trial.trial_id] = trial, step
+        step.wait(trial.trial_id)
         places = step.places(self.reduction_factor)
         self._say(1, f"{self._at(trial, step, value)} and pauses: {places} of {len(step.scores)} go on")
         return Decision.PAUSE
 
-    def _waiting(self, step: Step) -> list[str]:
-        """Paused trials that have come as far as this rung, the best first and those with NaN last."""
-        ranked = [trial_id for _, _, trial_id in step.ranking]
-        unranked = [trial_id for trial_id, value in step.scores.items() if value != value]
-        return [each for each in ranked + unranked if each in self._paused and each not in step.went_on]
+    def _most_rungs(self) -> int:
+        return max(len(ladder.steps) for ladder in self._ladders)
+
+    def _unpark(self, trial_id: str) -> None:
+        """A trial does not wait any more, if it did."""
+        if trial_id in self._paused:
+            _, step = self._paused.pop(trial_id)
+            step.leave(trial_id)
+
+    def _worst_waiting(self, step: Step) -> str | None:
+        """Of the trials that have paused at a rung the worst: one that scored NaN, if there is one."""
+        unranked = [trial_id for trial_id, (_, where) in self._paused.items() if where is step and isnan(step.scores[trial_id])]
+        return unranked[-1] if unranked else step.waiting[-1][2] if step.waiting else None
 
     def _promotable(self, step: Step) -> str | None:
-        for trial_id in step.best(self.reduction_factor):
-            paused = self._paused.get(trial_id)
-            if paused is not None and trial_id not in step.went_on and paused.state is TrialState.PAUSED:
+        """The best trial that waits at a rung, if it is among the best there; from now on it waits no more."""
+        for _, _, trial_id in step.waiting:
+            if not step.has_among_best(trial_id, self.reduction_factor):
+                return None
+            trial, _ = self._paused[trial_id]
+            if trial.state is TrialState.PAUSED:
+                self._unpark(trial_id)
                 step.went_on.add(trial_id)
                 places = step.places(self.reduction_factor)
                 self._say(1, f"{trial_id} runs on past {step.level:g}: it is among the best {places} of {len(step.scores)}")

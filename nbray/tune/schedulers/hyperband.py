@@ -62,7 +62,8 @@ class Bracket:
     def decide(self) -> tuple[list[str], list[str]]:
         """Who goes on to the next rung, best first, and who does not."""
         ranked = [trial_id for _, _, trial_id in self.step.ranking if trial_id in self.arrived]
-        ranked += [trial_id for trial_id in self.arrived if trial_id not in set(ranked)]
+        known = set(ranked)
+        ranked += [trial_id for trial_id in self.arrived if trial_id not in known]
         keep = max(1, floor(len(ranked) / self.factor + _SLACK))
         best, rest = ranked[:keep], ranked[keep:]
         self.step.went_on.update(best)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import floor, isnan
@@ -27,32 +27,57 @@ def levels(grace_period: float, max_t: float, factor: float, skipped: int = 0) -
     return found[skipped:]
 
 
+Place = tuple[float, int, str]
+"""Where a trial stands on its rung, best first: (-score, number of its arrival, trial)."""
+
+
 @dataclass(slots=True)
 class Step:
-    """One rung: scores (larger is better), who was let past it, and the scores in order."""
+    """One rung: scores (larger is better) in the order of arrival and in their own, and who was let past it.
+
+    Trials that scored NaN have arrived, but stand behind all that are ranked.
+    """
 
     level: float
     scores: dict[str, float] = field(default_factory=dict)
     went_on: set[str] = field(default_factory=set)
-    ranking: list[tuple[float, int, str]] = field(default_factory=list)
-    """(-score, place of arrival, trial), best first; who scored NaN is not in it."""
+    ranking: list[Place] = field(default_factory=list)
+    waiting: list[Place] = field(default_factory=list)
+    """Of the ranked ones, those that have paused here."""
+    _place: dict[str, Place] = field(default_factory=dict)
 
     def record(self, trial_id: str, score: float) -> None:
         """Note a trial's score; the first one holds."""
         if trial_id in self.scores:
             return
         if not isnan(score):
-            insort(self.ranking, (-score, len(self.scores), trial_id))
+            self._place[trial_id] = (-score, len(self.scores), trial_id)
+            insort(self.ranking, self._place[trial_id])
         self.scores[trial_id] = score
 
     def forget(self, trial_id: str) -> float:
-        """Take a trial off the rung again and give its score."""
-        self.ranking = [place for place in self.ranking if place[2] != trial_id]
+        """Take the trial that came last off the rung again and give its score."""
+        self.leave(trial_id)
+        _remove(self.ranking, self._place.pop(trial_id, None))
         return self.scores.pop(trial_id)
+
+    def wait(self, trial_id: str) -> None:
+        """A trial that has arrived pauses here."""
+        if trial_id in self._place:
+            insort(self.waiting, self._place[trial_id])
+
+    def leave(self, trial_id: str) -> None:
+        """A trial does not wait here any more, if it did."""
+        _remove(self.waiting, self._place.get(trial_id))
 
     def best(self, factor: float) -> list[str]:
         """The best 1/factor of those that have arrived, best first."""
         return [trial_id for _, _, trial_id in self.ranking[: self.places(factor)]]
+
+    def has_among_best(self, trial_id: str, factor: float) -> bool:
+        """Whether a trial is one of them."""
+        place = self._place.get(trial_id)
+        return place is not None and bisect_left(self.ranking, place) < self.places(factor)
 
     def places(self, factor: float) -> int:
         """How many of those that have arrived may go on."""
@@ -105,3 +130,11 @@ class Ladder:
             )
             for index, step in enumerate(self.steps)
         ]
+
+
+def _remove(places: list[Place], place: Place | None) -> None:
+    """Take a place out of a ranking, if it is in it."""
+    if place is not None:
+        index = bisect_left(places, place)
+        if index < len(places) and places[index] == place:
+            del places[index]

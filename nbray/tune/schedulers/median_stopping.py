@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite, isnan
 from typing import Any
 
@@ -42,6 +42,51 @@ class Course:
             return None
         mean = self._sums[count - 1] / count
         return mean if isfinite(mean) else None
+
+
+class Courses:
+    """The courses of all trials, and the means that they had up to any age.
+
+    Means up to whole numbers, as `training_iteration` is one, are kept in order: many trials are compared at each of them.
+    """
+
+    def __init__(self, grace_period: float) -> None:
+        self._grace_period = grace_period
+        self._of: dict[str, Course] = {}
+        self._ages: list[float] = []
+        self._means: dict[float, list[float]] = {}
+        """For each of these ages: the mean up to there of each trial that has come as far, in order."""
+
+    def __getitem__(self, trial_id: str) -> Course:
+        return self._of[trial_id]
+
+    def begin(self, trial_id: str) -> None:
+        """A trial is born, or begins anew, as if it had never reported."""
+        if trial_id in self._of:
+            before = self._of[trial_id]
+            for age in self._ages[: bisect_right(self._ages, before.age)]:
+                _take_out(self._means[age], before.mean_until(age))
+        self._of[trial_id] = Course(self._grace_period)
+
+    def add(self, trial_id: str, t: float, value: float) -> None:
+        """A trial has reported."""
+        course = self._of[trial_id]
+        passed = self._ages[bisect_right(self._ages, course.age) : bisect_right(self._ages, t)]
+        course.add(t, value)
+        for age in passed:
+            if (mean := course.mean_until(age)) is not None:
+                insort(self._means[age], mean)
+
+    def means_of_others(self, trial_id: str, t: float) -> list[float]:
+        """The mean up to age `t` of each other trial that has come as far, in order."""
+        if not t.is_integer():
+            return _means(t, (course for other, course in self._of.items() if other != trial_id))
+        if t not in self._means:
+            self._means[t] = _means(t, self._of.values())
+            insort(self._ages, t)
+        means = self._means[t].copy()
+        _take_out(means, self._of[trial_id].mean_until(t))
+        return means
 
 
 class MedianStoppingRule(TrialScheduler):
@@ -88,7 +133,7 @@ class MedianStoppingRule(TrialScheduler):
         self.hard_stop = hard_stop
         self.verbose = int(verbose)
         self.needs_checkpoints = not hard_stop or min_time_slice is not None
-        self._courses: dict[str, Course] = {}
+        self._courses = Courses(grace_period)
         self._judged: dict[str, None] = {}
         """Trials that were found too poor and wait, or run on since."""
         self._parked: deque[str] = deque()
@@ -102,20 +147,19 @@ class MedianStoppingRule(TrialScheduler):
 
     def on_trial_add(self, trial: Trial) -> None:
         self._born += 1
-        self._courses[trial.trial_id] = Course(self.grace_period)
+        self._courses.begin(trial.trial_id)
 
     def on_trial_result(self, trial: Trial, result: Mapping[str, Any]) -> Decision:
         t, value = figure(result, self.time_attr), score(result, self.metric, self.mode)
         if t is None or value is None:
             return Decision.CONTINUE
-        course = self._courses[trial.trial_id]
-        course.add(t, value)
+        self._courses.add(trial.trial_id, t, value)
         if t < self.grace_period or trial.trial_id in self._judged:
             return Decision.CONTINUE
-        means = self._means_of_others(trial.trial_id, t)
+        means = self._courses.means_of_others(trial.trial_id, t)
         if len(means) < self.min_samples_required:
             return self._wait_for_others(trial.trial_id, t)
-        return self._judge(trial.trial_id, t, course.best, median(means))
+        return self._judge(trial.trial_id, t, self._courses[trial.trial_id].best, median(means))
 
     def on_cannot_pause(self, trial: Trial, result: Mapping[str, Any]) -> Decision:
         """One that was to be parked ends; one that was to give others their turn goes on."""
@@ -127,9 +171,8 @@ class MedianStoppingRule(TrialScheduler):
 
     def on_trial_complete(self, trial: Trial, result: Mapping[str, Any]) -> None:
         t, value = figure(result, self.time_attr), score(result, self.metric, self.mode)
-        course = self._courses[trial.trial_id]
-        if t is not None and value is not None and t > course.age:
-            course.add(t, value)
+        if t is not None and value is not None and t > self._courses[trial.trial_id].age:
+            self._courses.add(trial.trial_id, t, value)
         self.on_trial_remove(trial)
 
     def on_trial_remove(self, trial: Trial) -> None:
@@ -155,10 +198,6 @@ class MedianStoppingRule(TrialScheduler):
     def take_lines(self) -> Sequence[str]:
         lines, self._lines = self._lines, []
         return lines
-
-    def _means_of_others(self, trial_id: str, t: float) -> list[float]:
-        others = [course for other, course in self._courses.items() if other != trial_id and course.age >= t]
-        return [mean for course in others if (mean := course.mean_until(t)) is not None]
 
     def _wait_for_others(self, trial_id: str, t: float) -> Decision:
         if self.min_time_slice is None or t - self._sliced_at.get(trial_id, 0.0) <= self.min_time_slice:
@@ -192,12 +231,23 @@ class MedianStoppingRule(TrialScheduler):
         )
 
 
-def median(values: list[float]) -> float:
-    """The middle one, or the mean of the two in the middle; the library's module takes longer to import than a trial to run.
+def _means(t: float, courses: Iterable[Course]) -> list[float]:
+    """The means up to age `t` of those that have come as far, in order."""
+    return sorted(mean for course in courses if course.age >= t and (mean := course.mean_until(t)) is not None)
 
-    >>> median([3, 1, 2]), median([4, 1])
+
+def _take_out(means: list[float], mean: float | None) -> None:
+    if mean is not None:
+        del means[bisect_left(means, mean)]
+
+
+def median(ranked: Sequence[float]) -> float:
+    """The middle one of ordered values, or the mean of the two in the middle.
+
+    The library's module takes longer to import than a short trial to run.
+
+    >>> median([1, 2, 5]), median([1, 4])
     (2, 2.5)
     """
-    ranked = sorted(values)
     half = len(ranked) // 2
     return ranked[half] if len(ranked) % 2 else (ranked[half - 1] + ranked[half]) / 2

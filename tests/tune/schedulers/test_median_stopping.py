@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import math
+import random
 from typing import Any
 
 import pytest
 
 from nbray.errors import UsageError
 from nbray.tune.schedulers import Decision, MedianStoppingRule
-from nbray.tune.schedulers.median_stopping import Course
+from nbray.tune.schedulers.median_stopping import Course, Courses
 from tests.tune.schedulers.crowd import Crowd
 
 CONTINUE, PAUSE, STOP = Decision.CONTINUE, Decision.PAUSE, Decision.STOP
@@ -64,6 +65,26 @@ def test_what_was_before_the_grace_period_is_in_no_mean() -> None:
     course.add(3, 2)
     assert (course.mean_until(2), course.mean_until(3), course.mean_until(99)) == (1, 1.5, 1.5)
     assert course.best == 100
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_means_that_are_kept_are_those_that_one_would_work_out(seed: int) -> None:
+    lots = random.Random(seed)
+    courses = Courses(grace_period=2)
+    names = "abcdef"
+    age = dict.fromkeys(names, 0.0)
+    for name in names:
+        courses.begin(name)
+    for _ in range(120):
+        name = lots.choice(names)
+        if lots.random() < 0.03:
+            courses.begin(name)
+            age[name] = 0.0
+        age[name] += lots.choice([1, 1, 1, 0.5, 3])
+        courses.add(name, age[name], lots.choice([lots.random(), lots.random(), math.nan]) if seed % 2 else lots.random())
+        others = [courses[other] for other in names if other != name and courses[other].age >= age[name]]
+        means = [mean for course in others if (mean := course.mean_until(age[name])) is not None]
+        assert courses.means_of_others(name, age[name]) == sorted(means)
 
 
 def test_nan_neither_stops_nor_is_in_a_median() -> None:
