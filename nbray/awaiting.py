@@ -27,7 +27,7 @@ async def arrival(backend: Backend, object_id: ObjectId) -> None:
     loop = asyncio.get_running_loop()
     waits = _waits.get(loop) or _waits.setdefault(loop, _Waits(loop))
     arrived = loop.create_future()
-    waits.begin()
+    waits.begin(backend)
     try:
         backend.on_ready(object_id, functools.partial(waits.call, arrived))
         with backend.waiting():
@@ -39,7 +39,7 @@ async def arrival(backend: Backend, object_id: ObjectId) -> None:
 class _Waits:
     """The waits of one loop: they are woken together, and share the one timer that beats while there are any."""
 
-    __slots__ = ("_arrived", "_beats", "_loop", "_woken", "count")
+    __slots__ = ("_arrived", "_beats", "_hurries", "_loop", "_woken", "count")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.count = 0
@@ -48,10 +48,15 @@ class _Waits:
         self._woken = False
         """The loop will look at `_arrived`; cleared before it looks."""
         self._beats = False
+        self._hurries = False
 
-    def begin(self) -> None:
-        """One more waits."""
+    def begin(self, backend: Backend) -> None:
+        """One more waits. What it waits for may not have left yet: it does, with that of others, once the loop comes round."""
         self.count += 1
+        loop = self._loop()
+        if not self._hurries and loop is not None:
+            self._hurries = True
+            loop.call_soon(self._hurry, backend)
         if not self._beats:
             self._beats = True
             self._beat_later()
@@ -64,6 +69,10 @@ class _Waits:
             self._woken = True
             with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits any more
                 loop.call_soon_threadsafe(self._wake)
+
+    def _hurry(self, backend: Backend) -> None:
+        self._hurries = False
+        backend.hurry()
 
     def _wake(self) -> None:
         self._woken = False

@@ -49,6 +49,26 @@ def test_one_that_is_there_needs_no_wait(backend: FakeBackend) -> None:
     asyncio.run(asyncio.wait_for(arrival(backend, ref.id), 1))
 
 
+def test_what_many_wait_for_leaves_once_and_at_once(backend: FakeBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = [pending(backend) for _ in range(10)]
+    order: list[str] = []
+    monkeypatch.setattr(backend, "hurry", lambda: order.append("hurry"))
+
+    async def wait(object_id: ObjectId) -> None:
+        order.append("waits")
+        await arrival(backend, object_id)
+
+    async def main() -> None:
+        waits = [asyncio.create_task(wait(each)) for each in ids]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert order == ["waits"] * 10 + ["hurry"]
+        backend.die()
+        await asyncio.wait(waits)
+
+    asyncio.run(main())
+
+
 def test_giving_up_leaves_nothing_behind(backend: FakeBackend) -> None:
     object_id = pending(backend)
 

@@ -235,6 +235,9 @@ class Backend(ABC):
         """Call back once, on the backend's I/O thread; needed where there are watches."""
         raise NotSupportedHere(f"the {self.name} backend has no timers")
 
+    def hurry(self) -> None:  # noqa: B027 - only who collects submissions has anything to do
+        """Somebody waits for what this thread has submitted: nothing of it is held back any longer. Does not block."""
+
     def waiting(self) -> AbstractContextManager[object]:
         """Entered while the running task awaits objects in an event loop of its own: its CPUs are free meanwhile."""
         return nullcontext()

@@ -287,6 +287,10 @@ class LocalBackend(Backend):
         """See `Backend.call_later`."""
         self._link.io.call_at(time.monotonic() + seconds, callback)
 
+    def hurry(self) -> None:
+        """See `Backend.hurry`."""
+        self._link.hurry()
+
     def waiting(self) -> contextlib.AbstractContextManager[object]:
         """See `Backend.waiting`."""
         return self._link.on_wait()

@@ -301,6 +301,13 @@ class Connection:
             self._releases_due = True
             self._flush(time.monotonic())
 
+    def hurry(self) -> None:
+        """Somebody waits for what was submitted: it leaves now, and what follows is not kept for large batches."""
+        with self._lock:
+            self._batch_seconds = BATCH_SECONDS
+            if self._outbox:
+                self._flush(time.monotonic())
+
     def release(self, object_id: ObjectId) -> None:
         """One reference less; for finalizers: takes no lock, and the scheduler hears of it in time."""
         self.references.release(object_id)

@@ -66,6 +66,17 @@ class TestSending:
         ends.link.post(GiveBack(4096), delay=0.005)
         assert ends.scheduler.hear(1) == GiveBack(4096)
 
+    def test_what_somebody_waits_for_leaves_at_once(self, ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(connection, "BATCH_SECONDS", 60.0)
+        ends.submit()
+        ends.scheduler.hear()
+        (late,) = ends.submit()
+        assert ends.scheduler.hears_nothing(0.02)
+        ends.link.hurry()
+        assert [task.task_id for task in ends.scheduler.hear(1).tasks] == [late]
+        ends.link.hurry()
+        assert ends.scheduler.hears_nothing(0.02)
+
     def test_a_sooner_post_is_not_held_up_by_a_later_one(self, ends: Ends) -> None:
         ends.link.post(GiveBack(1), delay=60)
         ends.link.post(GiveBack(2), delay=0.001)
