@@ -106,7 +106,7 @@ def test_an_experiment_that_is_over_and_nobody_asks_for_ends_itself(tmp_path: Pa
 def nests(config: dict[str, Any]) -> float:
     """Tunes inside a trial."""
     plan = make_plan(lambda config: config["x"] ** 2, Path(config["folder"]) / f"inner_{config['x']}", grid(1, 2))
-    return float(launch.start(plan).results().get_best_result().metrics["loss"]) + config["x"]
+    return float(launch.start(plan).results().get_best_result().metrics["loss"] + config["x"])
 
 
 @pytest.mark.usefixtures("cluster")
