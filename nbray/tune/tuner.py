@@ -130,8 +130,7 @@ class Tuner:
         1
         """
         place = directories.place_of(path)
-        plan = plan_file.read(place)
-        plan = with_trainable(replace(plan, path=str(place)), trainable)
+        plan = with_trainable(plan_file.read(place), trainable)
         plan = with_space(plan, _checked_space(param_space)) if param_space is not None else plan
         plan = replace(plan, environments=registry.environments())
         more = [*plan.run.callbacks, *check_callbacks(() if callbacks is None else callbacks)]

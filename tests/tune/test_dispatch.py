@@ -106,7 +106,7 @@ def test_a_failure_that_is_tried_again_is_a_recovery_from_its_checkpoint(tmp_pat
 def test_a_failure_for_good_is_an_error(tmp_path: Path) -> None:
     listener = Listener()
     Led(plan(tmp_path, [1]), [listener]).run(failing_once())
-    assert [hook for hook, _ in listener.heard][-2:] == ["on_trial_error", "on_experiment_end"]
+    assert [hook for hook, _ in listener.heard][2:] == ["on_trial_result", "on_trial_error", "on_experiment_end"]
     trial: Trial = listener.calls[-2][1]["trial"]
     assert (trial.state, trial.error) == (TrialState.ERROR, "Traceback\nValueError: no luck")
 
@@ -169,7 +169,7 @@ def test_a_callback_may_be_a_dataclass(tmp_path: Path) -> None:
 
 def test_file_loggers_and_the_table_are_called_in_the_controller_and_others_in_the_driver(tmp_path: Path) -> None:
     logger, listener = CSVLoggerCallback(), Listener()
-    given: Plan = plan(tmp_path, [1], RunConfig(callbacks=[logger]))
+    given: Plan = plan(tmp_path, [1], RunConfig(callbacks=[logger, listener]))
     names = [type(each).__name__ for each in dispatch.in_controller(given).callbacks]
     assert names == ["CSVLoggerCallback", "ResultsTable"]
     assert dispatch.in_driver([logger, listener], given).callbacks == [listener]

@@ -44,8 +44,8 @@ class TestItsArguments:
 
     def test_num_samples_and_seed(self, tmp_path: Path) -> None:
         space = {"x": tune.uniform(0, 1)}
-        first, second = (run(tmp_path, config=space, num_samples=3, seed=5) for _ in range(2))
-        assert first.get_all_configs() == second.get_all_configs()
+        first, second, other = (run(tmp_path, config=space, num_samples=3, seed=seed) for seed in (5, 5, 6))
+        assert first.get_all_configs() == second.get_all_configs() != other.get_all_configs()
         assert len(first) == 3
 
     def test_stop_and_scheduler(self, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from nbray.checkpoints import Checkpoint
 from nbray.errors import TuneError, UsageError
 from nbray.tune.result import Result, reported_names
 from tests.tune.led_experiment import Led, plan
@@ -55,6 +56,8 @@ def test_the_best_checkpoint_is_that_of_the_best_report(tmp_path: Path) -> None:
     best = result.get_best_checkpoint("loss", "min")
     assert best is not None
     assert best.path == "/c2"
+    with_nan = result_of(tmp_path, [{"loss": math.nan}, {"loss": 4.0}], checkpoints=("/c1", "/c2"))
+    assert with_nan.get_best_checkpoint("loss", "min") == with_nan.get_best_checkpoint("loss", "max") == Checkpoint("/c2")
     with pytest.raises(UsageError, match="no checkpoint of trial 00000 came with 'accuracy'; reported were: loss"):
         result.get_best_checkpoint("accuracy", "max")
     with pytest.raises(UsageError, match="get_best_checkpoint got mode='best'"):

@@ -30,6 +30,7 @@ def test_the_first_line_says_what_and_where(tmp_path: Path) -> None:
     assert wording.news(led.view) == []
     led.tell(Noticed("2 trials at a time fit"))
     assert wording.news(led.view) == ["2 trials at a time fit"]
+    assert wording.news(led.view) == []
 
 
 def test_the_status_counts_and_has_the_best(tmp_path: Path) -> None:
@@ -55,7 +56,9 @@ def test_more_is_said_at_each_level(tmp_path: Path) -> None:
     said = {}
     for verbose in (1, 2, 3):
         led = Led(plan(tmp_path, [1], RunConfig(verbose=verbose))).run(lambda config: [{"loss": 2.0}, {"loss": 1.0}])
-        said[verbose] = [line for line in Wording(led.plan).news(led.view) if line.startswith("train")]
+        wording = Wording(led.plan)
+        said[verbose] = [line for line in wording.news(led.view) if line.startswith("train")]
+        assert wording.news(led.view) == [], "each line is said once"
     end = "train_00000 ended after 2 reports and 2.0 s: loss 1, with {'x': 1}"
     assert said == {1: [], 2: [end], 3: ["train_00000: report 1: loss 2", "train_00000: report 2: loss 1", end]}
 
