@@ -151,7 +151,7 @@ class Worker:
             host.on_leave = self._stop
         else:
             self._take = self._calls.add
-            self._connection.maker = task_context.current_id
+            self._connection.sender.maker = task_context.current_id
         self._stopping = True
 
     def _stop(self) -> None:

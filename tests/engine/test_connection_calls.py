@@ -20,7 +20,7 @@ class Caller:
         self.ends = ends
         ends.submit()
         ends.scheduler.hear()
-        ends.link._batch_seconds = 60.0
+        ends.link.sender._batch_seconds = 60.0
 
     def call(self, actor_id: ActorId, deps: list[ObjectId] | None = None) -> ObjectId:
         task_id = self.ends.link.next_object()
