@@ -9,7 +9,6 @@ from typing import Any
 from nbray.errors import UsageError
 from nbray.tune.domains import Choice, Domain, Grid, Normal
 from nbray.tune.draws import draw
-from nbray.tune.objectives import Objective, agree
 from nbray.tune.search.points import Point, check_points, fit_points
 from nbray.tune.search.samples import Samples
 from nbray.tune.search.searcher import Exhausted, Searcher
@@ -49,7 +48,7 @@ class GridSearch(Searcher):
     def set_search_properties(
         self, metric: str | None, mode: str | None, space: Mapping[str, Any], num_samples: int, seed: int
     ) -> None:
-        self.metric, self.mode = agree("GridSearch", Objective(self.metric, self.mode), Objective(metric, mode))
+        super().set_search_properties(metric, mode, space, num_samples, seed)
         settled = settle_space(self._space, space, "GridSearch")
         if settled.is_constant:
             raise UsageError("GridSearch has nothing to search: the space has no choice, range or grid_search in it. Put one in.")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from nbray.errors import UsageError
-from nbray.tune.objectives import Objective, agree
+from nbray.tune.scores import DEFAULT_METRIC
 from nbray.tune.search.optuna_samplers import check_sampler, learns_from_stopped, make_sampler
 from nbray.tune.search.optuna_spaces import FunctionSpace, SpaceFunction, TreeSpace, asked_space
 from nbray.tune.search.points import Point, check_points
@@ -69,12 +69,10 @@ class OptunaSearch(Searcher):
     def set_search_properties(
         self, metric: str | None, mode: str | None, space: Mapping[str, Any], num_samples: int, seed: int
     ) -> None:
-        self.metric, self.mode = agree("OptunaSearch", Objective(self.metric, self.mode), Objective(metric, mode))
-        if self.metric is None or self.mode is None:
-            raise UsageError(
-                f"OptunaSearch learns from a metric, and got metric={self.metric!r} and mode={self.mode!r}. "
-                'Name both: TuneConfig(metric="loss", mode="min").'
-            )
+        super().set_search_properties(metric, mode, space, num_samples, seed)
+        if self.mode is None:
+            raise UsageError('OptunaSearch learns from results and got mode=None; write mode="max" if more is better, else "min".')
+        self.metric = self.metric or DEFAULT_METRIC
         self._seed = seed if self._seed is None else self._seed
         self._count = num_samples
         self._asked_space = asked_space(self._space, space, self._points, self._seed)

@@ -7,7 +7,6 @@ from typing import Any
 
 from nbray.tune.domains import Domain
 from nbray.tune.draws import draw
-from nbray.tune.objectives import Objective, agree
 from nbray.tune.search.halton import halton
 from nbray.tune.search.points import Point, check_points, fit_points
 from nbray.tune.search.samples import Samples
@@ -42,7 +41,7 @@ class QuasiRandomSearch(Searcher):
     def set_search_properties(
         self, metric: str | None, mode: str | None, space: Mapping[str, Any], num_samples: int, seed: int
     ) -> None:
-        self.metric, self.mode = agree("QuasiRandomSearch", Objective(self.metric, self.mode), Objective(metric, mode))
+        super().set_search_properties(metric, mode, space, num_samples, seed)
         self._seed = seed if self._seed is None else self._seed
         settled = settle_space(self._space, space, "QuasiRandomSearch")
         fit_points(self._points, settled)

@@ -8,7 +8,6 @@ from typing import Any
 
 from nbray.errors import UsageError
 from nbray.tune.draws import draw
-from nbray.tune.objectives import Objective, agree
 from nbray.tune.search.points import Point, check_points, fit_points
 from nbray.tune.search.samples import Samples
 from nbray.tune.search.searcher import FINISHED, Exhausted, Searcher
@@ -48,7 +47,7 @@ class RandomSearch(Searcher):
         self, metric: str | None, mode: str | None, space: Mapping[str, Any], num_samples: int, seed: int
     ) -> None:
         owner = type(self).__name__
-        self.metric, self.mode = agree(owner, Objective(self.metric, self.mode), Objective(metric, mode))
+        super().set_search_properties(metric, mode, space, num_samples, seed)
         seed = seed if self._seed is None else self._seed
         settled = settle_space(self._space, space, owner)
         fit_points(self._points, settled)

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from nbray.errors import UsageError, WrongType
+from nbray.tune.scores import DEFAULT_METRIC
 from nbray.tune.search.searcher import FINISHED, Exhausted, Searcher
 
 TRIAL_INDEX = "__trial_index__"
@@ -67,8 +68,7 @@ class Repeater(Searcher):
         count = num_samples if num_samples == -1 else num_samples // self._repeat
         self.searcher.set_search_properties(metric, mode, space, count, seed)
         self.metric, self.mode = self.searcher.metric, self.searcher.mode
-        if self.metric is None:
-            raise UsageError('Repeater takes the mean of a metric; none is named. Write TuneConfig(metric="loss", mode="min").')
+        self.metric = self.metric or DEFAULT_METRIC
 
     def suggest(self, trial_id: str) -> dict[str, Any] | Exhausted | None:
         group = self._open

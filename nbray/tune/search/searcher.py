@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Final
 
+from nbray.tune.objectives import Objective, agree, check_metric, check_mode
+
 
 class Exhausted(Enum):
     """The type of FINISHED."""
@@ -25,22 +27,42 @@ class Searcher:
     """Suggests configurations; bring your own by overriding `suggest` and what it needs to hear.
 
     `metric` and `mode` ("max" or "min") may be left to `set_search_properties`, which the experiment calls before the first
-    suggestion.
+    suggestion. Your searcher is sent to where the experiment is led: what it learns, it learns there.
+
+    >>> class Bisect(Searcher):
+    ...     low, high = 0.0, 1.0
+    ...     def suggest(self, trial_id):
+    ...         return {"x": (self.low + self.high) / 2}
+    ...     def on_trial_complete(self, trial_id, result, error=False):
+    ...         if result and result["too_high"]:
+    ...             self.high = (self.low + self.high) / 2
+    >>> search = Bisect()
+    >>> search.on_trial_complete("a", {"too_high": True})
+    >>> search.suggest("b")
+    {'x': 0.25}
     """
 
     def __init__(self, metric: str | None = None, mode: str | None = None) -> None:
+        check_metric(metric, type(self).__name__)
+        check_mode(mode, type(self).__name__)
         self.metric = metric
         self.mode = mode
 
     def set_search_properties(
         self, metric: str | None, mode: str | None, space: Mapping[str, Any], num_samples: int, seed: int
     ) -> None:
-        """Take the experiment's metric and mode where its own were not given, the space to search, how many samples are
-        asked for (-1: without end) and the seed; contradictions are a UsageError."""
-        raise NotImplementedError
+        """Take the experiment's metric and mode where its own were not given; two that differ are a UsageError.
+
+        Searchers that do not know by themselves what to suggest also take the space to search, how many samples are asked for
+        (-1: without end), and the seed.
+        """
+        self.metric, self.mode = agree(type(self).__name__, Objective(self.metric, self.mode), Objective(metric, mode))
 
     def suggest(self, trial_id: str) -> dict[str, Any] | Exhausted | None:
-        """A configuration for a new trial; None: not at the moment, ask again after the next event; FINISHED: never again."""
+        """The whole configuration for a new trial, constants included.
+
+        None: not at the moment, ask again after the next event; FINISHED: never again.
+        """
         raise NotImplementedError
 
     def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:

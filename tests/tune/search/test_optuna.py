@@ -234,10 +234,13 @@ def test_it_prints_nothing_and_leaves_optunas_logging_alone(caplog: pytest.LogCa
     assert caplog.records == []
 
 
-@pytest.mark.parametrize(("metric", "mode"), [(None, "min"), ("loss", None)])
-def test_it_needs_a_metric_and_a_mode(metric: str | None, mode: str | None) -> None:
-    with pytest.raises(UsageError, match=r"OptunaSearch learns from a metric, and got metric=.* and mode=.*Name both"):
-        prepare(OptunaSearch(), SPACE, metric=metric, mode=mode)
+def test_it_needs_a_mode_and_takes_the_metric_of_plain_numbers_if_none_is_named() -> None:
+    with pytest.raises(UsageError, match=r'OptunaSearch learns from results and got mode=None; write mode="max"'):
+        prepare(OptunaSearch(), SPACE, mode=None)
+    search = prepare(OptunaSearch(), SPACE, metric=None)
+    search.suggest("a")
+    search.on_trial_complete("a", {"_metric": 3.0})
+    assert trials_of(search)[0].value == 3.0
 
 
 @pytest.mark.parametrize("option", ["storage", "study_name"])

@@ -94,5 +94,12 @@ def test_bad_arguments_are_quoted() -> None:
         count: Any = repeat
         with pytest.raises(UsageError, match=f"Repeater got repeat={repeat}. It is how often"):
             Repeater(RandomSearch(), count)
-    with pytest.raises(UsageError, match=r"Repeater takes the mean of a metric; none is named"):
-        prepare(Repeater(RandomSearch(), 2), metric=None, mode=None)
+
+
+def test_without_a_metric_it_takes_the_one_of_plain_numbers() -> None:
+    inner = Hearing()
+    search = prepare(Repeater(inner, 1), num_samples=-1, metric=None, mode=None)
+    search.suggest("a")
+    search.on_trial_complete("a", {"_metric": 3.0})
+    assert search.metric == "_metric"
+    assert inner.heard == [("complete", "a", None, False)]
