@@ -139,7 +139,7 @@ class TuneRun:
     def results(self, timeout: float | None = None) -> ResultGrid:
         """Wait for the end and return what came of the trials; an interrupt of this stops the experiment.
 
-        Raises GetTimeoutError, after which it goes on; TuneError for a trial's error under `fail_fast="raise"`; UsageError where
+        Raises GetTimeoutError, after which it goes on; UsageError after `detach`; TuneError for a trial's error under `fail_fast="raise"`; UsageError where
         no trial has reported the metric; and what callbacks raise.
         """
         check_timeout(timeout)
@@ -157,7 +157,11 @@ class TuneRun:
             raise KeyboardInterrupt(self.how_to_go_on()) from None
         if self._error is not None:
             raise self._error
-        assert self.view.closed is not None
+        if self.view.closed is None:
+            raise UsageError(
+                f"{self!r} does not follow its experiment any more: nbray.tune.attach({self.name!r}) does, as long as that goes on; "
+                f"later {self._restore} goes on with it"
+            )
         self._raise_for(self.view.closed)
         return ResultGrid(self.view, self.plan)
 
@@ -256,10 +260,13 @@ class TuneRun:
         """Stop it for now, and hear how it ends; a second interrupt does not wait for that."""
         if self._is_told:
             return
-        self._lead.ask("interrupt", "")
-        until = time.monotonic() + STOP_SECONDS
-        while not self._is_told and time.monotonic() < until:
-            self.refresh(SLICE_SECONDS)
+        try:
+            self._lead.ask("interrupt", "")
+            until = time.monotonic() + STOP_SECONDS
+            while not self._is_told and time.monotonic() < until:
+                self.refresh(SLICE_SECONDS)
+        finally:
+            self._finish("it was interrupted, and ends without this notebook", leave=False)
 
     def how_to_go_on(self) -> str:
         """What is said when it was interrupted."""

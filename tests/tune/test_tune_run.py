@@ -131,6 +131,8 @@ def test_who_detaches_is_told_no_more_and_the_experiment_goes_on(tmp_path: Path,
     run.follow_in_background()
     run.detach()
     assert (run.done, lead.left, lead.asked, seen.closed) == (True, 0, [], ["this notebook does not follow it any more"])
+    with pytest.raises(UsageError, match=r"does not follow its experiment any more: nbray\.tune\.attach\('e'\)"):
+        run.results()
 
 
 # -------------------------------------------------------------------- ends
@@ -199,6 +201,19 @@ def test_an_interrupt_stops_it_and_says_how_to_go_on(tmp_path: Path, seen: Seen)
     with pytest.raises(KeyboardInterrupt, match=r"experiment 'e' was stopped: 1 of 1 trials have ended\. To go on"):
         run.results()
     assert (lead.asked, lead.left) == ([("interrupt", "")], 1)
+
+
+@pytest.mark.parametrize("patient", [True, False])
+def test_an_interrupt_that_does_not_end_it_in_time(
+    patient: bool, tmp_path: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tune_run, "STOP_SECONDS", 0.05)
+    lead = Told(BEGIN, KeyboardInterrupt(), *([] if patient else [KeyboardInterrupt("again")]))
+    run = make(tmp_path, lead)
+    with pytest.raises(KeyboardInterrupt, match="was stopped" if patient else "again"):
+        run.results()
+    assert (lead.asked, lead.left, run.done) == ([("interrupt", "")], 0, True)
+    assert seen.closed == ["it was interrupted, and ends without this notebook"]
 
 
 def test_results_in_time(tmp_path: Path, seen: Seen) -> None:
