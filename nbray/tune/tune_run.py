@@ -139,8 +139,8 @@ class TuneRun:
     def results(self, timeout: float | None = None) -> ResultGrid:
         """Wait for the end and return what came of the trials; an interrupt of this stops the experiment.
 
-        Raises GetTimeoutError, after which it goes on; UsageError after `detach`; TuneError for a trial's error under `fail_fast="raise"`; UsageError where
-        no trial has reported the metric; and what callbacks raise.
+        Raises GetTimeoutError, after which it goes on; TuneError for a trial's error under `fail_fast="raise"`; UsageError after
+        `detach`, and where no trial has reported the metric; and what callbacks raise.
         """
         check_timeout(timeout)
         observers.announce()
@@ -159,8 +159,8 @@ class TuneRun:
             raise self._error
         if self.view.closed is None:
             raise UsageError(
-                f"{self!r} does not follow its experiment any more: nbray.tune.attach({self.name!r}) does, as long as that goes on; "
-                f"later {self._restore} goes on with it"
+                f"{self!r} does not follow its experiment any more: as long as that goes on nbray.tune.attach({self.name!r}) does, "
+                f"and later {self._restore} goes on with it"
             )
         self._raise_for(self.view.closed)
         return ResultGrid(self.view, self.plan)
