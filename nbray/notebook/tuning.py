@@ -13,7 +13,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from nbray.engine.io_thread import call_reporting
-from nbray.notebook.cell_runs import RUNS
+from nbray.notebook.cell_runs import RUNS, CellRun
 from nbray.notebook.display import Display, Parent
 from nbray.widgets import learning_curves, tune_card
 from nbray.widgets.curves_figure import curves_of
@@ -36,10 +36,10 @@ SHARE = 0.1
 class TuneCard:
     """The card of one experiment, in one cell; an observer of its run. All but `_ask` and `_greet` come on one thread."""
 
-    def __init__(self, run: TuneRun, display: Display, parent: Parent) -> None:
+    def __init__(self, run: TuneRun, display: Display, cell: CellRun | None) -> None:
         self._run = run
         self._display = display
-        self._parent = parent
+        self._cell = cell
         self._display_id = f"nbray-tune-{uuid.uuid4().hex[:12]}"
         self._card: LiveCard | None = None
         self._on_page = False
@@ -101,8 +101,14 @@ class TuneCard:
         if self._card is not None and self._is_live:
             data = self._card.bundle(html, text)
         content = {"data": data, "metadata": {}, "transient": {"display_id": self._display_id}}
-        self._display.publish("update_display_data" if self._on_page else "display_data", content, self._parent)
+        self._display.publish("update_display_data" if self._on_page else "display_data", content, self._parent())
         self._on_page = True
+
+    def _parent(self) -> Parent:
+        """Whoever executes a notebook without a page hears only of the cell that runs; the display's id finds its place."""
+        running = RUNS.current
+        cell = running if self._on_page and self._cell is not None and self._cell.ended and running is not None else self._cell
+        return None if cell is None else cell.parent
 
     def _greet(self) -> None:
         """A page has widgets; on a thread of the kernel."""
@@ -127,6 +133,6 @@ def card_of(run: TuneRun, display: Display) -> TuneCard | None:
     if not run.plan.run.verbose:
         return None
     cell = RUNS.of_thread(threading.get_ident()) or RUNS.current or RUNS.latest()
-    card = TuneCard(run, display, None if cell is None else cell.parent)
+    card = TuneCard(run, display, cell)
     card.show(run.view)  # a display that begins when its cell has ended is lost where notebooks run without a page
     return card

@@ -12,7 +12,8 @@ from nbray.widgets.scales import Scale
 
 LINES = ("xs", "ys", "trial", "label", "color", "width", "alpha")
 POINTS = ("x", "y", "trial", "label", "color", "size", "alpha")
-HEIGHT = 236
+HEIGHT = 266
+"""With the tools, which stand beside the title, 30 pixels above the plot."""
 
 
 def curves_of(lines: Lines) -> dict[str, Any]:
@@ -39,7 +40,7 @@ def figure_json(logarithmic: bool) -> str:
     plot = figure(
         height=HEIGHT, sizing_mode="stretch_width", y_axis_type="log" if logarithmic else "linear", tools=[], min_border=2,
         x_range=Range1d(start=0, end=1, name="x"), y_range=Range1d(start=0.1, end=1, name="y"), toolbar_location="above",
-        toolbar_inner=True, outline_line_color=None, background_fill_color=None, border_fill_color=None,
+        outline_line_color=None, background_fill_color=None, border_fill_color=None,
     )  # fmt: skip
     many = plot.multi_line("xs", "ys", source=source("lines", LINES), color="color", line_width="width", line_alpha="alpha")
     plot.multi_line("xs", "ys", source=source("lit", ("xs", "ys", "color")), color="color", line_width=4)

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from nbray.widgets.styles import without_variables
+
 Child = "Element | str"
 VOID = frozenset({"br", "img"})
 
@@ -69,7 +71,7 @@ def as_image(svg: Element, description: str) -> Element:
     """
     quiet = _without_titles(svg)
     written = markup(Element(quiet.tag, {**quiet.attributes, "xmlns": "http://www.w3.org/2000/svg"}, quiet.children))
-    data = quote(written.replace('"', "'"), safe="/'=:;,.()-+*!@$&?")
+    data = quote(without_variables(written).replace('"', "'"), safe="/'=:;,.()-+*!@$&?")
     return element("img", src=f"data:image/svg+xml,{data}", alt=description, style="width:100%;height:auto;display:block")
 
 

@@ -113,6 +113,10 @@ def _place(scale: Scale, value: Any) -> float | None:
     return None if found is None else scale.place(found)
 
 
+def _short(value: Any) -> str:
+    return number_text(value, 2) if isinstance(value, float) else value_text(value, 12)
+
+
 def _by_kind(name: str, values: Sequence[Any]) -> Column:
     """Values side by side: numbers in their order, below all else."""
     kinds = {repr(value): value for value in values}
@@ -123,7 +127,7 @@ def _by_kind(name: str, values: Sequence[Any]) -> Column:
 
     order = {kind: index for index, kind in enumerate(sorted(kinds, key=rank))}
     places = {kind: (index + 0.5) / len(order) for kind, index in order.items()}
-    marks = [(places[kind], value_text(kinds[kind], 12)) for kind in order]
+    marks = [(places[kind], _short(kinds[kind])) for kind in order]
     if len(marks) > 16:
         marks = marks[:: -(-len(marks) // 16)]
     return Column(name, lambda value: places.get(repr(value)), marks)

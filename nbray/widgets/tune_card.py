@@ -12,7 +12,7 @@ from nbray.widgets.learning_curves import Lines
 from nbray.widgets.picture import Picture, TrialLine
 from nbray.widgets.scales import number_text
 from nbray.widgets.settings import settings_text, value_text
-from nbray.widgets.styles import BEST, BLUE, GREEN, GREY, ORANGE, RED, style_of
+from nbray.widgets.styles import BEST, BLUE, GREEN, GREY, ORANGE, RED, style_of, without_variables
 from nbray.widgets.trials_table import button
 from nbray.wording import count_text, one_line, time_text
 
@@ -49,7 +49,8 @@ def static_html(picture: Picture) -> str:
         *_best(picture), element("div", *figures, class_="nbray-figures") if figures else None, table, *_notes(picture),
     ]  # fmt: skip
     card = element("div", *parts, class_="nbray-card")
-    return markup(card, lambda classes: "" if classes in trials_table.KEPT else style_of(classes, color(picture)))
+    written = markup(card, lambda classes: "" if classes in trials_table.KEPT else style_of(classes, color(picture)))
+    return without_variables(written)
 
 
 def text(picture: Picture) -> str:

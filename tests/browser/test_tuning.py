@@ -69,7 +69,8 @@ def test_a_card_is_live_while_its_cell_runs_and_static_when_saved(open_notebook:
     look(tab, "tune-done")
     tab.save()
     tab.page.wait_for_timeout(500)
-    [card] = [output.data for output in tab.server.read_notebook(tab.name).cells[1].outputs if output.output_type == "display_data"]
+    outputs = tab.server.read_notebook(tab.name).cells[1].outputs
+    [card] = [output.data for output in outputs if output.output_type == "display_data"]
     assert set(card) == {"text/html", "text/plain"}
     assert len(card["text/html"]) < 40_000
 
@@ -105,6 +106,17 @@ def test_a_page_that_was_reloaded_shows_the_live_card_again(open_notebook: OpenN
         "([selector, before]) => document.querySelector(selector).innerText !== before", arg=[f"{CARD} .nbray-clock", before]
     )
     tab.run(2)
+
+
+def test_results_that_are_waited_for_elsewhere_end_the_card_in_its_own_cell(open_notebook: OpenNotebook) -> None:
+    tab = open_notebook([LOAD, "run = tuner('apart', 6, pace=0.1).start()", "len(run.results())"])
+    tab.run(0)
+    tab.run(1)
+    tab.page.wait_for_selector(CARD, timeout=30_000)
+    assert tab.run(2).split() == ["[3]:", "6"]
+    tab.wait_for_text(1, "Done")
+    tab.page.wait_for_selector(CARD, state="detached")
+    assert "Done" not in tab.text(2)
 
 
 def test_a_saved_card_is_readable_in_a_page_that_trusts_nothing(open_notebook: OpenNotebook) -> None:

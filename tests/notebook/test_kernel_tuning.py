@@ -60,11 +60,13 @@ def test_an_experiment_goes_on_beside_other_cells_in_its_own(fresh_kernel: Kerne
     prepare(fresh_kernel, tmp_path)
     first = fresh_kernel.run_ok("run = tuner('beside', trials=4, steps=20).start()")
     other = fresh_kernel.run_ok("time.sleep(0.8)")
-    assert shown(other) == []
+    assert other.of("display_data") == []
     results = fresh_kernel.run_ok("print(len(run.results()))", timeout=60)
     assert results.stdout == "4\n"
-    assert shown(results) == []
-    assert shown(first)[-1].startswith("nbray: beside done, 4 trials")
+    assert results.of("display_data") == []
+    assert shown(results)[-1].startswith("nbray: beside done, 4 trials")
+    displays = [*first.of("display_data"), *results.of("update_display_data")]
+    assert len({output.content["transient"]["display_id"] for output in displays}) == 1  # of the first cell's card, wherever the news of it come
 
 
 def test_stop_stops_the_experiment_and_says_how_to_go_on(fresh_kernel: Kernel, tmp_path: Path) -> None:
@@ -90,8 +92,9 @@ def test_a_restarted_kernel_finds_its_experiment_and_steers_it(fresh_kernel: Ker
     fresh_kernel.until(lambda: "2 running" in "".join(shown(cell)), cell=cell)
     steered = fresh_kernel.run_ok("%nbray tune stop 0\n%nbray tune stop")
     assert steered.stdout == "nbray: trial 0 of lasting is being stopped.\nnbray: lasting is being stopped.\n"
-    assert fresh_kernel.run_ok("print(len(run.results()))", timeout=60).stdout != ""
-    assert "nbray: lasting stopped" in shown(cell)[-1]
-    assert "stopped by hand" in shown(cell)[-1]
+    results = fresh_kernel.run_ok("print(len(run.results()))", timeout=60)
+    last = [*shown(cell), *shown(steered), *shown(results)][-1]
+    assert last.startswith("nbray: lasting stopped")
+    assert "stopped by hand" in last
     gone = fresh_kernel.run_ok("%nbray tune")
     assert gone.stdout == "nbray: no experiment goes on in this cluster.\n"

@@ -109,7 +109,7 @@ def test_a_short_experiment_needs_no_widget(page: Page) -> None:
 
 @pytest.mark.usefixtures("widget")
 def test_a_page_without_widgets_is_shown_html(page: Page) -> None:
-    card = TuneCard(Run(), page, {"header": {}})  # type: ignore[arg-type]
+    card = TuneCard(Run(), page, CellRun(CellRunId("c"), 1, {"header": {}}, 0))  # type: ignore[arg-type]
     card.show(halving(running=2))
     card.show(halving(running=2))
     card.close(halving(), "")
@@ -184,6 +184,19 @@ def test_the_card_is_in_the_cell_that_runs(page: Page) -> None:
         RUNS.end(cell.id)
     assert card is not None
     assert page.messages[0][2] == {"header": {"msg_id": "c-1"}}
+
+
+def test_news_that_come_while_another_cell_runs_name_that_one(page: Page, widget: list[Widget]) -> None:
+    first, second = (CellRun(CellRunId(name), 1, {"header": {"msg_id": name}}, threading.get_ident()) for name in ("a", "b"))
+    RUNS.begin(first)
+    card = TuneCard(Run(), page, first)  # type: ignore[arg-type]
+    card.show(halving(running=2))
+    RUNS.end(first.id)
+    card.show(halving(running=2))
+    RUNS.begin(second)
+    card.close(halving(), "")
+    RUNS.end(second.id)
+    assert [parent["header"]["msg_id"] for _, _, parent in page.messages] == ["a", "a", "b"]
 
 
 def test_silence_is_kept_where_it_is_asked_for(page: Page) -> None:

@@ -23,6 +23,12 @@ def test_a_saved_card_needs_no_script_and_nothing_from_outside() -> None:
     assert set(re.findall(r'(?:src|href)="([a-z]+:[a-z/+]+)', html)) == {"data:image/svg+xml"}
 
 
+def test_a_saved_card_names_colours_and_no_variables_of_a_page() -> None:
+    html = html_of(halving(running=3))
+    assert "color:#1976d2" in html
+    assert set(re.findall(r"var\(--[\w-]+", html)) == {"var(--jp-ui-font-family"}
+
+
 def test_a_saved_card_is_small() -> None:
     assert len(html_of(halving(40))) < 48_000
     assert len(html_of(single_reports(1000))) < 64_000
