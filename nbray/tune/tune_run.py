@@ -159,8 +159,8 @@ class TuneRun:
             raise self._error
         if self.view.closed is None:
             raise UsageError(
-                f"{self!r} does not follow its experiment any more: as long as that goes on nbray.tune.attach({self.name!r}) does, "
-                f"and later {self._restore} goes on with it"
+                f"{self!r} does not follow its experiment any more: nbray.tune.attach({self.name!r}) does as long as that goes "
+                f"on, and later {self._restore} goes on with it"
             )
         self._raise_for(self.view.closed)
         return ResultGrid(self.view, self.plan)

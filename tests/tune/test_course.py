@@ -9,6 +9,7 @@ import pytest
 
 from nbray import checkpoints, tune
 from nbray.errors import UsageError
+from nbray.tune.callbacks import Callback
 from nbray.tune.configs import CheckpointConfig, ResumeConfig
 from nbray.tune.course import JOURNAL, Course
 from nbray.tune.events import Answer, Asked, Close, Ended, Failed, Reported, Slots, Start, Tick
@@ -127,26 +128,18 @@ def test_two_cannot_lead_it_at_once(tmp_path: Path, clock: Clock) -> None:
     course.close()
 
 
-class Broken:
+class Broken(Callback):
     """A logger that cannot go on."""
 
     in_controller = True
-    hears_the_past = True
 
-    def __getattr__(self, name: str) -> Any:
-        if name == "on_trial_start":
-            return self._fail
-        if name.startswith(("on_", "setup")):
-            return lambda **arguments: None
-        raise AttributeError(name)
-
-    def _fail(self, **arguments: Any) -> None:
+    def on_trial_start(self, *args: Any, **info: Any) -> None:
         raise OSError("no space left")
 
 
 def test_a_logger_that_fails_is_told_no_more_and_the_user_hears_of_it(tmp_path: Path, clock: Clock) -> None:
     plan = make_plan(train, tmp_path / "e", {"x": tune.grid_search([1, 2])})
-    plan.run.callbacks = [Broken()]  # type: ignore[list-item]
+    plan.run.callbacks = [Broken()]
     course = Course(plan, None, clock)
     course.take(Slots(2))
     assert len(course.view.lines) == 1
