@@ -102,6 +102,7 @@ class Judge:
 
     def _ask_scheduler(self, trial: Trial, result: Mapping[str, Any], resumable: bool) -> Verdict:
         scheduler = self._config.scheduler
+        scheduler.reason = ""
         decision = scheduler.on_trial_result(trial, result)
         if decision is Decision.PAUSE and not resumable:
             decision = scheduler.on_cannot_pause(trial, result)
@@ -110,4 +111,4 @@ class Judge:
         if decision is Decision.PAUSE:
             self._paused_at[trial.trial_id] = trial.iteration
         verb = "stopped" if decision is Decision.STOP else "paused"
-        return Verdict(decision, f"{verb} by {type(scheduler).__name__} after report {trial.iteration}")
+        return Verdict(decision, scheduler.reason or f"{verb} by {type(scheduler).__name__} after report {trial.iteration}")

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nbray.tune.events import (
-    Added,
     Answer,
     Close,
     Closing,
@@ -138,8 +137,6 @@ class View:
                 self.trials[trial_id].error = error
             case Slots(count):
                 self.slots = count
-            case Added():
-                self._by_hand += 1
             case Reopened():
                 self.closed, self.closing, self.slots = None, None, 0
             case _:
@@ -207,6 +204,7 @@ class View:
         if trial is None:
             trial = self._new(moved.trial_id, moved.config or {})
             trial.checkpoint = moved.checkpoint
+            self._by_hand += 1
         state = TrialState(moved.state)
         if trial.state is TrialState.ERROR and state is TrialState.PENDING:
             trial.revive()

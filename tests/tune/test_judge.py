@@ -39,6 +39,20 @@ def test_the_stopper_goes_before_nan_and_nan_before_the_scheduler() -> None:
     assert judge_of(scheduler).judge(trial, reported(trial, **nan), True).why == "stopped by ScriptedScheduler after report 1"
 
 
+class Talkative(ScriptedScheduler):
+    def on_trial_result(self, trial: Trial, result: Any) -> Any:
+        decision = super().on_trial_result(trial, result)
+        if trial.iteration == 1:
+            self.reason = "too slow"
+        return decision
+
+
+def test_a_scheduler_may_have_its_reason_but_only_for_the_decision_in_hand() -> None:
+    judge, trial = judge_of(Talkative({("00000", 1): PAUSE, ("00000", 2): STOP})), begun()
+    assert judge.judge(trial, reported(trial), True) == Verdict(PAUSE, "too slow")
+    assert judge.judge(trial, reported(trial), True).why == "stopped by Talkative after report 2"
+
+
 def test_a_report_that_is_repeated_is_not_shown_again() -> None:
     scheduler = ScriptedScheduler({("00000", 2): STOP})
     judge, trial = judge_of(scheduler), begun()

@@ -23,7 +23,7 @@ from nbray.tune.spaces import uniform
 from nbray.tune.stoppers import stopper_of
 from nbray.tune.trial import Trial
 from tests.tune.random_play import played
-from tests.tune.stage import Stage, picture
+from tests.tune.stage import ListSearcher, ScriptedScheduler, Stage, picture
 
 SCHEDULERS: dict[str, Callable[[], TrialScheduler]] = {
     "fifo": FIFOScheduler,
@@ -129,6 +129,20 @@ class Whimsical(Searcher):
 
     def on_trial_given(self, trial_id: str, config: Mapping[str, Any]) -> None:
         self.given[trial_id] = config["x"]
+
+
+def test_a_trial_that_the_scheduler_gave_up_then_is_given_up_in_a_replay() -> None:
+    def pausing() -> ScriptedScheduler:
+        return ScriptedScheduler({("00000", 1): Decision.PAUSE})
+
+    first = Stage(ListSearcher([1, 2]), scheduler := pausing(), slots=1)
+    first.report("00000", checkpoint="c1")
+    first.obey("00000")
+    scheduler.drop.append("00000")
+    first.report("00001")
+    again = Stage(ListSearcher([1, 2]), pausing()).experiment
+    assert replay(first.entries, again) == ["entry 4: trial 00000 was given up then, and would not be now"]
+    assert first.states() == {trial_id: str(trial.state) for trial_id, trial in again.trials.items()}
 
 
 @pytest.mark.parametrize("seed", range(10))

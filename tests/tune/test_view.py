@@ -36,15 +36,16 @@ def test_the_best() -> None:
 
 
 def test_counts_total_and_time() -> None:
-    stage = Stage(ListSearcher([1, 2], total=2), slots=2)
-    assert stage.view.total == 2
+    stage = Stage(ListSearcher([1, 2, 3, 4], total=4), slots=2)
+    assert stage.view.total == 4
     stage.add(7)
-    assert stage.view.total == 3
+    stage.ask("clone", "00000")
+    assert stage.view.total == 6, "with those that were added by hand"
     stage.end("00000", metrics={"loss": 1.0})
-    assert stage.view.counts() == {TrialState.RUNNING: 2, TrialState.TERMINATED: 1}
-    assert (stage.view.slots, stage.view.now, stage.view.number) == (2, 3.0, 3)
-    assert stage.view.trials["00002"].seconds_until(5.0) == 2.0
-    assert stage.view.trials["00000"].seconds_until(5.0) == 2.0
+    assert stage.view.counts() == {TrialState.RUNNING: 2, TrialState.PENDING: 1, TrialState.TERMINATED: 1}
+    assert (stage.view.slots, stage.view.now, stage.view.number) == (2, 4.0, 4)
+    assert stage.view.trials["00002"].seconds_until(6.0) == 2.0
+    assert stage.view.trials["00000"].seconds_until(6.0) == 3.0
     assert View("loss", "min").total is None
 
 

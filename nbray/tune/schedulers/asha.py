@@ -108,6 +108,7 @@ class ASHAScheduler(TrialScheduler):
         if t >= self.max_t and self.stop_last_trials:
             if index is not None:
                 ladder.steps[index].record(trial.trial_id, value)
+            self.reason = f"reached max_t={self.max_t:g}"
             self._say(2, f"{trial.trial_id} has reached max_t={self.max_t:g} and ends")
             return Decision.STOP
         if index is None:
@@ -185,6 +186,7 @@ class ASHAScheduler(TrialScheduler):
         compared = len(step.scores)
         step.record(trial.trial_id, value)
         if cutoff is not None and value < cutoff:
+            self.reason = f"stopped at {step.level:g}: {self._shown(value)}, not {self._shown(cutoff)}"
             self._say(1, f"{self._at(trial, step, value)} and ends: {self._shown(cutoff)} was needed after {compared} trials")
             return Decision.STOP
         step.went_on.add(trial.trial_id)
@@ -200,6 +202,7 @@ class ASHAScheduler(TrialScheduler):
         self._paused[trial.trial_id] = trial, step
         step.wait(trial.trial_id)
         places = step.places(self.reduction_factor)
+        self.reason = f"paused at {step.level:g}: {self._shown(value)}; {places} of {len(step.scores)} go on"
         self._say(1, f"{self._at(trial, step, value)} and pauses: {places} of {len(step.scores)} go on")
         return Decision.PAUSE
 

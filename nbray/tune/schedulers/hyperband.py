@@ -147,6 +147,7 @@ class HyperBandScheduler(TrialScheduler):
             bracket.ladder.steps[-1].record(trial.trial_id, value)
             bracket.leave(trial.trial_id)
             self._decide(bracket)
+            self.reason = f"reached max_t={self.max_t:g}"
             return Decision.STOP if self.stop_last_trials else Decision.CONTINUE
         if not self._pauses:
             return self._judge_alone(bracket, trial, t, value)

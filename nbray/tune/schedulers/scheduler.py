@@ -62,6 +62,9 @@ class TrialScheduler:
     needs_checkpoints = False
     """Whether PAUSE is among its decisions: without checkpoints a paused trial would begin anew."""
 
+    reason = ""
+    """Why it has just said PAUSE or STOP, in a few words; the trial's `why` is this, or else that it was this scheduler."""
+
     needs_metric = False
     """Whether it compares trials, which takes a metric and a mode."""
 

@@ -261,3 +261,16 @@ def test_metric_and_mode_come_from_one_place() -> None:
 def test_ray_has_a_second_name_for_it() -> None:
     assert AsyncHyperBandScheduler is ASHAScheduler
     assert repr(ASHAScheduler(max_t=9)).startswith("ASHAScheduler(type='stop'")
+
+
+def test_the_reason_is_told_in_a_few_words() -> None:
+    trials = crowd(mode="min")
+    trials.report("a", 1, 0.5)
+    trials.report("b", 1, 0.75)
+    assert trials.scheduler.reason == "stopped at 1: 0.75, not 0.5"
+    trials.report("a", 27, 0.25)
+    assert trials.scheduler.reason == "reached max_t=27"
+    trials = crowd(type="promote")
+    trials.report("a", 1, 0.5)
+    trials.report("b", 1, 0.25)
+    assert trials.scheduler.reason == "paused at 1: 0.25; 0 of 2 go on"
