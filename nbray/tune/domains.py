@@ -188,13 +188,18 @@ class SampleFrom(msgspec.Struct, frozen=True):
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two values of a configuration are equal; arrays are if all of their items are, and True is not 1."""
+    """Whether two values of a configuration are equal; arrays and tables are if all of their items are, and True is not 1."""
     if one is other:
         return True
     if isinstance(one, bool) != isinstance(other, bool):
         return False
-    equal = one == other
-    return bool(equal.all()) if hasattr(equal, "all") else bool(equal)
+    if hasattr(one, "equals"):
+        return bool(one.equals(other))
+    try:
+        equal = one == other
+        return bool(equal.all()) if hasattr(equal, "all") else bool(equal)
+    except (TypeError, ValueError):  # arrays of other shapes, and lists of arrays, refuse to be compared
+        return False
 
 
 def is_number(value: Any) -> bool:

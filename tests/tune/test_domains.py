@@ -5,6 +5,7 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from nbray.tune import spaces
@@ -118,6 +119,10 @@ def test_sameness_knows_arrays_and_tells_truth_from_one() -> None:
     assert not same(1, True)
     assert same(float("nan"), float("nan")) is False
     assert same(None, None)
+    assert not same(np.array([1, 2]), np.array([1, 2, 3]))
+    assert not same([np.array([1, 2])], [np.array([1, 2])])
+    assert same(pd.DataFrame({"a": [1]}), pd.DataFrame({"a": [1]}))
+    assert not same(pd.DataFrame({"a": [1]}), pd.DataFrame({"b": [1, 2]}))
 
 
 def test_large_ranges_keep_whole_numbers_exact() -> None:

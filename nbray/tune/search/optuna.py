@@ -71,7 +71,7 @@ class OptunaSearch(Searcher):
     ) -> None:
         super().set_search_properties(metric, mode, space, num_samples, seed)
         if self.mode is None:
-            raise UsageError('OptunaSearch learns from results and got mode=None; write mode="max" if more is better, else "min".')
+            raise UsageError('OptunaSearch learns from results and got mode=None; write mode="min" if less is better.')
         self.metric = self.metric or DEFAULT_METRIC
         self._seed = seed if self._seed is None else self._seed
         self._count = num_samples
@@ -110,12 +110,17 @@ class OptunaSearch(Searcher):
         self._end(trial_id, None, was_stopped=True)
 
     def on_trial_given(self, trial_id: str, config: Mapping[str, Any]) -> None:
-        """Learn from a configuration that came from elsewhere, if it lies in the space."""
+        """Learn from a configuration that came from elsewhere, if it lies in the space and has a value for each parameter."""
+        assert self._asked_space is not None, "set_search_properties comes first"
         self._end(trial_id, None)
         try:
-            self._asks[trial_id], _ = self._ask(config)
+            ask, _ = self._ask(config)
         except UsageError:
             return
+        if set(ask.params) <= set(self._asked_space.params(config)):
+            self._asks[trial_id] = ask
+        else:
+            self._tell(ask, None)
 
     def total(self) -> int | None:
         return None if self._count == -1 else max(self._count, 0 if self._rewards else len(self._points))
