@@ -5,17 +5,17 @@ from __future__ import annotations
 import contextlib
 import math
 import pickle
-import secrets
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import msgspec
 
-from nbray import machine, progress_board, runtime_env, serialization, terminal_bars
+from nbray import progress_board, runtime_env, serialization, terminal_bars
 from nbray import resources as amounts
+from nbray.backends import local_clusters
 from nbray.backends.backend import (
     ActorOptions,
     Backend,
@@ -26,22 +26,19 @@ from nbray.backends.backend import (
     OutputHandler,
     SnapshotHandler,
 )  # fmt: skip
-from nbray.backends.cluster_shape import ClusterShape
 from nbray.backends.local_actors import LocalActors
+from nbray.backends.local_arguments import LocalArguments
 from nbray.backends.local_gangs import LocalGangs
 from nbray.backends.templates import Templates
-from nbray.config import ClusterConfig
-from nbray.engine import connection, run_directory, task_context
-from nbray.engine import spill_directory as spill_directories
-from nbray.engine.arguments import Dependency
+from nbray.engine import connection, task_context
 from nbray.engine.connection import Connection
 from nbray.engine.driver import Driver
 from nbray.engine.incoming_streams import returns_of
 from nbray.engine.object_exchange import ObjectExchange
 from nbray.engine.watches import Watch
-from nbray.errors import InfeasibleRequest, UsageError, WrongCluster
+from nbray.errors import InfeasibleRequest, UsageError
 from nbray.functions import FunctionPickler, name_of
-from nbray.ids import ActorId, CellRunId, ObjectId, Reference, TaskId, TemplateId
+from nbray.ids import ActorId, CellRunId, ObjectId, TaskId, TemplateId
 from nbray.local_modules import LocalModules
 from nbray.runtime_env import profile_of
 from nbray.scheduler.messages import (
@@ -90,7 +87,8 @@ class LocalBackend(Backend):
         self._templates = Templates(link, welcome.store_limit, lambda object_id: self.get((object_id,))[0])
         self._templates.profile = profile
         self._gangs = LocalGangs(link)
-        self._actors = LocalActors(link, self._templates, self._with_arguments, self._check)
+        self._arguments = LocalArguments(link.epoch, exchange)
+        self._actors = LocalActors(link, self._templates, self._arguments.fill, self._check)
         self._modules = LocalModules()
         self._modules_seen = self._modules.snapshot() if driver is not None else {}
         exchange.on_full = self._give_up_what_is_kept
@@ -118,7 +116,7 @@ class LocalBackend(Backend):
             returns, given = returns_of(task_id, count)
         frame = NO_ARGUMENTS if not args else serialization.dumps_plain_arguments(args)
         if kwargs or frame is None or len(frame) > INLINE_LIMIT:
-            task = self._with_arguments(TaskSpec(task_id, NO_TEMPLATE, NO_ARGUMENTS), args, kwargs, name_of(function))
+            task = self._arguments.fill(TaskSpec(task_id, NO_TEMPLATE, NO_ARGUMENTS), args, kwargs, name_of(function))
         else:
             task = TaskSpec(task_id, NO_TEMPLATE, frame)
         try:
@@ -164,35 +162,6 @@ class LocalBackend(Backend):
                 "in .options(...), or start the cluster with more: nbray.shutdown(), then nbray.init(...)."
             )
         return self._default_max_retries if options.max_retries is None else options.max_retries
-
-    def _with_arguments(
-        self, task: TaskSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any], function_name: str
-    ) -> TaskSpec:
-        """Top-level references become dependencies; what is large goes into the store and not into the message."""
-        deps: list[ObjectId] = []
-        if any(isinstance(arg, Reference) for arg in args) or any(isinstance(arg, Reference) for arg in kwargs.values()):
-            args = tuple(self._depend(arg, deps) for arg in args)
-            kwargs = {name: self._depend(arg, deps) for name, arg in kwargs.items()}
-        payload = serialization.dumps_arguments(args, dict(kwargs), function_name)
-        task.deps = deps
-        task.nested = payload.nested
-        if serialization.encoded_size(payload) <= INLINE_LIMIT:
-            task.args = serialization.encode(payload)
-            return task
-        stored = self._exchange.put_payload(payload)
-        task.payload = stored
-        task.deps = [*deps, stored]
-        return task
-
-    def _depend(self, arg: Any, deps: list[ObjectId]) -> Any:
-        if not isinstance(arg, Reference):
-            return arg
-        if arg.epoch != self.epoch:
-            raise WrongCluster(
-                f"{arg!r} belongs to another cluster ({arg.epoch}), which is gone or was shut down: compute it again here"
-            )
-        deps.append(arg.id)
-        return Dependency(len(deps) - 1)
 
     def _lift(self, data: bytes | memoryview) -> ObjectId:
         if task_context.current() is not None:  # nobody tells a worker when a cell begins, and the store is everybody's
@@ -456,75 +425,19 @@ class LocalBackend(Backend):
         A cluster of the same job that lingers after a kernel restart is joined instead, if it has all that is asked for
         explicitly.
         """
-        has = ClusterShape.of(
-            num_workers=num_workers, min_workers=min_workers, max_workers=max_workers, num_cpus=num_cpus, num_gpus=num_gpus,
-            resources=resources,
+        driver, config = local_clusters.connect(
+            num_workers=num_workers, memory=memory, num_cpus=num_cpus, num_gpus=num_gpus, resources=resources, linger=linger,
+            default_max_retries=default_max_retries, preload=preload, job=job, spill_directory=spill_directory,
+            min_workers=min_workers, max_workers=max_workers,
         )  # fmt: skip
-        epoch = secrets.token_hex(4)
-        folder, problem = (None, "") if spill_directory is False else spill_directories.find(spill_directory)
-        config = ClusterConfig(
-            epoch=epoch,
-            run_directory=str(run_directory.parent() / f"{run_directory.PREFIX}{epoch}"),
-            num_workers=has.num_workers,
-            max_workers=has.max_workers,
-            resources=has.resources,
-            gpus=has.gpus,
-            store_limit=memory or machine.default_store_limit(),
-            spill_directory=str(folder / f"{spill_directories.PREFIX}{epoch}") if folder else "",
-            spill_problem=problem,
-            linger=linger,
-            default_max_retries=default_max_retries,
-            preload=tuple(preload),
-            sys_path=tuple(sys.path),
-            working_directory=str(Path.cwd()),
-        )
-        shape = (num_workers, num_cpus, num_gpus, resources, min_workers, max_workers)
-        asked = _Asked(num_workers, memory, None if shape == (None,) * 6 else config.resources)
-        driver = (_rejoin(asked, job, linger) if job else None) or Driver.start(config, job)
         backend = cls(driver.connection, driver.exchange, driver.welcome, driver, profile_of(runtime_env))
         if namespace:
             driver.connection.post(Ask(NO_REQUEST, "namespace", text=namespace))
         backend.linger = linger
-        backend.settings = _settings(driver) | {
+        backend.settings = local_clusters.settings_of(driver) | {
             "linger": linger, "default_max_retries": default_max_retries, "preload": config.preload,
         }  # fmt: skip
         return backend
-
-
-class _Asked(NamedTuple):
-    """What the user has asked for in so many words; None where anything will do."""
-
-    num_workers: int | None
-    store_limit: int | None
-    resources: Mapping[str, int] | None
-
-    def suits(self, settings: Mapping[str, Any], resources: Mapping[str, int]) -> bool:
-        """Whether a cluster with these settings and resources is what is asked for."""
-        has = (settings["num_workers"], settings["memory"], resources)
-        return all(wanted is None or wanted == there for wanted, there in zip(self, has, strict=True))
-
-
-def _settings(driver: Driver) -> dict[str, Any]:
-    """What the cluster runs with, which may have been started by an earlier kernel: by the names of `init`'s arguments."""
-    content = run_directory.read(driver.directory)
-    totals = amounts.from_units(driver.welcome.resources)
-    totals.pop(amounts.MEMORY, None)
-    return {
-        "num_workers": content.num_workers if content else 0, "memory": content.store_limit if content else 0,
-        "spill_directory": str(Path(content.spill_directory).parent) if content and content.spill_directory else False,
-        "num_cpus": totals.pop(amounts.CPU, 0), "num_gpus": totals.pop(amounts.GPU, 0), "resources": totals,
-    }  # fmt: skip
-
-
-def _rejoin(asked: _Asked, job: str, linger: float) -> Driver | None:
-    """The job's lingering cluster if it is what is asked for; one that is not is ended."""
-    driver = Driver.join(job, linger)
-    if driver is None:
-        return None
-    if asked.suits(_settings(driver), driver.welcome.resources):
-        return driver
-    driver.close(stop=True)
-    return None
 
 
 def _print(event: OutputEvent) -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,100 +13,27 @@ import pytest
 
 import nbray
 from nbray import session
-from nbray.backends.backend import Backend, CallOptions
-from nbray.backends.local import LocalBackend
-from nbray.errors import InfeasibleRequest, WrongCluster
-from nbray.ids import BACKGROUND, CellRunId, ObjectId, Reference
-from tests.contract.conftest import map_the_store, until
-from tests.fakes import fresh_session
+from nbray.backends.backend import Backend
+from nbray.errors import InfeasibleRequest
+from nbray.ids import CellRunId
+from tests.backends.local_lab import cluster
+from tests.contract.conftest import until
 
 pytestmark = pytest.mark.local
 
 ROOT = Path(__file__).parent.parent.parent
 
 
-@contextlib.contextmanager
-def cluster(**settings: Any) -> Iterator[LocalBackend]:
-    with fresh_session() as current:
-        current.backend = backend = LocalBackend.start(**{"num_workers": 1, **settings})
-        map_the_store(backend)
-        yield backend
-
-
-@pytest.fixture
-def backend() -> Iterator[LocalBackend]:
-    with cluster(num_workers=2, memory=64_000_000) as backend:
-        yield backend
-
-
 def begin_cell(number: int) -> None:
     session.set_cell_run(CellRunId(f"run {number}"), f"cell [{number}]")
 
 
-# -------------------------------------------------------------------- starting, leaving, coming back
-
-
-def test_settings_tell_what_it_runs_with() -> None:
-    with cluster(num_workers=1, num_cpus=3, memory=50_000_000, resources={"disk": 2.0}, preload=()) as backend:
-        has = {**backend.settings}
-        assert (has["num_workers"], has["num_cpus"], has["num_gpus"], has["memory"]) == (1, 3, 0, 50_000_000)
-        assert (has["resources"], has["linger"], has["default_max_retries"], has["preload"]) == ({"disk": 2.0}, 0.0, 0, ())
-        assert nbray.cluster_resources()["CPU"] == 3
+# -------------------------------------------------------------------- calls
 
 
 @nbray.remote
 def pid() -> int:
     return os.getpid()
-
-
-EARLIER_KERNEL = """
-import sys
-from nbray.backends.local import LocalBackend
-backend = LocalBackend.start(num_workers=1, linger=60.0, job="notebook", memory=50_000_000)
-print(backend.epoch)
-backend.close(stop=False)
-"""
-
-
-def earlier_kernel() -> str:
-    """The epoch of the cluster that a kernel has left behind."""
-    done = subprocess.run([sys.executable, "-c", EARLIER_KERNEL], capture_output=True, text=True, cwd=ROOT, check=True)
-    return done.stdout.strip()
-
-
-def test_a_job_finds_its_lingering_cluster() -> None:
-    epoch = earlier_kernel()
-    with cluster(linger=60.0, job="notebook", memory=50_000_000) as backend:
-        assert backend.epoch == epoch
-        assert isinstance(nbray.get(pid.remote()), int)
-
-
-def test_anything_will_do_where_nothing_is_asked_for() -> None:
-    epoch = earlier_kernel()
-    with cluster(num_workers=None, job="notebook") as backend:
-        assert (backend.epoch, backend.settings["num_workers"], backend.settings["memory"]) == (epoch, 1, 50_000_000)
-
-
-def test_a_cluster_that_is_not_what_is_asked_for_is_replaced() -> None:
-    epoch = earlier_kernel()
-    with cluster(linger=60.0, job="notebook", memory=60_000_000) as backend:
-        assert (backend.epoch != epoch, backend.settings["memory"]) == (True, 60_000_000)
-
-
-def test_without_linger_leaving_ends_it() -> None:
-    with fresh_session():
-        backend = LocalBackend.start(num_workers=1, job="notebook")
-        backend.close(stop=False)
-        backend.close(stop=False)
-        assert backend.lost
-
-
-def test_another_job_gets_a_cluster_of_its_own() -> None:
-    with cluster(linger=60.0, job="one") as one, cluster(job="other") as other:
-        assert one.epoch != other.epoch
-
-
-# -------------------------------------------------------------------- calls
 
 
 def test_what_can_never_run_is_refused_with_advice(backend: Backend) -> None:
@@ -118,13 +42,6 @@ def test_what_can_never_run_is_refused_with_advice(backend: Backend) -> None:
     with pytest.raises(InfeasibleRequest, match="gpu-x: 1 asked, 0 in the cluster"):
         stored.options(resources={"gpu-x": 1}).remote(np.zeros(100_000))
     assert until(lambda: backend.snapshot().store.objects == 0), "the stored arguments of a refused call go"
-
-
-def test_a_reference_of_another_cluster_is_refused_as_an_argument(backend: Backend) -> None:
-    ref = Reference()
-    ref.id, ref.epoch = ObjectId(1), "gone"
-    with pytest.raises(WrongCluster, match=r"belongs to another cluster \(gone\)"):
-        backend.submit(len, (ref,), {}, CallOptions(), BACKGROUND)
 
 
 @nbray.remote
@@ -137,21 +54,6 @@ def test_references_in_results_outlive_their_task(backend: Backend) -> None:
     for _ in range(20):
         results = nbray.get([stored.remote(number) for number in range(50)])
         assert nbray.get([ref for [ref] in results]) == list(range(50))
-
-
-def test_large_arguments_are_there_when_their_task_runs(backend: Backend) -> None:
-    @nbray.remote
-    def first(array: np.ndarray[Any, Any]) -> float:
-        return float(array[0])
-
-    stop = threading.Event()
-    flusher = threading.Thread(target=lambda: [backend.snapshot() for _ in iter(stop.is_set, True)])
-    flusher.start()  # each question sends all that waits, the end of references too
-    try:
-        assert nbray.get([first.remote(np.full(20_000, number)) for number in range(50)]) == list(range(50))
-    finally:
-        stop.set()
-        flusher.join()
 
 
 # -------------------------------------------------------------------- captured values
