@@ -41,7 +41,7 @@ class Workplace:
 
 
 @dataclass(frozen=True)
-class Job:
+class Assignment:
     """A trial to run, with what people call it."""
 
     start: Start
@@ -56,13 +56,13 @@ Send = Callable[[Reported], Answer]
 class Attempt:
     """The trial that runs in this process; see `reporting.Reporting`."""
 
-    def __init__(self, job: Job, workplace: Workplace, send: Send) -> None:
-        start = job.start
+    def __init__(self, assignment: Assignment, workplace: Workplace, send: Send) -> None:
+        start = assignment.start
         self.trial_id = start.trial_id
-        self.name = job.name
+        self.name = assignment.name
         self.config = start.config
         self.experiment = workplace.experiment
-        self.directory = Path(job.directory)
+        self.directory = Path(assignment.directory)
         self.resources = workplace.resources
         self.checkpoint = None if start.checkpoint is None else Checkpoint(Path(workplace.path) / start.checkpoint)
         self.iteration = start.iteration

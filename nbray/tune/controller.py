@@ -1,11 +1,11 @@
 """The controller: the actor that leads an experiment, whether the notebook's kernel is there or not.
 
-    driver                       controller (async actor, detached)             runners (actors, one trial at a time)
+    driver                      controller (async actor, detached)         runners (actors, one trial at a time)
 
-    TuneRun -- watch(since) -->  Course: Experiment, journal, loggers   <-- next_job(outcome) --  Runner.run
-            <-- entries ---      Pool: who runs what                    --- Job ------------->    the user's function
-            -- ask, add ----->                                          <-- report(metrics) --    tune.report
-                                                                        --- Answer ---------->
+    TuneRun -- watch(since) --> Course: Experiment, journal, loggers  <-- next_assignment(outcome) --  Runner.run
+            <-- entries ---     Crew, Pool: who runs what             --- Assignment ------------->    the user's function
+            -- ask, add ---->                                         <-- report(metrics) ---------    tune.report
+                                                                      --- Answer ----------------->
 
 The runners do the asking, so a report is one call, and a trial's end and the next start are one. All methods run on one event
 loop, between whose `await`s nothing else happens: every event is decided, written down and acted upon in one piece.
@@ -25,7 +25,7 @@ from nbray.actors import ActorClass, kill
 from nbray.errors import NbrayError
 from nbray.objects import ObjectRef
 from nbray.runtime_context import get_runtime_context
-from nbray.tune.attempt import Job, Workplace
+from nbray.tune.attempt import Assignment, Workplace
 from nbray.tune.configs import ResumeConfig
 from nbray.tune.course import Course
 from nbray.tune.crew import Crew
@@ -162,9 +162,9 @@ class Controller:
 
     # ---------------------------------------------------------------- the runners' calls
 
-    async def next_job(self, number: int, outcome: Ended | Failed | None) -> Job | None:
+    async def next_assignment(self, number: int, outcome: Ended | Failed | None) -> Assignment | None:
         """A runner has ended its trial, or is new: the next one; None when its call shall end."""
-        return await self._crew.next_job(number, outcome)
+        return await self._crew.next_assignment(number, outcome)
 
     async def report(self, message: Reported) -> Answer:
         """A trial has reported: how it goes on."""
@@ -197,7 +197,7 @@ class Controller:
         match action:
             case Start(trial_id):
                 trial = self._course.experiment.trials[trial_id]
-                self._crew.queue(Job(action, self._plan.name_of(trial), self._plan.directory_of(trial_id)))
+                self._crew.queue(Assignment(action, self._plan.name_of(trial), self._plan.directory_of(trial_id)))
             case Answer(trial_id):
                 self._answers[trial_id] = action
             case Interrupt(trial_id):

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from nbray.actors import kill
 from nbray.errors import TaskCancelledError
 from nbray.objects import ObjectRef, cancel
-from nbray.tune.attempt import Job
+from nbray.tune.attempt import Assignment
 from nbray.tune.events import Asked, Ended, Event, Failed, Noticed, Slots
 from nbray.tune.pool import Pool, RunnerRecord, RunnerState
 
@@ -51,8 +51,8 @@ class Crew:
         self._handles: dict[int, Any] = {}
         self._calls: dict[int, ObjectRef] = {}
         """The run in progress of each runner."""
-        self._asking: dict[int, asyncio.Future[Job | None]] = {}
-        """Runners that wait for a job."""
+        self._asking: dict[int, asyncio.Future[Assignment | None]] = {}
+        """Runners that wait for an assignment."""
         self._leading: set[asyncio.Task[None]] = set()
         self._stillborn = 0
 
@@ -70,26 +70,26 @@ class Crew:
             self._leading.add(task)
             task.add_done_callback(self._leading.discard)
 
-    def queue(self, job: Job) -> None:
+    def queue(self, assignment: Assignment) -> None:
         """A trial shall run; `match` gives it to a runner."""
-        self._pool.queue(job)
+        self._pool.queue(assignment)
 
     def match(self) -> None:
         """Give waiting trials to waiting runners."""
-        for number, job in self._pool.take_matches():
-            self._asking.pop(number).set_result(job)
+        for number, assignment in self._pool.take_matches():
+            self._asking.pop(number).set_result(assignment)
 
     def runs(self, trial_id: str, attempt: int) -> bool:
         """Whether a runner has this run of a trial, and not one that came after it."""
         runner = self._pool.runner_of(trial_id)
-        return runner is not None and runner.job is not None and runner.job.start.attempt == attempt
+        return runner is not None and runner.assignment is not None and runner.assignment.start.attempt == attempt
 
     def interrupt(self, trial_id: str) -> None:
         """End a trial that nobody can answer: by a signal, and soon after with its process."""
-        job = self._pool.withdraw(trial_id)
+        assignment = self._pool.withdraw(trial_id)
         runner = self._pool.runner_of(trial_id)
-        if job is not None:
-            self._boss.take(_obeyed(job))
+        if assignment is not None:
+            self._boss.take(_obeyed(assignment))
         elif runner is not None and runner.state is not RunnerState.INTERRUPTED:
             self._pool.interrupt(runner.number)
             self._end_call(runner.number)
@@ -109,7 +109,7 @@ class Crew:
 
     # ---------------------------------------------------------------- what runners say
 
-    async def next_job(self, number: int, outcome: Ended | Failed | None) -> Job | None:
+    async def next_assignment(self, number: int, outcome: Ended | Failed | None) -> Assignment | None:
         """A runner has ended its trial, or is new: the next one; None when its call shall end."""
         runner = self._pool.runners.get(number)
         if runner is None:
@@ -130,12 +130,12 @@ class Crew:
                 self._away(runner, None)
             raise
 
-    def _welcome(self, runner: RunnerRecord) -> asyncio.Future[Job | None]:
-        """It waits for a job from now on."""
+    def _welcome(self, runner: RunnerRecord) -> asyncio.Future[Assignment | None]:
+        """It waits for an assignment from now on."""
         is_new = runner.state is RunnerState.COMING
         self._stillborn = 0
         self._pool.is_free(runner.number)
-        waiting: asyncio.Future[Job | None] = asyncio.get_running_loop().create_future()
+        waiting: asyncio.Future[Assignment | None] = asyncio.get_running_loop().create_future()
         self._asking[runner.number] = waiting
         if is_new:
             self._boss.take(Slots(self.slots))
@@ -145,48 +145,48 @@ class Crew:
 
     async def _lead(self, number: int) -> None:
         """Call a runner again and again, until it is gone or there is nothing left to do."""
-        job: Job | None = None
+        assignment: Assignment | None = None
         alone = True
         while number in self._pool.runners:
-            name = job.name if job is not None and alone else self._name
+            name = assignment.name if assignment is not None and alone else self._name
             began = time.monotonic()
-            call = self._calls[number] = self._handles[number].run.options(name=name).remote(job, alone)
+            call = self._calls[number] = self._handles[number].run.options(name=name).remote(assignment, alone)
             try:
-                job, alone = await call, job is None or time.monotonic() - began >= SHORT_SECONDS
+                assignment, alone = await call, assignment is None or time.monotonic() - began >= SHORT_SECONDS
             except (TaskCancelledError, KeyboardInterrupt) as error:
-                job = None
+                assignment = None
                 self._was_cut(number, error)
             except Exception as error:  # noqa: BLE001 - it died, or a trainable's cleanup raised: the runner is lost anyway
                 self._is_lost(number, error)
             else:
-                job = self._checked(number, job)
-            if job is None and self._boss.is_over:
+                assignment = self._checked(number, assignment)
+            if assignment is None and self._boss.is_over:
                 self._pool.runners.pop(number, None)
         self._calls.pop(number, None)
         self._handles.pop(number, None)
         self._boss.staff()
 
-    def _checked(self, number: int, job: Job | None) -> Job | None:
-        """The job that a call has handed back to the next one, unless that was interrupted between the two."""
+    def _checked(self, number: int, assignment: Assignment | None) -> Assignment | None:
+        """The assignment that a call has handed back to the next one, unless that was interrupted between the two."""
         runner = self._pool.runners.get(number)
-        if runner is None or runner.job is None:
+        if runner is None or runner.assignment is None:
             return None
-        if job is None or runner.state is RunnerState.INTERRUPTED:
+        if assignment is None or runner.state is RunnerState.INTERRUPTED:
             self._was_cut(number, None)
             return None
-        return job
+        return assignment
 
     def _was_cut(self, number: int, error: BaseException | None) -> None:
         """A runner's call ended in the middle: by an Interrupt, or by somebody who stopped the cell of the experiment."""
         runner = self._pool.runners.get(number)
         if runner is None:
             return
-        job, told = runner.job, runner.state is RunnerState.INTERRUPTED
+        assignment, told = runner.assignment, runner.state is RunnerState.INTERRUPTED
         if not told and not isinstance(error, KeyboardInterrupt):
             self._boss.take(Asked("interrupt"))
-        outcome: Event | None = None if job is None else _obeyed(job)
-        if job is not None and not told and isinstance(error, KeyboardInterrupt):  # the user's own code has raised it
-            outcome = Failed(job.start.trial_id, job.start.attempt, f"KeyboardInterrupt: {error}")
+        outcome: Event | None = None if assignment is None else _obeyed(assignment)
+        if assignment is not None and not told and isinstance(error, KeyboardInterrupt):  # the user's own code has raised it
+            outcome = Failed(assignment.start.trial_id, assignment.start.attempt, f"KeyboardInterrupt: {error}")
         self._away(runner, outcome)
 
     def _is_lost(self, number: int, error: Exception) -> None:
@@ -196,20 +196,20 @@ class Crew:
             return
         told = runner.state is RunnerState.INTERRUPTED
         self._stillborn += runner.state is RunnerState.COMING and not runner.runs
-        job = self._pool.drop(number)
+        assignment = self._pool.drop(number)
         self._asking.pop(number, None)
         self._boss.take(Slots(self.slots))
-        if job is not None:
-            start = job.start
+        if assignment is not None:
+            start = assignment.start
             died = Failed(start.trial_id, start.attempt, f"{type(error).__name__}: {error}")
-            self._boss.take(_obeyed(job) if told else died)
+            self._boss.take(_obeyed(assignment) if told else died)
         if self._stillborn >= MOST_STILLBORN:
             self._boss.take(Noticed(f"No process for trials can be started: {error}"))
             self._boss.take(Asked("interrupt"))
 
     def _away(self, runner: RunnerRecord, outcome: Event | None) -> None:
         """A runner has no trial and waits for none; it is there again when it asks for one."""
-        runner.state, runner.job = RunnerState.COMING, None
+        runner.state, runner.assignment = RunnerState.COMING, None
         if runner.runs and not self._reuse:
             self._pool.drop(runner.number)
         self._boss.take(Slots(self.slots))
@@ -226,5 +226,5 @@ class Crew:
             kill(self._handles[number])
 
 
-def _obeyed(job: Job) -> Ended:
-    return Ended(job.start.trial_id, job.start.attempt, obeyed=True)
+def _obeyed(assignment: Assignment) -> Ended:
+    return Ended(assignment.start.trial_id, assignment.start.attempt, obeyed=True)

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 
 from nbray.tune import registry
-from nbray.tune.attempt import Attempt, Job, Workplace
+from nbray.tune.attempt import Assignment, Attempt, Workplace
 from nbray.tune.course import Course
 from nbray.tune.events import Action, Answer, Asked, Ended, Entry, Event, Noticed, Reported, Slots, Start, Tick
 from nbray.tune.execution import Execution
@@ -25,7 +25,7 @@ class Inline:
         self._told = told
         self._number = len(course.entries)
         """The last entry that was told; those of earlier, where it is taken up again, are not."""
-        self._jobs: deque[Job] = deque()
+        self._assignments: deque[Assignment] = deque()
         self._answer: Answer | None = None
 
     def run(self) -> None:
@@ -35,8 +35,8 @@ class Inline:
         try:
             self.take(Slots(1))
             while not self._course.closed:
-                if self._jobs:
-                    self.take(execution.run(Attempt(self._jobs.popleft(), self._workplace, self._send)))
+                if self._assignments:
+                    self.take(execution.run(Attempt(self._assignments.popleft(), self._workplace, self._send)))
                 else:
                     self._wait()
         except KeyboardInterrupt:
@@ -61,7 +61,7 @@ class Inline:
         match action:
             case Start(trial_id):
                 trial = self._course.experiment.trials[trial_id]
-                self._jobs.append(Job(action, self._plan.name_of(trial), self._plan.directory_of(trial_id)))
+                self._assignments.append(Assignment(action, self._plan.name_of(trial), self._plan.directory_of(trial_id)))
             case Answer():
                 self._answer = action
             case _:  # on the disk, where the course has done it, or for those who watch

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from nbray.errors import InternalError
-from nbray.tune.attempt import Job
+from nbray.tune.attempt import Assignment
 
 
 class RunnerState(StrEnum):
@@ -28,13 +28,13 @@ class RunnerRecord:
 
     number: int
     state: RunnerState = RunnerState.COMING
-    job: Job | None = None
+    assignment: Assignment | None = None
     runs: int = 0
     """Trials that it has begun."""
 
 
 class Pool:
-    """The runners that are there, by their numbers, and the jobs that wait for one.
+    """The runners that are there, by their numbers, and the assignments that wait for one.
 
     >>> pool = Pool()
     >>> number = pool.add()
@@ -46,7 +46,7 @@ class Pool:
     def __init__(self) -> None:
         self.runners: dict[int, RunnerRecord] = {}
         self._added = 0
-        self._waiting: deque[Job] = deque()
+        self._waiting: deque[Assignment] = deque()
 
     @property
     def slots(self) -> int:
@@ -59,48 +59,48 @@ class Pool:
         self.runners[self._added] = RunnerRecord(self._added)
         return self._added
 
-    def drop(self, number: int) -> Job | None:
-        """A runner is gone; the job that it had."""
-        return self.runners.pop(number).job
+    def drop(self, number: int) -> Assignment | None:
+        """A runner is gone; the assignment that it had."""
+        return self.runners.pop(number).assignment
 
     def is_free(self, number: int) -> None:
         """A runner asks for work: whatever it had is over."""
         runner = self.runners[number]
-        runner.state, runner.job = RunnerState.IDLE, None
+        runner.state, runner.assignment = RunnerState.IDLE, None
 
-    def queue(self, job: Job) -> None:
+    def queue(self, assignment: Assignment) -> None:
         """A trial shall run."""
-        self._waiting.append(job)
+        self._waiting.append(assignment)
 
-    def withdraw(self, trial_id: str) -> Job | None:
-        """Take a job back that no runner has yet; None if there is none."""
-        for job in self._waiting:
-            if job.start.trial_id == trial_id:
-                self._waiting.remove(job)
-                return job
+    def withdraw(self, trial_id: str) -> Assignment | None:
+        """Take an assignment back that no runner has yet; None if there is none."""
+        for assignment in self._waiting:
+            if assignment.start.trial_id == trial_id:
+                self._waiting.remove(assignment)
+                return assignment
         return None
 
-    def take_matches(self) -> list[tuple[int, Job]]:
-        """The jobs that can begin now, each with its runner."""
+    def take_matches(self) -> list[tuple[int, Assignment]]:
+        """The assignments that can begin now, each with its runner."""
         idle = [runner for runner in self.runners.values() if runner.state is RunnerState.IDLE]
         matches = []
         for runner in idle[: len(self._waiting)]:
-            runner.job = self._waiting.popleft()
+            runner.assignment = self._waiting.popleft()
             runner.state = RunnerState.BUSY
             runner.runs += 1
-            matches.append((runner.number, runner.job))
+            matches.append((runner.number, runner.assignment))
         return matches
 
     def runner_of(self, trial_id: str) -> RunnerRecord | None:
         """The runner that has a trial."""
         for runner in self.runners.values():
-            if runner.job is not None and runner.job.start.trial_id == trial_id:
+            if runner.assignment is not None and runner.assignment.start.trial_id == trial_id:
                 return runner
         return None
 
     def interrupt(self, number: int) -> None:
         """A runner was told to end its trial in the middle."""
         runner = self.runners[number]
-        if runner.job is None:
+        if runner.assignment is None:
             raise InternalError(f"runner {number} is {runner.state} and has no trial to be interrupted")
         runner.state = RunnerState.INTERRUPTED

@@ -10,7 +10,7 @@ from nbray.errors import ActorDied, ClusterError, TaskCancelledError
 from nbray.exceptions_shipping import format_traceback
 from nbray.objects import ObjectRef, get
 from nbray.tune import registry
-from nbray.tune.attempt import Attempt, Job, Workplace
+from nbray.tune.attempt import Assignment, Attempt, Workplace
 from nbray.tune.events import Answer, Ended, Failed, Reported
 from nbray.tune.execution import Execution
 from nbray.tune.reporting import TrialEnd
@@ -44,32 +44,32 @@ class Runner:
         self._controller = controller
         self._execution: Execution | None = None
 
-    def run(self, job: Job | None, alone: bool) -> Job | None:
-        """Run a trial, or without `alone` others behind it, too; returns the next job for another call, or None.
+    def run(self, assignment: Assignment | None, alone: bool) -> Assignment | None:
+        """Run a trial, or without `alone` others behind it, too; returns the next assignment for another call, or None.
 
-        Without a job it only gets one: the call that runs it can then bear its name. A KeyboardInterrupt passes: whoever has
-        cancelled the call knows which trial it was.
+        Without an assignment it only gets one: the call that runs it can then bear its name. A KeyboardInterrupt passes:
+        whoever has cancelled the call knows which trial it was.
         """
         until = time.monotonic() + RENEWAL_SECONDS
         try:
-            if job is None:
+            if assignment is None:
                 return self._next(None)
-            while job is not None:
-                job = self._next(self._outcome(job))
-                if job is not None and (alone or time.monotonic() >= until):
-                    return job
+            while assignment is not None:
+                assignment = self._next(self._outcome(assignment))
+                if assignment is not None and (alone or time.monotonic() >= until):
+                    return assignment
         except _GONE:
             pass
         self._close()
         return None
 
-    def _next(self, outcome: Ended | Failed | None) -> Job | None:
+    def _next(self, outcome: Ended | Failed | None) -> Assignment | None:
         """Tell what came of the last trial and wait for another."""
-        job: Job | None = get(self._controller.next_job.remote(self._number, outcome))
-        return job
+        assignment: Assignment | None = get(self._controller.next_assignment.remote(self._number, outcome))
+        return assignment
 
-    def _outcome(self, job: Job) -> Ended | Failed:
-        attempt = Attempt(job, self._equipment.workplace, self._send)
+    def _outcome(self, assignment: Assignment) -> Ended | Failed:
+        attempt = Attempt(assignment, self._equipment.workplace, self._send)
         try:
             execution = self._prepared()
         except Exception as error:  # noqa: BLE001 - what the user's modules raise while they are imported

@@ -11,7 +11,7 @@ import pytest
 
 from nbray.checkpoints import Checkpoint
 from nbray.errors import WrongType
-from nbray.tune.attempt import Attempt, Job, Workplace, plain_metrics
+from nbray.tune.attempt import Assignment, Attempt, Workplace, plain_metrics
 from nbray.tune.configs import CheckpointConfig
 from nbray.tune.events import Answer, Reported, Start
 from nbray.tune.reporting import TrialEnd
@@ -38,8 +38,8 @@ def judge() -> Judge:
 
 def make(directory: Path, judge: Judge, start: Start | None = None, **checkpoints: Any) -> Attempt:
     plan = make_plan(None, directory, checkpoints=CheckpointConfig(**checkpoints))
-    job = Job(start or Start("00000", 1, {"x": 1}), "train_00000", plan.directory_of("00000"))
-    return Attempt(job, Workplace.of(plan, {"CPU": 1.0}, "loss"), judge)
+    assignment = Assignment(start or Start("00000", 1, {"x": 1}), "train_00000", plan.directory_of("00000"))
+    return Attempt(assignment, Workplace.of(plan, {"CPU": 1.0}, "loss"), judge)
 
 
 def on_disk(directory: Path) -> list[str]:

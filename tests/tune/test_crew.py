@@ -9,7 +9,7 @@ import pytest
 
 from nbray.errors import ActorDied, TaskCancelledError
 from nbray.tune import crew as crews
-from nbray.tune.attempt import Job
+from nbray.tune.attempt import Assignment
 from nbray.tune.crew import Crew
 from nbray.tune.events import Asked, Ended, Event, Failed, Noticed, Slots, Start
 
@@ -19,10 +19,10 @@ class Handle:
 
     def __init__(self, number: int) -> None:
         self.number = number
-        self.given: list[Job | None] = []
+        self.given: list[Assignment | None] = []
         self.names: list[str] = []
         self.alone: list[bool] = []
-        self.call: asyncio.Future[Job | None] = asyncio.get_running_loop().create_future()
+        self.call: asyncio.Future[Assignment | None] = asyncio.get_running_loop().create_future()
 
     @property
     def run(self) -> Handle:
@@ -32,8 +32,8 @@ class Handle:
         self.names.append(name)
         return self
 
-    def remote(self, job: Job | None, alone: bool) -> asyncio.Future[Job | None]:
-        self.given.append(job)
+    def remote(self, assignment: Assignment | None, alone: bool) -> asyncio.Future[Assignment | None]:
+        self.given.append(assignment)
         self.alone.append(alone)
         self.call = asyncio.get_running_loop().create_future()
         return self.call
@@ -59,7 +59,7 @@ class Stage:
         self.boss = Boss()
         self.handles: dict[int, Handle] = {}
         self.crew = Crew(self.boss, "e", self._hire, reuse=reuse)
-        self.asking: dict[int, asyncio.Task[Job | None]] = {}
+        self.asking: dict[int, asyncio.Task[Assignment | None]] = {}
 
     def _hire(self, number: int) -> Handle:
         self.handles[number] = Handle(number)
@@ -69,9 +69,9 @@ class Stage:
         self.crew.fill(wanted)
         await settle()
 
-    async def ask(self, number: int, outcome: Any = None) -> asyncio.Task[Job | None]:
+    async def ask(self, number: int, outcome: Any = None) -> asyncio.Task[Assignment | None]:
         """A runner asks for work."""
-        self.asking[number] = asyncio.create_task(self.crew.next_job(number, outcome))
+        self.asking[number] = asyncio.create_task(self.crew.next_assignment(number, outcome))
         await settle()
         return self.asking[number]
 
@@ -79,9 +79,9 @@ class Stage:
         """One runner, which runs trial "a"."""
         await self.fill(1)
         asked = await self.ask(1)
-        self.crew.queue(job("a"))
+        self.crew.queue(assignment("a"))
         self.crew.match()
-        assert await asked == job("a")
+        assert await asked == assignment("a")
         self.boss.taken.clear()
 
     async def end(self, number: int, result: Any) -> None:
@@ -94,8 +94,8 @@ class Stage:
         await settle()
 
 
-def job(trial_id: str) -> Job:
-    return Job(Start(trial_id, 1, {}), trial_id, f"/e/trial_{trial_id}")
+def assignment(trial_id: str) -> Assignment:
+    return Assignment(Start(trial_id, 1, {}), trial_id, f"/e/trial_{trial_id}")
 
 
 def over(trial_id: str) -> Ended:
@@ -125,9 +125,9 @@ def test_a_runner_is_a_place_once_it_has_asked() -> None:
         assert (list(stage.handles), stage.crew.slots, stage.boss.taken) == ([1, 2], 0, [])
         asked = await stage.ask(2)
         assert stage.boss.taken == [Slots(1)]
-        stage.crew.queue(job("a"))
+        stage.crew.queue(assignment("a"))
         stage.crew.match()
-        assert await asked == job("a")
+        assert await asked == assignment("a")
         assert stage.crew.runs("a", 1)
         assert not stage.crew.runs("a", 2)
         last = await stage.ask(2, Ended("a", 1))
@@ -146,8 +146,8 @@ def test_a_job_that_is_handed_back_goes_to_the_next_call() -> None:
     async def run() -> None:
         stage = Stage()
         await stage.busy()
-        await stage.end(1, job("a"))
-        assert stage.handles[1].given == [None, job("a")]
+        await stage.end(1, assignment("a"))
+        assert stage.handles[1].given == [None, assignment("a")]
         assert stage.boss.taken == []
 
     asyncio.run(run())
@@ -157,10 +157,10 @@ def test_a_call_bears_the_name_of_its_trial_unless_short_ones_share_it(monkeypat
     async def run() -> None:
         stage = Stage()
         await stage.busy()
-        await stage.end(1, job("a"))
-        await stage.end(1, job("b"))  # "a" was short
+        await stage.end(1, assignment("a"))
+        await stage.end(1, assignment("b"))  # "a" was short
         monkeypatch.setattr(crews, "SHORT_SECONDS", 0.0)
-        await stage.end(1, job("c"))  # this call was not
+        await stage.end(1, assignment("c"))  # this call was not
         assert stage.handles[1].names == ["e", "a", "e", "c"]
         assert stage.handles[1].alone == [True, True, False, True]
 
@@ -171,7 +171,7 @@ def test_an_interrupt_between_two_calls_is_not_lost(signals: list[Any]) -> None:
     async def run() -> None:
         stage = Stage()
         await stage.busy()
-        stage.handles[1].call.set_result(job("a"))
+        stage.handles[1].call.set_result(assignment("a"))
         stage.crew.interrupt("a")
         await settle()
         assert stage.handles[1].given == [None, None]
@@ -228,7 +228,7 @@ def test_who_catches_the_interrupt_and_ends_gets_no_other_trial_in_that_call(sig
 def test_a_trial_that_waits_for_a_runner_is_taken_back(signals: list[Any]) -> None:
     async def run() -> None:
         stage = Stage()
-        stage.crew.queue(job("a"))
+        stage.crew.queue(assignment("a"))
         stage.crew.interrupt("a")
         stage.crew.interrupt("b")  # nobody has it: it has ended meanwhile
         assert (stage.boss.taken, signals) == ([over("a")], [])
@@ -254,10 +254,10 @@ def test_a_question_that_is_cancelled_with_the_cell_takes_no_job() -> None:
         asked.cancel()
         await settle()
         assert stage.boss.taken == [Slots(1), Slots(0)]
-        stage.crew.queue(job("a"))
+        stage.crew.queue(assignment("a"))
         stage.crew.match()
         await stage.end(1, None)  # its runner gives up, and is called again
-        assert await (await stage.ask(1)) == job("a")
+        assert await (await stage.ask(1)) == assignment("a")
 
     asyncio.run(run())
 

@@ -13,7 +13,7 @@ import pytest
 from nbray import tune
 from nbray.errors import UsageError
 from nbray.tune import reporting
-from nbray.tune.attempt import Attempt, Job, Workplace
+from nbray.tune.attempt import Assignment, Attempt, Workplace
 from nbray.tune.configs import CheckpointConfig
 from nbray.tune.events import Ended, Failed, Start
 from nbray.tune.execution import Execution
@@ -29,8 +29,8 @@ def judge() -> Judge:
 
 def attempt(directory: Path, judge: Judge, start: Start | None = None, **checkpoints: Any) -> Attempt:
     plan = make_plan(None, directory, checkpoints=CheckpointConfig(**checkpoints))
-    job = Job(start or Start("00000", 1, {"x": 2}), "train_00000", plan.directory_of("00000"))
-    return Attempt(job, Workplace.of(plan, {"CPU": 1.0}, "loss"), judge)
+    assignment = Assignment(start or Start("00000", 1, {"x": 2}), "train_00000", plan.directory_of("00000"))
+    return Attempt(assignment, Workplace.of(plan, {"CPU": 1.0}, "loss"), judge)
 
 
 def losses(judge: Judge) -> list[Any]:

@@ -12,7 +12,7 @@ import nbray
 from nbray import tune
 from nbray.errors import ActorDied
 from nbray.tune import registry, runner
-from nbray.tune.attempt import Job, Workplace
+from nbray.tune.attempt import Assignment, Workplace
 from nbray.tune.events import Answer, Ended, Failed, Reported, Start
 from nbray.tune.execution import Execution
 from nbray.tune.runner import Equipment, Runner
@@ -35,18 +35,18 @@ class Call:
 
 
 class Pretended:
-    """Hands out jobs, and remembers what it is told."""
+    """Hands out assignments, and remembers what it is told."""
 
-    def __init__(self, *jobs: Job) -> None:
-        self.jobs = list(jobs)
+    def __init__(self, *assignments: Assignment) -> None:
+        self.assignments = list(assignments)
         self.outcomes: list[Any] = []
         self.reports: list[Reported] = []
-        self.next_job = Call(self._next)
+        self.next_assignment = Call(self._next)
         self.report = Call(self._report)
 
-    def _next(self, number: int, outcome: Any) -> Job | None:
+    def _next(self, number: int, outcome: Any) -> Assignment | None:
         self.outcomes.append(outcome)
-        return self.jobs.pop(0) if self.jobs else None
+        return self.assignments.pop(0) if self.assignments else None
 
     def _report(self, message: Reported) -> Answer:
         self.reports.append(message)
@@ -59,9 +59,9 @@ def make(trainable: Any, directory: Path, controller: Pretended) -> Runner:
     return Runner(7, Equipment(code, Workplace.of(plan, {"CPU": 1.0}, "loss")), controller)  # type: ignore[arg-type]
 
 
-def job(number: int) -> Job:
+def assignment(number: int) -> Assignment:
     trial_id = f"{number:05d}"
-    return Job(Start(trial_id, 1, {"x": number}), f"train_{trial_id}", f"/nowhere/trial_{trial_id}")
+    return Assignment(Start(trial_id, 1, {"x": number}), f"train_{trial_id}", f"/nowhere/trial_{trial_id}")
 
 
 def squares(config: dict[str, Any]) -> int:
@@ -70,10 +70,10 @@ def squares(config: dict[str, Any]) -> int:
 
 
 def test_one_trial_after_another(tmp_path: Path) -> None:
-    controller = Pretended(job(2), job(3))
+    controller = Pretended(assignment(2), assignment(3))
     each = make(squares, tmp_path, controller)
     first = each.run(None, True)
-    assert (first, controller.outcomes) == (job(2), [None])
+    assert (first, controller.outcomes) == (assignment(2), [None])
     assert each.run(first, False) is None
     _, *others = controller.outcomes
     assert [(each.trial_id, each.metrics["loss"]) for each in others] == [("00002", 4), ("00003", 9)]
@@ -83,17 +83,17 @@ def test_one_trial_after_another(tmp_path: Path) -> None:
 
 def test_a_call_that_has_run_long_enough_hands_the_next_job_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "RENEWAL_SECONDS", 0.0)
-    controller = Pretended(job(3), job(4))
+    controller = Pretended(assignment(3), assignment(4))
     each = make(squares, tmp_path, controller)
-    assert each.run(job(2), False) == job(3)
-    assert each.run(job(3), False) == job(4)
+    assert each.run(assignment(2), False) == assignment(3)
+    assert each.run(assignment(3), False) == assignment(4)
     assert len(controller.outcomes) == 2
 
 
 def test_a_trial_that_runs_alone_hands_the_next_one_back(tmp_path: Path) -> None:
-    each = make(squares, tmp_path, Pretended(job(3)))
-    assert each.run(job(2), True) == job(3)
-    assert each.run(job(3), True) is None
+    each = make(squares, tmp_path, Pretended(assignment(3)))
+    assert each.run(assignment(2), True) == assignment(3)
+    assert each.run(assignment(3), True) is None
 
 
 class Unloadable:
@@ -103,7 +103,7 @@ class Unloadable:
 
 def test_code_that_cannot_be_loaded_fails_its_trial(tmp_path: Path) -> None:
     controller = Pretended()
-    make(Unloadable(), tmp_path, controller).run(job(1), True)
+    make(Unloadable(), tmp_path, controller).run(assignment(1), True)
     (outcome,) = controller.outcomes
     assert isinstance(outcome, Failed)
     assert "no number" in outcome.error
@@ -125,6 +125,6 @@ def test_without_a_controller_the_trial_ends_and_so_does_the_call(tmp_path: Path
     each = make(None, tmp_path, controller)
     each._execution = Execution(function)
     controller.report = Call(dead)
-    each.run(job(1), True)
+    each.run(assignment(1), True)
     assert tidied == [1]
     assert isinstance(controller.outcomes[0], Ended)
