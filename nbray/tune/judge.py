@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from nbray.tune.events import Start
 from nbray.tune.experiment_config import ExperimentConfig
 from nbray.tune.schedulers.scheduler import Decision
-from nbray.tune.scores import figure
+from nbray.tune.scores import figure, names_in
 from nbray.tune.trial import ADDED, Trial, TrialState
 
 
@@ -58,8 +58,8 @@ class Judge:
         """Remember whether the metric is among what is reported."""
         if self.metric_seen:
             return
-        self.metric_seen = self._metric in result
-        self.names.update(result)
+        self.names.update(names_in(result))
+        self.metric_seen = self._metric in self.names
 
     def saw_last(self, trial: Trial, result: Mapping[str, Any]) -> None:
         """What a trial's function returned is a report, too, about which nothing is left to decide."""

@@ -106,6 +106,14 @@ def test_what_was_reported_names_the_nearest_first_as_what_to_type() -> None:
     assert judge.metric_seen
 
 
+def test_a_metric_may_lie_within_a_dict() -> None:
+    judge = Judge(ExperimentConfig(ListSearcher(), ScriptedScheduler()), "eval/loss")
+    judge.note({"eval": {"los": 1}})
+    assert "there is 'eval/los'. Type metric='eval/los'" in judge.what_was_reported()
+    judge.note({"eval": {"loss": 1}})
+    assert judge.metric_seen
+
+
 def test_without_a_metric_none_is_missed() -> None:
     judge = Judge(ExperimentConfig(ListSearcher(), ScriptedScheduler()), None)
     assert judge.metric_seen
