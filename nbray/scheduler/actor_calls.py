@@ -30,7 +30,8 @@ from nbray.scheduler.registry import Registry
 from nbray.scheduler.states import TaskState, WorkerState, move_task
 from nbray.scheduler.submission import Submission, maker, run_of
 from nbray.scheduler.tasks import CallTemplate, Task
-from nbray.scheduler.workers import Fleet, Worker
+from nbray.scheduler.worker_records import Worker
+from nbray.scheduler.workers import Fleet
 
 FORCE_SECONDS = 0.2
 """How long a call that is cancelled by force may take to end before its actor's worker is killed."""

@@ -12,7 +12,7 @@ from nbray.scheduler.tasks import CallTemplate, Task
 
 if TYPE_CHECKING:
     from nbray.scheduler.cell_runs import CellRun
-    from nbray.scheduler.workers import Worker
+    from nbray.scheduler.worker_records import Worker
 
 WINDOW = 1000
 """Calls that may be inside a worker, where not more of them may run at a time."""

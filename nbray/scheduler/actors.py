@@ -30,7 +30,8 @@ from nbray.scheduler.registry import Registry
 from nbray.scheduler.states import ActorState, TaskState, WorkerState, move_actor, move_worker
 from nbray.scheduler.submission import Submission, maker, run_of
 from nbray.scheduler.tasks import Task
-from nbray.scheduler.workers import Fleet, Worker
+from nbray.scheduler.worker_records import Worker
+from nbray.scheduler.workers import Fleet
 
 LEAVE_SECONDS = 30.0
 """How long a worker may take to tidy up whose actor ends gracefully, before it is killed."""

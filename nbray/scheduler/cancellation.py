@@ -25,7 +25,8 @@ from nbray.scheduler.processes import Outbox
 from nbray.scheduler.states import TaskState, WorkerState, move_task
 from nbray.scheduler.tasks import Task
 from nbray.scheduler.worker_queues import WorkerQueues
-from nbray.scheduler.workers import Fleet, Worker
+from nbray.scheduler.worker_records import Worker
+from nbray.scheduler.workers import Fleet
 
 FORCE_SECONDS = 0.2
 """How long a worker may take to say which other tasks it has started, before it is killed with them."""

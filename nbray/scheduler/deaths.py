@@ -10,7 +10,7 @@ from nbray.scheduler.actor_records import Actor, Call
 from nbray.scheduler.events import WorkerExited
 from nbray.scheduler.messages import Failure
 from nbray.scheduler.tasks import Task
-from nbray.scheduler.workers import Worker, cause
+from nbray.scheduler.worker_records import Worker, cause
 
 _ADVICE = {
     signal.SIGKILL: "Something outside killed it, most often the system because memory ran out: give each task less data, "

@@ -16,7 +16,8 @@ from nbray.scheduler.registry import Registry
 from nbray.scheduler.states import TaskState
 from nbray.scheduler.task_records import TaskRecords
 from nbray.scheduler.tasks import Task
-from nbray.scheduler.workers import Fleet, Worker
+from nbray.scheduler.worker_records import Worker
+from nbray.scheduler.workers import Fleet
 from nbray.snapshot import ObjectSnapshot, TaskSnapshot
 
 MOST_ROWS = 10_000

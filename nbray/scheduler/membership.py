@@ -19,7 +19,8 @@ from nbray.scheduler.pool import Pool
 from nbray.scheduler.processes import Outbox, Process
 from nbray.scheduler.registry import Registry
 from nbray.scheduler.streams import Streams
-from nbray.scheduler.workers import Fleet, Worker
+from nbray.scheduler.worker_records import Worker
+from nbray.scheduler.workers import Fleet
 
 
 class Membership:

@@ -14,7 +14,8 @@ from nbray.scheduler.messages import Failure
 from nbray.scheduler.retries import Retries
 from nbray.scheduler.states import TaskState, WorkerState, move_task
 from nbray.scheduler.tasks import Task
-from nbray.scheduler.workers import Fleet, Worker
+from nbray.scheduler.worker_records import Worker
+from nbray.scheduler.workers import Fleet
 
 MOST_SPARE = 2 << 30
 """On a large machine, the last so many bytes count as "hardly any", however small a part that is."""

@@ -19,7 +19,7 @@ from nbray.scheduler.retries import Retries
 from nbray.scheduler.states import TaskState, move_task
 from nbray.scheduler.task_records import TaskRecords
 from nbray.scheduler.tasks import CallTemplate, Task
-from nbray.scheduler.workers import Worker
+from nbray.scheduler.worker_records import Worker
 
 
 class Tally:

@@ -7,7 +7,7 @@ from nbray.scheduler.cell_runs import CellRun, Job
 from nbray.scheduler.messages import SKIPPED, Emitted, Output, rewrites_line
 from nbray.scheduler.processes import Outbox, Process
 from nbray.scheduler.tasks import Task
-from nbray.scheduler.workers import Worker
+from nbray.scheduler.worker_records import Worker
 
 MOST_RECORDS = 10_000
 """Tasks whose output is remembered, so that what their threads print later still finds its cell."""

@@ -12,7 +12,8 @@ from nbray.scheduler.gangs import Gangs
 from nbray.scheduler.ownership import Objects
 from nbray.scheduler.pool import Pool, Shape
 from nbray.scheduler.states import GangState, WorkerState
-from nbray.scheduler.workers import Fleet, Worker
+from nbray.scheduler.worker_records import Worker
+from nbray.scheduler.workers import Fleet
 from nbray.snapshot import ActorSnapshot, CellRunSnapshot, ClusterSnapshot, StoreSnapshot, WorkerSnapshot
 from nbray.snapshot import WorkerState as StateName
 

@@ -23,7 +23,8 @@ from nbray.scheduler.room import Room, idle_special
 from nbray.scheduler.states import TaskState, WorkerState, move_task, move_worker
 from nbray.scheduler.tasks import UNKNOWN, CallTemplate, Task
 from nbray.scheduler.worker_queues import WorkerQueues
-from nbray.scheduler.workers import Fleet, Worker
+from nbray.scheduler.worker_records import Worker
+from nbray.scheduler.workers import Fleet
 
 QUEUE_CAP = 512
 """Most tasks inside one worker."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from nbray.resources import CPU, GPU, UNIT, Amounts, fits, give, shortfall, take
 
 if TYPE_CHECKING:
-    from nbray.scheduler.workers import Worker
+    from nbray.scheduler.worker_records import Worker
 
 
 class Reservoir:

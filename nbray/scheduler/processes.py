@@ -10,7 +10,7 @@ from nbray.scheduler.actions import Action, Send
 
 if TYPE_CHECKING:
     from nbray.scheduler.cell_runs import Job
-    from nbray.scheduler.workers import Worker
+    from nbray.scheduler.worker_records import Worker
 
 READY_VALUES = 1024
 """Most values in one Ready message: with inline values of 64 KiB it stays far below the largest frame."""

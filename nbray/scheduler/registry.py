@@ -17,7 +17,8 @@ from nbray.scheduler.ownership import Objects
 from nbray.scheduler.pool import Pool, Shape
 from nbray.scheduler.processes import Outbox, Process
 from nbray.scheduler.tasks import CallTemplate, Function
-from nbray.scheduler.workers import Fleet, Worker
+from nbray.scheduler.worker_records import Worker
+from nbray.scheduler.workers import Fleet
 
 CREATES = "__init__"
 """The method of the template that creates an actor, which has its class for a function."""

@@ -9,7 +9,7 @@ from nbray.scheduler.outcomes import Outcomes
 from nbray.scheduler.output import OutputDesk
 from nbray.scheduler.processes import Process
 from nbray.scheduler.worker_queues import WorkerQueues
-from nbray.scheduler.workers import Worker
+from nbray.scheduler.worker_records import Worker
 
 
 class Reports:

@@ -12,7 +12,8 @@ from nbray.scheduler.outcomes import Outcomes
 from nbray.scheduler.pool import Pool, Shape
 from nbray.scheduler.states import WorkerState
 from nbray.scheduler.tasks import Task
-from nbray.scheduler.workers import MOST_WORKERS, Fleet, Worker, cause
+from nbray.scheduler.worker_records import Worker, cause
+from nbray.scheduler.workers import MOST_WORKERS, Fleet
 
 STARVED_SECONDS = 1.0
 """A task whose turn it is and for which resources are missing so long gets them before any other that needs them."""

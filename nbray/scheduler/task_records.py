@@ -16,7 +16,7 @@ from nbray.scheduler.cell_runs import CellRun
 from nbray.scheduler.deadlines import Deadlines
 from nbray.scheduler.messages import Failure
 from nbray.scheduler.tasks import Task
-from nbray.scheduler.workers import Worker
+from nbray.scheduler.worker_records import Worker
 from nbray.snapshot import TaskSnapshot
 
 MOST_RECORDS = 10_000

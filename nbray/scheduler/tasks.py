@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nbray.scheduler.ownership import ObjectEntry
     from nbray.scheduler.pool import Shape
     from nbray.scheduler.streams import Stream
-    from nbray.scheduler.workers import Worker
+    from nbray.scheduler.worker_records import Worker
 
 UNKNOWN = float("inf")
 """The mean duration of a function that has never run."""

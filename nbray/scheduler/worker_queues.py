@@ -17,7 +17,8 @@ from nbray.scheduler.pool import Pool
 from nbray.scheduler.processes import Outbox
 from nbray.scheduler.states import TaskState, WorkerState, move_worker
 from nbray.scheduler.tasks import Task
-from nbray.scheduler.workers import Fleet, Worker
+from nbray.scheduler.worker_records import Worker
+from nbray.scheduler.workers import Fleet
 
 STEAL_SECONDS = 0.002
 """Work that a slow worker has longer than this is worth a message when another worker idles."""

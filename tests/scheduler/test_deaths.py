@@ -6,7 +6,7 @@ from nbray.ids import NO_TASK
 from nbray.scheduler import deaths
 from nbray.scheduler.events import WorkerExited
 from nbray.scheduler.messages import ActorSpec, Failure
-from nbray.scheduler.workers import Worker
+from nbray.scheduler.worker_records import Worker
 from tests.scheduler.test_actor_records import make_actor, make_call
 
 

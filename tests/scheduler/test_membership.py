@@ -5,7 +5,7 @@ import pytest
 from nbray.scheduler import messages
 from nbray.scheduler.actions import Admit, Drop, StopCluster
 from nbray.scheduler.events import Joined, WorkerExited
-from nbray.scheduler.workers import Worker
+from nbray.scheduler.worker_records import Worker
 from tests.scheduler.audit import audit
 from tests.scheduler.pretend import EPOCH, Cluster
 

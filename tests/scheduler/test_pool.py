@@ -2,7 +2,7 @@ import pytest
 
 from nbray.resources import CPU, GPU, MEMORY, UNIT
 from nbray.scheduler.pool import Pool
-from nbray.scheduler.workers import Worker
+from nbray.scheduler.worker_records import Worker
 
 
 def test_the_same_amounts_are_the_same_shape() -> None:

@@ -19,7 +19,7 @@ from nbray.scheduler.pool import Shape
 from nbray.scheduler.processes import Process
 from nbray.scheduler.scheduler import Scheduler
 from nbray.scheduler.tasks import Task
-from nbray.scheduler.workers import Worker
+from nbray.scheduler.worker_records import Worker
 from nbray.store.allocator import Allocator
 from tests.scheduler.simulation import run
 

@@ -12,7 +12,7 @@ from nbray.scheduler.states import (
     move_task,
     move_worker,
 )
-from nbray.scheduler.workers import Worker
+from nbray.scheduler.worker_records import Worker
 from tests.scheduler.pretend import Cluster
 
 

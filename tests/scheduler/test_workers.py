@@ -4,7 +4,7 @@ from nbray.resources import CPU, UNIT
 from nbray.scheduler import messages
 from nbray.scheduler.actions import Drop, Fork, Signal, StopCluster
 from nbray.scheduler.events import Joined, WorkerExited, WorkerForked
-from nbray.scheduler.workers import EXTRA_SECONDS, FAILED_STARTS, cause
+from nbray.scheduler.workers import EXTRA_SECONDS, FAILED_STARTS
 from tests.scheduler.pretend import EPOCH, Cluster, Driver, Worker
 
 
@@ -215,9 +215,3 @@ def test_renewed_workers_finish_what_they_run_and_get_no_more() -> None:
     assert busy.task_ids == [task]
     busy.finish(task)
     assert busy.heard(messages.Exit)
-
-
-def test_causes_in_words() -> None:
-    assert cause(WorkerExited(0, None, 9)) == "SIGKILL (signal 9)"
-    assert cause(WorkerExited(0, 3)) == "exit code 3"
-    assert cause(WorkerExited(0, None, 99)) == "signal 99"
