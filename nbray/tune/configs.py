@@ -21,7 +21,7 @@ _DIRNAMES = "a trial's directory is trial_<id>; give trials a name with trial_na
 _FILESYSTEM = "nbray writes to folders of this machine: give one as storage_path="
 _SYNC = "nbray works on one machine and writes straight to storage_path="
 _REPORTER = "progress is drawn by the notebook's card or as lines in a terminal: verbose=0 to 3 says how much"
-_LOG_TO_FILE = "what a trial prints appears in your cell"
+_LOG_TO_FILE = "what a trial prints appears in your cell, marked with its name"
 
 
 @dataclass

@@ -23,7 +23,7 @@ from nbray.tune.tuner import Tuner
 _NOT_HERE = {
     "chdir_to_trial_dir": "trials run in the directory of the notebook",
     "export_formats": "save what you want to keep as a checkpoint",
-    "log_to_file": "what a trial prints appears in your cell",
+    "log_to_file": "what a trial prints appears in your cell, marked with its name",
     "progress_reporter": "progress is drawn by the notebook's card or as lines in a terminal: verbose=0 to 3 says how much",
     "restore": "give the checkpoint to the function by its config, or use Tuner.restore for a whole experiment",
     "resume_config": "use Tuner.restore(path, fn, resume_errored=..., restart_errored=...)",

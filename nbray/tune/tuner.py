@@ -20,8 +20,8 @@ from nbray.tune.dispatch import in_driver
 from nbray.tune.journal import read_view
 from nbray.tune.objectives import Objective, agree
 from nbray.tune.plan import Plan
-from nbray.tune.result_grid import ResultGrid
 from nbray.tune.restoring import fingerprint_of, with_space, with_trainable
+from nbray.tune.result_grid import ResultGrid
 from nbray.tune.schedulers.fifo import FIFOScheduler
 from nbray.tune.search.random_search import RandomSearch
 from nbray.tune.search_space import check_shippable

@@ -16,7 +16,7 @@ import nbray
 from nbray import tune
 from nbray.errors import InfeasibleRequest, NotShippable, TuneError, UsageError, WrongType
 from nbray.tune.loggers import CSVLoggerCallback, JsonLoggerCallback
-from nbray.tune.schedulers import ASHAScheduler
+from nbray.tune.schedulers import ASHAScheduler, Decision, FIFOScheduler
 from nbray.tune.search import RandomSearch
 from nbray.tune.trial import Trial
 from tests.fakes import fresh_session
@@ -31,6 +31,16 @@ def square(config: dict[str, Any]) -> float:
 def epochs(config: dict[str, Any]) -> None:
     for epoch in range(config.get("epochs", 3)):
         tune.report(loss=config["x"] + 1 / (epoch + 1))
+
+
+class Thrifty(FIFOScheduler):
+    """Allows five reports in its life."""
+
+    left = 5
+
+    def on_trial_result(self, trial: Trial, result: Any) -> Decision:
+        self.left -= 1
+        return Decision.CONTINUE if self.left > 0 else Decision.STOP
 
 
 def quiet(path: Path, **options: Any) -> tune.RunConfig:
@@ -115,11 +125,9 @@ class TestOnEveryBackend:
         assert paths == [str(tmp_path / "forest"), str(tmp_path / "forest_2")]
 
     def test_a_scheduler_begins_anew_each_time(self, tmp_path: Path) -> None:
-        config = tune.TuneConfig("min", "loss", scheduler=ASHAScheduler(max_t=9, reduction_factor=3))
-        space = {"x": tune.grid_search([1, 2, 3, 4]), "epochs": 9}
-        tuner = tune.Tuner(epochs, param_space=space, tune_config=config, run_config=quiet(tmp_path))
-        first, second = (tuner.fit() for _ in range(2))
-        assert first[0].metrics["training_iteration"] == second[0].metrics["training_iteration"] == 9
+        config = tune.TuneConfig("min", "loss", scheduler=Thrifty())
+        tuner = tune.Tuner(epochs, param_space={"x": 1, "epochs": 9}, tune_config=config, run_config=quiet(tmp_path))
+        assert [grid[0].metrics["training_iteration"] for grid in (tuner.fit(), tuner.fit())] == [5, 5]
 
     def test_the_same_seed_gives_the_same_configurations(self, tmp_path: Path) -> None:
         def configs(seed: int) -> list[float]:
