@@ -178,7 +178,7 @@ class _Simulation:
         run = None
         if isinstance(event, (Reported, Ended)):
             run = self._runs.get(event.trial_id)
-            if run is None or run.attempt != event.attempt:
+            if run is None:
                 return
         self._now = max(now, self._now)
         if isinstance(event, Reported) and run is not None:

@@ -67,6 +67,7 @@ def test_without_checkpoints_nobody_pauses() -> None:
     scheduler = ASHAScheduler(max_t=9, reduction_factor=3, type="promote")
     simulated = simulate(experiment(scheduler), nine, 2, checkpoints=False, listen=entries.append)
     assert all(trial.attempt == 1 for trial in simulated.trials.values())
+    assert all(trial.checkpoint is None for trial in simulated.trials.values())
     assert not any("PAUS" in str(entry.actions) for entry in entries)
 
 

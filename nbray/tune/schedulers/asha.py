@@ -132,7 +132,6 @@ class ASHAScheduler(TrialScheduler):
         index = None if t is None else ladder.arrival(trial.trial_id, t)
         if index is not None and value is not None:
             ladder.steps[index].record(trial.trial_id, value)
-        self._unpark(trial.trial_id)
 
     def on_trial_remove(self, trial: Trial) -> None:
         self._unpark(trial.trial_id)

@@ -167,7 +167,6 @@ class HyperBandScheduler(TrialScheduler):
         bracket.leave(trial.trial_id)
         decision = self._judge_alone(bracket, trial, bracket.step.level, value)
         for each in self._brackets:
-            each.climbing.clear()
             if each.arrived:
                 self._decide(each, forced=True)
         return decision

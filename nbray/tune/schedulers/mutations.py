@@ -76,7 +76,7 @@ def explored(
     changed = copy.deepcopy(dict(config))
     for name, space in mutations.items():
         if isinstance(space, Mapping):
-            changed[name] = explored(config[name], space, rng, resample_probability, factors)
+            changed[name] = explored(config.get(name, {}), space, rng, resample_probability, factors)
         elif rng.random() < resample_probability or name not in config:
             changed[name] = drawn(space, rng)
         else:

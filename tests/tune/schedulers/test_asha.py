@@ -195,6 +195,18 @@ def test_a_trial_that_cannot_pause_is_judged_by_the_stop_form() -> None:
     assert scheduler.rungs()[0].went_on == {"a", "c"}
 
 
+def test_a_trial_that_cannot_pause_is_compared_with_the_others_alone_and_waits_nowhere() -> None:
+    trials = crowd(type="promote", reduction_factor=2)
+    assert trials.report("a", 1, 0.5) is PAUSE
+    assert trials.report("b", 1, 0.1) is PAUSE
+    assert trials.report("c", 1, 0.25) is PAUSE
+    assert trials.scheduler.on_cannot_pause(trials.trials["c"], {}) is STOP, "0.3 is in the middle of 0.5 and 0.1"
+    assert trials.report("d", 1, 0.05) is PAUSE
+    trials.report("e", 1, 0.01)
+    trials.report("f", 1, 0.0)
+    assert [each.trial_id for each in iter(trials.resume, None)] == ["a", "b"], "c would be the second best of six"
+
+
 def test_its_lines_say_what_it_decided_and_why() -> None:
     trials = crowd(mode="min", verbose=2)
     trials.report("a", 1, 0.5)

@@ -138,6 +138,14 @@ def test_a_trial_may_run_past_max_t_if_it_shall() -> None:
     assert trials.report("a", 2, 0.5) is CONTINUE
 
 
+def test_nobody_waits_for_one_that_has_passed_max_t_and_runs_on() -> None:
+    trials = crowd(max_t=2, stop_last_trials=False)
+    assert trials.report("a", 1, 0.5) is PAUSE
+    assert trials.report("b", 3, 0.5) is CONTINUE
+    trials.scheduler.on_search_finished()
+    assert resumed(trials) == ["a"]
+
+
 def test_trials_that_cannot_pause_are_judged_as_they_arrive() -> None:
     trials = crowd()
     scheduler = trials.scheduler

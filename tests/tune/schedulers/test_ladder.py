@@ -62,6 +62,14 @@ def test_the_first_score_of_a_trial_holds() -> None:
     assert not step.ranking
 
 
+def test_a_share_of_the_trials_is_exact() -> None:
+    step = Step(1)
+    for number in range(33):
+        step.record(str(number), number)
+    assert 33 / 1.1 < 30
+    assert step.places(1.1) == 30
+
+
 def test_of_equals_the_first_to_arrive_is_the_best() -> None:
     step = Step(1)
     for name in "cab":

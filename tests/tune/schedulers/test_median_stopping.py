@@ -122,6 +122,8 @@ def test_a_soft_stop_parks_a_trial_until_all_others_have_ended() -> None:
     assert resumed.trial_id == "c"
     assert trials.resume() is None
     assert trials.report("c", 2, 0) is CONTINUE, "it was judged once"
+    trials.scheduler.on_stall()
+    assert trials.resume() is None, "nobody waits any more"
 
 
 def test_a_soft_stop_without_checkpoints_is_a_hard_one() -> None:

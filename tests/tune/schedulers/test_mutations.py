@@ -63,7 +63,14 @@ def test_nested_parameters_change_and_all_others_stay() -> None:
     assert changed["model"]["depth"] in (2, 8)
     assert changed["model"]["name"] == "tree"
     assert (changed["data"] == config["data"]).all()
+    assert changed["data"] is not config["data"]
     assert config["model"] == {"depth": 4, "name": "tree"}, "the original is as it was"
+
+
+def test_what_somebody_took_out_is_drawn_again() -> None:
+    assert explored({"y": 1}, {"x": [5], "model": {"depth": [3]}}, random.Random(0), 0.0, FACTORS) == {
+        "y": 1, "x": 5, "model": {"depth": 3},
+    }  # fmt: skip
 
 
 def test_what_a_configuration_lacks_is_drawn() -> None:

@@ -69,18 +69,24 @@ def test_the_best_pause_to_write_a_checkpoint_and_all_others_go_on() -> None:
     assert trials.report("c", 2, 2.5) is CONTINUE, "neither"
     assert trials.report("a", 4, 3) is PAUSE
     assert resumed(trials)["a"] == Resumption("a")
-    assert trials.report("a", 6, 3, checkpoint="a/6") is CONTINUE, "it has written one by itself"
+    assert trials.report("a", 6, 3, checkpoint="a/by itself") is CONTINUE, "it has written one"
+    assert trials.report("a", 8, 3) is PAUSE, "it has not written one since"
+    assert resumed(trials)["a"] == Resumption("a")
+    assert trials.report("a", 10, 3) is PAUSE, "nor since it ran on"
+    assert resumed(trials)["a"] == Resumption("a")
     assert trials.report("b", 4, 2) is PAUSE
     assert resumed(trials)["b"].checkpoint_of == "a"
 
 
 def test_with_fewer_places_than_trials_they_take_turns() -> None:
     trials = crowd("ab")
-    assert trials.report("a", 2, 1) is PAUSE
+    assert trials.report("b", 3, 1) is PAUSE
     assert trials.resume() is None, "one that is not born goes first"
     trials.add("c", {"x": 1.0})
-    trials.report("b", 3, 2)
+    trials.report("a", 2, 2)
     trials.scheduler.on_search_finished()
+    assert trials.report("c", 2, 1.5) is PAUSE, "others wait for its place"
+    trials.complete("c")
     assert list(resumed(trials)) == ["a", "b"], "the youngest first"
 
 
@@ -107,6 +113,27 @@ def test_after_a_takeover_its_age_is_that_of_the_checkpoint(own: int, others: in
     assert "a" in resumed(trials)
     ages = range(next_report, 20)
     assert next(t for t in ages if trials.report("a", t, 1) is PAUSE) == compared_again
+
+
+def test_who_is_in_the_middle_of_three_is_neither_poor_nor_good() -> None:
+    trials = crowd("abc", quantile_fraction=0.5)
+    trials.scheduler.on_search_finished()
+    for name, value in (("c", 3), ("a", 1)):
+        trials.report(name, 2, value, checkpoint=name)
+    resumed(trials)
+    assert trials.report("b", 2, 2, checkpoint="b") is CONTINUE
+
+
+def test_each_takeover_explores_elsewhere() -> None:
+    trials = crowd(resample_probability=1.0)
+    grown(trials)
+    trials.report("a", 2, 0.0)
+    first = resumed(trials)["a"].config
+    trials.report("b", 4, -1.0)
+    second = resumed(trials)["b"].config
+    assert first is not None
+    assert second is not None
+    assert first["x"] != second["x"]
 
 
 def test_nan_is_poorest_and_who_reports_nothing_is_not_compared() -> None:
@@ -182,6 +209,16 @@ def test_together_all_wait_and_are_compared_at_once() -> None:
     assert [trials.report(name, 4, 1) for name in "abc"] == [PAUSE] * 3
     trials.complete("d")
     assert len(resumed(trials)) == 3, "nobody waits for one that has ended"
+
+
+def test_together_the_next_meeting_is_where_the_oldest_is() -> None:
+    trials = crowd("ab", synch=True)
+    trials.scheduler.on_search_finished()
+    trials.report("a", 10, 1)
+    trials.report("b", 2, 2)
+    resumed(trials)
+    assert [trials.report("b", t, 2) for t in (4, 9)] == [CONTINUE] * 2
+    assert trials.report("b", 10, 2) is PAUSE
 
 
 def test_together_in_a_stall_those_who_are_there_are_compared() -> None:
