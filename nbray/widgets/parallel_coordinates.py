@@ -46,18 +46,15 @@ def drawing(picture: Picture, width: float = WIDE) -> Element | None:
 def _paths(
     axes: Axes, columns: Sequence[Column], metric: Column, lines: Sequence[TrialLine], picture: Picture
 ) -> Iterable[Element]:
-    """The poorest first, so that better ones are seen above them; a group for each shade."""
-
-    def shade_of(line: TrialLine) -> int:
-        """From 0 to SHADES; the best has its own."""
-        height = metric.place(line.value) or 0.0
-        is_best = picture.best is not None and line.trial_id == picture.best.trial_id
-        return SHADES if is_best else min(SHADES - 1, int(SHADES * (height if picture.mode == "max" else 1 - height)))
-
-    for level, group in groupby(reversed(lines), key=shade_of):
+    """The poorest first, so that better ones are seen above them; a group for each shade. Shades stand for ranks: values
+    often lie close together where it matters."""
+    levels = [(index * SHADES // len(lines), line) for index, line in enumerate(reversed(lines))]
+    best = None if picture.best is None else picture.best.trial_id
+    levels = [(SHADES if line.trial_id == best else level, line) for level, line in levels]
+    for level, group in groupby(levels, key=lambda pair: pair[0]):
         good = level / (SHADES - 1)
         color, width, opacity = (BEST, 2.8, 1.0) if level == SHADES else (shade(good), 1.3, 0.35 + 0.45 * good)
-        drawn = [_path(axes, columns, metric, line) for line in group]
+        drawn = [_path(axes, columns, metric, line) for _, line in group]
         yield element("g", *drawn, style=f"fill:none;stroke:{color};stroke-width:{width};stroke-opacity:{opacity:.2f}")
 
 

@@ -83,7 +83,7 @@ def _round_numbers(low: float, high: float, about: int) -> list[float]:
     if rough <= 0 or not math.isfinite(rough):
         return [low]
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.999)
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.85)
     digits = max(0, 2 - math.floor(math.log10(step)))
     first = math.ceil(low / step - 1e-9)
     last = math.floor(high / step + 1e-9)

@@ -66,7 +66,8 @@ def test_an_experiment_goes_on_beside_other_cells_in_its_own(fresh_kernel: Kerne
     assert results.of("display_data") == []
     assert shown(results)[-1].startswith("nbray: beside done, 4 trials")
     displays = [*first.of("display_data"), *results.of("update_display_data")]
-    assert len({output.content["transient"]["display_id"] for output in displays}) == 1  # of the first cell's card, wherever the news of it come
+    ids = {output.content["transient"]["display_id"] for output in displays}
+    assert len(ids) == 1  # of the first cell's card, wherever the news of it come
 
 
 def test_stop_stops_the_experiment_and_says_how_to_go_on(fresh_kernel: Kernel, tmp_path: Path) -> None:
