@@ -211,16 +211,24 @@ class HyperBandScheduler(TrialScheduler):
 
     def _decide(self, bracket: Bracket, reporter: str = "", forced: bool = False) -> Decision:
         """Decide the bracket's rung if everybody is there; what that means for the trial that has just arrived."""
-        if not forced and not bracket.is_decidable():
-            return Decision.PAUSE
         level = bracket.step.level
+        if not forced and not bracket.is_decidable():
+            return self._because(Decision.PAUSE, f"paused at {level:g}, until all of its bracket are there", reporter)
         best, rest = bracket.decide()
         self._ready.extend(trial_id for trial_id in best if trial_id != reporter)
         self._dropped.extend(trial_id for trial_id in rest if trial_id != reporter)
         if self.verbose:
             both = len(best) + len(rest)
             self._lines.append(f"HyperBand: {len(best)} of {both} run on past {self.time_attr} {level:g}: {', '.join(best)}")
-        return Decision.CONTINUE if reporter in best else Decision.STOP
+        if reporter in best:
+            return Decision.CONTINUE
+        why = f"stopped at {level:g}: not among the {len(best)} best of {len(best) + len(rest)}"
+        return self._because(Decision.STOP, why, reporter)
+
+    def _because(self, decision: Decision, reason: str, reporter: str) -> Decision:
+        if reporter:
+            self.reason = reason
+        return decision
 
     def _judge_alone(self, bracket: Bracket, trial: Trial, t: float, value: float) -> Decision:
         index = bracket.ladder.arrival(trial.trial_id, t)
@@ -230,6 +238,8 @@ class HyperBandScheduler(TrialScheduler):
         cutoff = step.percentile(1 - 1 / self.reduction_factor)
         step.record(trial.trial_id, value)
         if cutoff is not None and value < cutoff:
+            sign = -1 if self.mode == "min" else 1
+            self.reason = f"stopped at {step.level:g}: {sign * value:.4g}, not {sign * cutoff:.4g}"
             return Decision.STOP
         step.went_on.add(trial.trial_id)
         return Decision.CONTINUE

@@ -206,14 +206,17 @@ class MedianStoppingRule(TrialScheduler):
             return Decision.CONTINUE
         self._sliced_at[trial_id] = t
         self._yielded.append((trial_id, self._born))
+        self.reason = "paused, so that others get their turn"
         return Decision.PAUSE
 
     def _judge(self, trial_id: str, t: float, best: float, middle: float) -> Decision:
         if not isfinite(best) or best >= middle:
             return Decision.CONTINUE
         self._judged[trial_id] = None
+        sign = -1 if self.mode == "min" else 1
+        verb = "stopped" if self.hard_stop else "paused"
+        self.reason = f"{verb} at {t:g}: its best is {sign * best:.4g}, the others' median {sign * middle:.4g}"
         if self.verbose:
-            sign = -1 if self.mode == "min" else 1
             end = "ends" if self.hard_stop else "pauses"
             self._lines.append(
                 f"Median: {trial_id} {end} at {self.time_attr} {t:g}: its best {self.metric} is {sign * best:.4g}, "

@@ -137,6 +137,7 @@ class PopulationBasedTraining(TrialScheduler):
         if self.synch:
             self._gathered[trial.trial_id] = None
             self._compare_all()
+            self.reason = "paused, until all are compared"
             return Decision.PAUSE
         return self._compare(member)
 
@@ -212,13 +213,16 @@ class PopulationBasedTraining(TrialScheduler):
         if member in lower:
             taken_over = self._takeover(member, upper)
             if taken_over is not None:
-                return self._pause(taken_over)
+                return self._pause(taken_over, f"paused, to run on as a copy of trial {taken_over.checkpoint_of}")
         elif member in upper and member.trial.checkpoint in (None, member.checkpoint):
-            return self._pause(resumption)  # so that it writes a checkpoint for others to take over
-        return self._pause(resumption) if self._waiting or not self._no_more_births else self._go_on(member)
+            return self._pause(resumption, "paused, to write a checkpoint that others can run on from")
+        if self._waiting or not self._no_more_births:
+            return self._pause(resumption, "paused, so that others get their turn")
+        return self._go_on(member)
 
-    def _pause(self, resumption: Resumption) -> Decision:
+    def _pause(self, resumption: Resumption, reason: str) -> Decision:
         self._waiting[resumption.trial_id] = resumption
+        self.reason = reason
         return Decision.PAUSE
 
     def _go_on(self, member: Member) -> Decision:

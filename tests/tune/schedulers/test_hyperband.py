@@ -45,7 +45,9 @@ def test_all_of_a_bracket_wait_and_the_best_go_on() -> None:
     assert resumed(trials) == ["a"]
     assert trials.drop() == ["b", "c"]
     assert trials.report("a", 2, 0.6) is PAUSE
+    assert trials.scheduler.reason == "paused at 2, until all of its bracket are there"
     assert trials.report("d", 2, 0.5) is STOP
+    assert trials.scheduler.reason == "stopped at 2: not among the 1 best of 2"
     assert resumed(trials) == ["a"]
     assert trials.report("a", 3, 0.6) is CONTINUE
     assert trials.report("a", 4, 0.6) is STOP

@@ -44,6 +44,7 @@ def test_small_is_good_if_the_mode_says_so() -> None:
     run(trials, "b", [2, 2])
     assert run(trials, "c", [1.4, 1.6]) == [CONTINUE] * 2
     assert run(trials, "d", [1.45]) == [STOP]
+    assert trials.scheduler.reason == "stopped at 1: its best is 1.45, the others' median 1.4"
     assert trials.scheduler.take_lines() == [
         "Median: d ends at training_iteration 1: its best score is 1.45, the others' median 1.4"
     ]
@@ -139,6 +140,7 @@ def test_a_soft_stop_without_checkpoints_is_a_hard_one() -> None:
 def test_a_time_slice_gives_others_their_turn() -> None:
     trials = crowd(min_time_slice=2, min_samples_required=3)
     assert run(trials, "a", [1, 1, 1]) == [CONTINUE, CONTINUE, PAUSE]
+    assert trials.scheduler.reason == "paused, so that others get their turn"
     assert trials.resume() is None, "a new trial comes first"
     assert run(trials, "b", [1, 1]) == [CONTINUE, CONTINUE]
     resumed = trials.resume()

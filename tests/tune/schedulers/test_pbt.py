@@ -42,6 +42,7 @@ def test_a_poor_trial_runs_on_as_a_changed_copy_of_a_good_one() -> None:
     grown(trials)
     assert trials.report("a", 1, 0.0) is CONTINUE, "it is not time"
     assert trials.report("a", 2, 0.0) is PAUSE
+    assert trials.scheduler.reason == "paused, to run on as a copy of trial d"
     resumption = resumed(trials)["a"]
     assert resumption.checkpoint_of == "d"
     assert resumption.config is not None
@@ -68,6 +69,7 @@ def test_the_best_pause_to_write_a_checkpoint_and_all_others_go_on() -> None:
     assert trials.report("b", 2, 2) is CONTINUE, "the poorer of two, but the other has no checkpoint"
     assert trials.report("c", 2, 2.5) is CONTINUE, "neither"
     assert trials.report("a", 4, 3) is PAUSE
+    assert trials.scheduler.reason == "paused, to write a checkpoint that others can run on from"
     assert resumed(trials)["a"] == Resumption("a")
     assert trials.report("a", 6, 3, checkpoint="a/by itself") is CONTINUE, "it has written one"
     assert trials.report("a", 8, 3) is PAUSE, "it has not written one since"
@@ -86,6 +88,7 @@ def test_with_fewer_places_than_trials_they_take_turns() -> None:
     trials.report("a", 2, 2)
     trials.scheduler.on_search_finished()
     assert trials.report("c", 2, 1.5) is PAUSE, "others wait for its place"
+    assert trials.scheduler.reason == "paused, so that others get their turn"
     trials.complete("c")
     assert list(resumed(trials)) == ["a", "b"], "the youngest first"
 
@@ -203,6 +206,7 @@ def test_together_all_wait_and_are_compared_at_once() -> None:
     trials.scheduler.on_search_finished()
     assert resumed(trials) == {}, "d has not come"
     assert trials.report("d", 3, 4) is PAUSE
+    assert trials.scheduler.reason == "paused, until all are compared"
     going_on = resumed(trials)
     assert list(going_on) == ["a", "b", "c", "d"], "the copy goes first"
     assert [each.checkpoint_of for each in going_on.values()] == ["d", None, None, None]
