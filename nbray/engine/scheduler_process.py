@@ -28,8 +28,8 @@ from nbray.engine.measures import Measures
 from nbray.engine.slices import is_large, slices
 from nbray.engine.supervision import Exited, Forked, ForkWorker, FromZygote, SignalWorker, StopAll
 from nbray.engine.wakefulness import AWAKE_SECONDS, Wakefulness
-from nbray.engine.worker_logs import WorkerLog
-from nbray.ids import NO_TASK, ProcessId, TaskId
+from nbray.engine.worker_prints import WorkerPrints
+from nbray.ids import ProcessId
 from nbray.scheduler.actions import (
     Action,
     Admit,
@@ -63,7 +63,6 @@ from nbray.scheduler.messages import (
     Exit,
     Finished,
     Hello,
-    Output,
     Refused,
     Submit,
     ToScheduler,
@@ -103,7 +102,6 @@ class SchedulerProcess:
     def __init__(self, inheritance: Inheritance) -> None:
         self._config = config = inheritance.config
         self._words = inheritance.words
-        self._unsent_output = inheritance.unsent
         self._arena = inheritance.arena
         assert inheritance.listener is not None
         assert inheritance.zygote is not None
@@ -120,7 +118,7 @@ class SchedulerProcess:
         self._behind: dict[Link, None] = {}
         """Connections whose messages are handled in slices at the moment."""
         self._next_process = 1
-        self._logs: dict[int, WorkerLog] = {}
+        self._prints = WorkerPrints(config, self._words, inheritance.unsent, self._process_of, self._do)
         self._pids: dict[int, int] = {}
         self._measures = Measures(config.memory_limit)
         self._zygote_decoder: wire.FrameDecoder[FromZygote] = wire.FrameDecoder(FromZygote)
@@ -218,7 +216,7 @@ class SchedulerProcess:
             return ticks
         if now >= self._logs_at:
             self._logs_at = now + LOG_SECONDS
-            self._read_live_logs()
+            self._prints.read_live(self._pids)
         if now >= self._headroom_at:
             self._headroom_at = now + HEADROOM_SECONDS
             self._do(MemoryHeadroom(available_memory()))
@@ -275,7 +273,7 @@ class SchedulerProcess:
 
     def _hear(self, link: Link, message: ToScheduler) -> None:
         if type(message) is Finished and link.slot >= 0:
-            self._read_finished_logs(link, message)
+            self._prints.read_finished(link.slot, message.results)
         if isinstance(message, Ask) and message.question == "snapshot":
             self._answer_snapshot(link, message)
         elif link.process:
@@ -298,7 +296,7 @@ class SchedulerProcess:
         self._unsent.pop(link, None)
         self._behind.pop(link, None)
         if link.slot >= 0:
-            self._send_last_words(link)
+            self._prints.read_last_words(link.slot, link.process)
         if self._links.pop(link.process, None) is not None:
             self._do(Left(link.process))
 
@@ -330,7 +328,7 @@ class SchedulerProcess:
         code = None if event.signal >= 0 else event.exit_code
         number = event.signal if event.signal >= 0 else None
         out_of_memory = self._measures.remove(event.slot, killed=number == signal.SIGKILL)
-        self._do(WorkerExited(event.slot, code, number, started, self._log(event.slot).tail(), out_of_memory))
+        self._do(WorkerExited(event.slot, code, number, started, self._prints.log(event.slot).tail(), out_of_memory))
 
     # ---------------------------------------------------------------- actions
 
@@ -347,7 +345,7 @@ class SchedulerProcess:
             self._drop(self._links.pop(action.process), action)
         elif isinstance(action, Fork):
             self._words.clear(action.slot)
-            self._log(action.slot).begin_worker()
+            self._prints.log(action.slot).begin_worker()
             self._tell_zygote(ForkWorker(action.slot, list(action.gpus), action.profile))
         elif isinstance(action, Signal):
             self._tell_zygote(SignalWorker(action.slot, action.number))
@@ -415,38 +413,10 @@ class SchedulerProcess:
         run_directory.remove(Path(self._config.run_directory))
         os._exit(1)
 
-    # ---------------------------------------------------------------- logs and measures
+    # ---------------------------------------------------------------- pictures
 
-    def _log(self, slot: int) -> WorkerLog:
-        if slot not in self._logs:
-            path = Path(self._config.run_directory) / "logs" / f"worker-{slot}.log"
-            self._logs[slot] = WorkerLog(path, self._config.log_limit)
-        return self._logs[slot]
-
-    def _read_finished_logs(self, link: Link, finished: Finished) -> None:
-        for result in finished.results:
-            if result.log_end:
-                self._send_log(link.slot, result.task_id, result.log_end)
-
-    def _read_live_logs(self) -> None:
-        for slot in self._pids:
-            task_id, end = self._words.started(slot), self._log(slot).settled_end()
-            if self._log(slot).position >= self._words.log_length(slot):
-                self._send_log(slot, task_id, end)
-
-    def _send_log(self, slot: int, task_id: TaskId, end: int | None) -> None:
-        """Hand what a worker's task wrote to fd 1 and 2 to the scheduler, as if the worker had sent it."""
-        process = next((process for process, link in self._links.items() if link.slot == slot), None)
-        if process is None or task_id == NO_TASK:
-            return
-        for stream, data in self._log(slot).read(task_id, end, self._config.output_limit):
-            self._do(Received(process, Output(task_id, stream, data)))
-
-    def _send_last_words(self, link: Link) -> None:
-        """A worker is gone: pass on what it had not sent, and what C code wrote."""
-        for task_id, stream, data in self._unsent_output.of(link.slot).take():
-            self._do(Received(link.process, Output(task_id, stream, data)))
-        self._send_log(link.slot, self._words.started(link.slot), None)
+    def _process_of(self, slot: int) -> ProcessId | None:
+        return next((process for process, link in self._links.items() if link.slot == slot), None)
 
     def _answer_snapshot(self, link: Link, message: Ask) -> None:
         """The one question whose answer needs more than the scheduler knows."""

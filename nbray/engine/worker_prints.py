@@ -1,0 +1,62 @@
+"""What workers have printed and cannot send themselves: their logs, and at the end of one what it had in its memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from nbray.config import ClusterConfig
+from nbray.engine.unsent import Unsent
+from nbray.engine.words import Words
+from nbray.engine.worker_logs import WorkerLog
+from nbray.ids import NO_TASK, ProcessId, TaskId
+from nbray.scheduler.events import Received
+from nbray.scheduler.messages import Output, TaskResult
+
+
+class WorkerPrints:
+    """Hands to the scheduler, by `tell`, what the worker of a slot would have sent as Output."""
+
+    def __init__(
+        self, config: ClusterConfig, words: Words, unsent: Unsent, process_of: Callable[[int], ProcessId | None],
+        tell: Callable[[Received], None],
+    ) -> None:  # fmt: skip
+        self._config = config
+        self._words = words
+        self._unsent = unsent
+        self._process_of = process_of
+        self._tell = tell
+        self._logs: dict[int, WorkerLog] = {}
+
+    def log(self, slot: int) -> WorkerLog:
+        """The log of the workers of a slot."""
+        if slot not in self._logs:
+            path = Path(self._config.run_directory) / "logs" / f"worker-{slot}.log"
+            self._logs[slot] = WorkerLog(path, self._config.log_limit)
+        return self._logs[slot]
+
+    def read_finished(self, slot: int, results: Iterable[TaskResult]) -> None:
+        """The worker reports these results, with how long its log was behind each task that wrote to it."""
+        for result in results:
+            if result.log_end:
+                self._send(slot, result.task_id, result.log_end)
+
+    def read_live(self, slots: Iterable[int]) -> None:
+        """What running tasks have written so far."""
+        for slot in slots:
+            task_id, end = self._words.started(slot), self.log(slot).settled_end()
+            if self.log(slot).position >= self._words.log_length(slot):
+                self._send(slot, task_id, end)
+
+    def read_last_words(self, slot: int, process: ProcessId) -> None:
+        """The worker is gone: pass on what it had not sent, and what C code wrote."""
+        for task_id, stream, data in self._unsent.of(slot).take():
+            self._tell(Received(process, Output(task_id, stream, data)))
+        self._send(slot, self._words.started(slot), None)
+
+    def _send(self, slot: int, task_id: TaskId, end: int | None) -> None:
+        process = self._process_of(slot)
+        if process is None or task_id == NO_TASK:
+            return
+        for stream, data in self.log(slot).read(task_id, end, self._config.output_limit):
+            self._tell(Received(process, Output(task_id, stream, data)))
