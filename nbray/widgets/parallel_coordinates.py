@@ -10,7 +10,7 @@ from nbray.widgets.axes import HEIGHT, LINES, WIDE, Axes, text
 from nbray.widgets.elements import Element, element
 from nbray.widgets.picture import MOST_SETTINGS, Picture, TrialLine, number
 from nbray.widgets.scales import Scale, number_text, scale_of
-from nbray.widgets.settings import settings_text, value_text
+from nbray.widgets.settings import settings_text, spoken, value_text
 from nbray.widgets.styles import BEST, shade
 from nbray.wording import one_line
 
@@ -116,7 +116,7 @@ def _short(value: Any) -> str:
 
 def _by_kind(name: str, values: Sequence[Any]) -> Column:
     """Values side by side: numbers in their order, below all else."""
-    kinds = {repr(value): value for value in values}
+    kinds = {spoken(value): value for value in values}
 
     def rank(kind: str) -> tuple[bool, float, str]:
         found = number(kinds[kind]) if not isinstance(kinds[kind], bool) else None
@@ -127,6 +127,6 @@ def _by_kind(name: str, values: Sequence[Any]) -> Column:
     marks = [(places[kind], _short(kinds[kind])) for kind in order]
     if len(marks) > 16:
         marks = marks[:: -(-len(marks) // 16)]
-    return Column(name, lambda value: places.get(repr(value)), marks)
+    return Column(name, lambda value: places.get(spoken(value)), marks)
 
 

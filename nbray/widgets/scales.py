@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
+LARGEST = 1e300
+"""Beyond this the difference of two values may be no number."""
 DECADES = 2.0
 """Positive values that span so many powers of ten are drawn on a logarithmic scale."""
 FAR = 8.0
@@ -53,7 +55,7 @@ def scale_of(values: Iterable[float], *, robust: bool = False, exact: bool = Fal
     >>> scale_of([2.0, 2.0])
     Scale(low=1.5, high=2.5, logarithmic=False)
     """
-    known = sorted(value for value in values if math.isfinite(value))
+    known = sorted(min(LARGEST, max(-LARGEST, value)) for value in values if math.isfinite(value))
     if not known:
         return Scale(0.0, 1.0)
     low, high = known[0], known[-1]

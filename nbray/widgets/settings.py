@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import reprlib
 from collections.abc import Mapping
 from typing import Any
 
 from nbray.widgets.scales import number_text
 from nbray.wording import one_line
+
+_SHORT = reprlib.Repr()
+_SHORT.maxother = 120
 
 
 def value_text(value: Any, limit: int = 24) -> str:
@@ -17,7 +22,24 @@ def value_text(value: Any, limit: int = 24) -> str:
     """
     if isinstance(value, float):
         return number_text(value)
-    return one_line(value if isinstance(value, str) else repr(value), limit)
+    return one_line(value if isinstance(value, str) else spoken(value), limit)
+
+
+def spoken(value: Any) -> str:
+    """The value as `repr` has it, where that is short by nature; of what is large only what it is.
+
+    >>> import numpy
+    >>> spoken("a"), spoken(numpy.zeros((200, 3))), spoken(list(range(1000)))
+    ("'a'", 'ndarray (200, 3)', '[0, 1, 2, 3, 4, 5, ...]')
+    """
+    if value is None or isinstance(value, str | int | float | bool):
+        return repr(value)
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple) and shape:
+        return f"{type(value).__name__} {shape}"
+    if callable(value) and hasattr(value, "__name__"):
+        return str(value.__name__)
+    return re.sub(r" at 0x[0-9a-f]+", "", _SHORT.repr(value))  # the same value has another place in each trial
 
 
 def settings_text(settings: Mapping[str, Any], most: int = 6) -> str:

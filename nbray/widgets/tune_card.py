@@ -31,7 +31,7 @@ def sections(picture: Picture, lines: Lines, *, drawn_live: bool) -> Sections:
         "head": element("div", _head(picture), _bar(picture)),
         "best": element("div", *_best(picture)),
         "figures": element("div", *_figures(picture, lines, drawn_live), class_="nbray-figures"),
-        "table": element("div", trials_table.table(picture, 100)),
+        "table": element("div", trials_table.table(picture, 60)),
         "notes": element("div", *_notes(picture)),
     }
 

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import math
 
-from nbray.tune.events import CloseReason
+from nbray.tune.events import CloseReason, Reported
 from nbray.tune.trial import TrialState
-from nbray.widgets.picture import MOST_CURVES, MOST_LINES, MOST_POINTS, picture_of
+from nbray.widgets.learning_curves import lines_of
+from nbray.widgets.picture import MOST_CURVES, MOST_LINES, MOST_POINTS, MOST_RESULTS, picture_of
 from tests.widgets.sample import Story, halving, single_reports
 
 
@@ -61,7 +62,49 @@ def test_a_thousand_trials_fit() -> None:
     view = single_reports(1000)
     picture = picture_of("e", view)
     assert (len(picture.lines), picture.hidden, picture.trials) == (MOST_LINES, 1000 - MOST_LINES, 1000)
-    assert len(picture.curves) == MOST_CURVES
+    assert MOST_RESULTS < len(picture.curves) < 2 * MOST_RESULTS
+    assert len(picture_of("e", halving(200)).curves) == MOST_CURVES
+
+
+def test_who_was_ever_the_best_is_among_the_results_that_are_drawn() -> None:
+    picture = picture_of("e", single_reports(1000, fail=0))
+    front = lines_of(picture).strokes[0]
+    values = [curve.points[-1][1] for curve in picture.curves]
+    assert front.points[-1][1] == max(values) == (picture.best.value if picture.best else None)
+
+
+def test_trials_at_work_have_their_curves_wherever_they_rank() -> None:
+    story = Story()
+    for index in range(100):
+        trial = story.begin({"x": index})
+        for step in range(2):
+            story.report(trial, float(100 - index + step))
+        if index < 99:
+            story.end(trial)
+    numbers = [curve.line.number for curve in picture_of("e", story.view).curves]
+    assert len(numbers) == MOST_CURVES
+    assert {0, 1, 99} <= set(numbers)
+
+
+def test_a_metric_within_a_report() -> None:
+    story = Story("eval/loss", "min")
+    for value in (3.0, 1.0):
+        story.tell(Reported(story.begin({"x": value}), 1, {"eval": {"loss": value}}), after=0.1)
+    picture = picture_of("e", story.view)
+    assert [line.value for line in picture.lines] == [1.0, 3.0]
+
+
+def test_without_a_metric_the_first_number_is_shown_and_nothing_is_best() -> None:
+    story = Story()
+    story.view.metric = None
+    for value in (3.0, 1.0):
+        trial = story.begin({"x": value})
+        for step in range(3):
+            story.tell(Reported(trial, 1, {"note": "a", "loss": value + step}), after=0.1)
+    picture = picture_of("e", story.view)
+    assert (picture.metric, picture.best) == ("loss", None)
+    assert [line.value for line in picture.lines] == [5.0, 3.0]
+    assert [curve.points for curve in picture.curves] == [((1, 3), (2, 4), (3, 5)), ((1, 1), (2, 2), (3, 3))]
 
 
 def test_a_long_curve_keeps_its_ends() -> None:
