@@ -12,6 +12,7 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from nbray import session
 from nbray.engine.io_thread import call_reporting
 from nbray.notebook.cell_runs import RUNS, CellRun
 from nbray.notebook.display import Display, Parent
@@ -36,8 +37,10 @@ SHARE = 0.1
 class TuneCard:
     """The card of one experiment, in one cell; an observer of its run. All but `_ask` and `_greet` come on one thread."""
 
-    def __init__(self, run: TuneRun, display: Display, cell: CellRun | None) -> None:
+    def __init__(self, run: TuneRun, display: Display, cell: CellRun | None, *, may_live: bool = True) -> None:
         self._run = run
+        self._may_live = may_live
+        """Whether anybody can steer the experiment while it runs: else it needs no buttons, and HTML will do."""
         self._display = display
         self._cell = cell
         self._display_id = f"nbray-tune-{uuid.uuid4().hex[:12]}"
@@ -72,7 +75,7 @@ class TuneCard:
             card.close()
 
     def _draw(self, picture: Picture, now: float) -> None:
-        if self._card is None and now >= self._born + LIVE_AFTER:
+        if self._card is None and self._may_live and now >= self._born + LIVE_AFTER:
             self._card = self._new_card()
         if self._card is None or not self._greeted:
             self._publish(picture)
@@ -133,6 +136,7 @@ def card_of(run: TuneRun, display: Display) -> TuneCard | None:
     if not run.plan.run.verbose:
         return None
     cell = RUNS.of_thread(threading.get_ident()) or RUNS.current or RUNS.latest()
-    card = TuneCard(run, display, cell)
+    backend = session.current.backend
+    card = TuneCard(run, display, cell, may_live=backend is None or backend.name != "serial")
     card.show(run.view)  # a display that begins when its cell has ended is lost where notebooks run without a page
     return card

@@ -229,7 +229,12 @@ def _run_inline(
     experiment = course.experiment
     lead = _InlineLead()
     run = TuneRun(plan, View(experiment.metric, experiment.mode, experiment.total()), lead, followers).open()
-    lead.inline = Inline(plan, course, Workplace.of(plan, needed, experiment.metric), run.hear)
+
+    def told(entries: Sequence[Entry], rungs: Sequence[Rung]) -> None:
+        run.hear(entries, rungs)
+        run.look()
+
+    lead.inline = Inline(plan, course, Workplace.of(plan, needed, experiment.metric), told)
     run.hear(course.entries, [])
     try:
         lead.inline.run()

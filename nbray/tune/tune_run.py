@@ -278,6 +278,10 @@ class TuneRun:
     def _restore(self) -> str:
         return f"tune.Tuner.restore({self.plan.path!r}, {self.plan.trainable_name}).fit()"
 
+    def look(self) -> None:
+        """Tell the observers, if it is time to."""
+        self._show(always=False)
+
     def _show(self, *, always: bool) -> None:
         """Tell the observers; one that raises is told no more."""
         now = time.monotonic()

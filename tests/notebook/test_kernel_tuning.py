@@ -70,6 +70,14 @@ def test_an_experiment_goes_on_beside_other_cells_in_its_own(fresh_kernel: Kerne
     assert len(ids) == 1  # of the first cell's card, wherever the news of it come
 
 
+def test_an_experiment_without_processes_is_shown_while_it_runs(fresh_kernel: Kernel, tmp_path: Path) -> None:
+    fresh_kernel.run_ok(f"STORE = {str(tmp_path)!r}\n" + TRAIN.replace("num_workers=2", "'serial'"))
+    cell = fresh_kernel.run_ok("tuner('alone', trials=3, steps=20).fit(); None", timeout=60)
+    assert any(", 1 running" in said for said in shown(cell))
+    assert shown(cell)[-1].startswith("nbray: alone done, 3 trials")
+    assert cell.of("comm_open") == []  # no buttons: nobody could hear them
+
+
 def test_stop_stops_the_experiment_and_says_how_to_go_on(fresh_kernel: Kernel, tmp_path: Path) -> None:
     prepare(fresh_kernel, tmp_path)
     cell = fresh_kernel.submit("tuner('long', steps=1000).fit()")

@@ -199,6 +199,14 @@ def test_news_that_come_while_another_cell_runs_name_that_one(page: Page, widget
     assert [parent["header"]["msg_id"] for _, _, parent in page.messages] == ["a", "a", "b"]
 
 
+def test_what_nobody_can_steer_needs_no_widget(page: Page, widget: list[Widget]) -> None:
+    card = TuneCard(Run(), page, None, may_live=False)  # type: ignore[arg-type]
+    for _ in range(3):
+        card.show(halving(running=2))
+    assert widget == []
+    assert page.kinds == ["display_data", "update_display_data", "update_display_data"]
+
+
 def test_silence_is_kept_where_it_is_asked_for(page: Page) -> None:
     run = Run()
     run.plan.run.verbose = 0
