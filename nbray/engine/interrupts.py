@@ -35,8 +35,12 @@ class InterruptShield:
         if threading.get_ident() == _MAIN_THREAD:
             handler = _signal.getsignal(SIGINT)
             if callable(handler) and type(getattr(handler, "__self__", None)) not in _SHIELDS:
-                self._came, self._handler = False, handler
-                _signal.signal(SIGINT, self._note)
+                # A finalizer that comes in between must find the shield either not yet begun or up: this object is made
+                # before, and the handler is noted behind, where only `__exit__` needs it.
+                note = self._note
+                self._came = False
+                _signal.signal(SIGINT, note)
+                self._handler = handler
 
     def __exit__(self, *exc_info: object) -> None:
         if threading.get_ident() == _MAIN_THREAD and self._handler is not None:

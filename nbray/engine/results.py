@@ -48,12 +48,12 @@ class Results:
         """Send all that waits; `log_end` is how long the log is now, when these tasks have written to it."""
         with self._lock:
             if self._waiting and not self._leaving:
-                with self._shield:
+                try:
                     self._leaving = True
-                    try:
+                    with self._shield:
                         self._send(log_end)
-                    finally:
-                        self._leaving = False
+                finally:
+                    self._leaving = False
 
     def _send(self, log_end: int) -> None:
         waiting, self._waiting = self._waiting, []

@@ -217,9 +217,11 @@ class Sender:
 
     def settle(self) -> None:
         """Do the sums of references, with no flush half-way; under the lock."""
-        self._flushing = True
-        self._references.settle()
-        self._flushing = False
+        try:
+            self._flushing = True
+            self._references.settle()
+        finally:
+            self._flushing = False
 
     # ---------------------------------------------------------------- the outbox, under the lock
 
@@ -262,9 +264,9 @@ class Sender:
         if self._flushing:
             self._flush_at(now + BATCH_SECONDS)
             return
-        with self._shield:
+        try:  # the mark stands around the shield, which is not reentrant
             self._flushing = True
-            try:
+            with self._shield:
                 self._flush_due = None
                 self._last_flush = now
                 ended = self._releases_due or self._references.unsaid > MOST_UNSAID
@@ -286,8 +288,8 @@ class Sender:
                     self._values.forget(released)
                     wire.append_frame(self._unsent, Released(released))
                 self._send()
-            finally:
-                self._flushing = False
+        finally:
+            self._flushing = False
 
     def _send(self) -> None:
         if self.over:

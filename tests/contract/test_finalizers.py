@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,15 @@ class Circle:
 
     def __del__(self) -> None:
         self.at_end()
+
+
+@pytest.fixture(autouse=True)
+def stop_still_works() -> Iterator[None]:
+    """A shield against interrupts that was left up would swallow every Stop from then on."""
+    handler = signal.getsignal(signal.SIGINT)
+    yield
+    left = signal.signal(signal.SIGINT, handler)
+    assert left is handler
 
 
 @contextmanager
