@@ -84,7 +84,7 @@ class Places:
         """End a trial that waits; says whether it could be ended."""
         if trial.at_work or trial.ended or (self._recorded is not None and not self._recorded.may_end(trial.trial_id)):
             return False
-        self._ledger.finish(trial, TrialState.TERMINATED, trial.why)
+        self._ledger.finish(trial, TrialState.TERMINATED, f"given up, {trial.why}" if trial.why else "given up")
         return True
 
     def _follow_ends(self) -> None:

@@ -45,7 +45,7 @@ def test_who_waits_in_vain_is_ended_after_the_scheduler_was_asked() -> None:
     stage = paused_one(scheduler)
     actions = stage.obey("00000")
     assert scheduler.heard[-3:] == [("search finished",), ("stall",), ("remove", "00000")]
-    assert Moved("00000", TrialState.TERMINATED, "paused by ScriptedScheduler after report 1") in actions
+    assert Moved("00000", TrialState.TERMINATED, "given up, paused by ScriptedScheduler after report 1") in actions
     end = closed(actions)
     assert end is not None
     assert end.why is CloseReason.DONE
