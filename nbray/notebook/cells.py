@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 from nbray import serialization, session
@@ -20,7 +20,7 @@ from nbray.notebook.shipment import Shipment, run_shipped
 from nbray.objects import ObjectRef
 
 MODULE_SCOPE = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-MAGIC_LINE = "# %%remote {line}\n"
+MAGIC_LINE = "# %%{magic} {line}\n"
 """Stands where the magic's line was, so that line numbers in tracebacks are those of the cell on the page."""
 
 
@@ -31,6 +31,10 @@ class CellOptions(NamedTuple):
     """The names to take along instead of those that are found."""
     outputs: Sequence[str] | None = None
     """The names to bring back instead of all that the cell assigns."""
+    magic: str = "remote"
+    """The magic whose line stands above the cell."""
+    kept: Set[str] | None = None
+    """In a persistent namespace: the names of its own, which are not taken along. Nothing comes back there unless it is asked."""
 
 
 class RemoteCell(NamedTuple):
@@ -44,6 +48,8 @@ class RemoteCell(NamedTuple):
     wanted: tuple[str, ...]
     required: bool
     """The user has named what is to come back, so it must."""
+    kept: Set[str] = frozenset()
+    """What its persistent namespace has of its own."""
 
 
 def read_cell(shell: Any, line: str, cell: str, options: CellOptions) -> RemoteCell:
@@ -51,24 +57,28 @@ def read_cell(shell: Any, line: str, cell: str, options: CellOptions) -> RemoteC
 
     `line` is what stands behind `%%remote`.
     """
-    source = cell if cell.lstrip().startswith("%%") else MAGIC_LINE.format(line=line) + cell
+    source = cell if cell.lstrip().startswith("%%") else MAGIC_LINE.format(magic=options.magic, line=line) + cell
     transformed = shell.transform_cell(source)
     run = cell_runs.current()
     number = shell.execution_count if run is None else run.number
     filename = shell.compile.cache(transformed, number, raw_code=source)
     compile(transformed, filename, "exec", shell.compile.flags | MODULE_SCOPE, dont_inherit=True)
     names = find_names(transformed)
-    inputs = gather(names.needed, shell.user_ns, source, only=options.inputs, is_own=_owned_by(shell))
+    needed = [name for name in names.needed if name not in (options.kept or ())]
+    inputs = gather(needed, shell.user_ns, source, only=options.inputs, is_own=owned_by(shell))
     code = CellCode(source, filename, f"[{number}]")
-    return RemoteCell(code, names, inputs, shell.user_ns, _wanted(names, inputs, options.outputs), options.outputs is not None)
+    wanted = wanted_names(names, inputs, options.outputs) if options.kept is None else tuple(dict.fromkeys(options.outputs or ()))
+    return RemoteCell(code, names, inputs, shell.user_ns, wanted, options.outputs is not None, options.kept or frozenset())
 
 
-def _owned_by(shell: Any) -> Callable[[str], bool]:
+def owned_by(shell: Any) -> Callable[[str], bool]:
+    """Says of a name whether it is IPython's own: the worker has one too."""
     hidden, namespace = shell.user_ns_hidden, shell.user_ns
     return lambda name: name in hidden and hidden[name] is namespace[name]
 
 
-def _wanted(names: Names, inputs: Inputs, asked: Sequence[str] | None) -> tuple[str, ...]:
+def wanted_names(names: Names, inputs: Inputs, asked: Sequence[str] | None) -> tuple[str, ...]:
+    """What a cell shall bring back; raises UsageError where the user has asked for what it cannot assign."""
     if asked is None:
         return names.assigned
     may_be_hidden = names.uses_magics or names.star_imports or "exec" in names.needed
@@ -85,28 +95,36 @@ class RunningCell(NamedTuple):
     ref: ObjectRef
     backend: Backend
     run: cell_runs.CellRun | None
+    receive: Callable[[Callable[[], Any]], Any] = lambda wait: wait()
+    """Makes what the cell brings back of its task's value, for which it calls `wait`."""
 
     def outcome(self) -> CellOutcome:
         """Wait for what it brings back; raises what it raised."""
-        result = self.backend.get([self.ref.id])[0]
+        result = self.receive(lambda: self.backend.get([self.ref.id])[0])
         assert isinstance(result, CellOutcome)
         return result
 
 
 def submit(cell: RemoteCell, options: CallOptions) -> RunningCell:
     """Ship a cell as a task of the cell run that goes on now. Raises NotShippable, InfeasibleRequest, StoreFull."""
-    backend = session.current_backend()
-    if backend.name == registry.SERIAL:
-        raise NotSupportedHere(
-            'the backend "serial" runs everything in this process, and a cell does that without %%remote: take the line off, or '
-            "start a cluster with %nbray stop and %nbray start"
-        )
+    backend = cluster_for_cells()
     cell_run: CellRunId = session.current_cell_run()
     [task_id] = backend.submit(as_task(cell), (), {}, options, cell_run)
     run = cell_runs.current()
     if run is not None:
         run.own_tasks.add(task_id)
     return RunningCell(cell, ObjectRef(task_id, backend.epoch, options.name), backend, run)
+
+
+def cluster_for_cells(magic: str = "remote") -> Backend:
+    """The backend in use, started where there is none. Raises NotSupportedHere where it runs nothing elsewhere."""
+    backend = session.current_backend()
+    if backend.name == registry.SERIAL:
+        raise NotSupportedHere(
+            f'the backend "serial" runs everything in this process, and a cell does that without %%{magic}: take the line off, '
+            "or start a cluster with %nbray stop and %nbray start"
+        )
+    return backend
 
 
 def task_name() -> str:
@@ -124,14 +142,18 @@ def background_text(running: RunningCell) -> str:
 
 def as_task(cell: RemoteCell) -> Callable[[], CellOutcome]:
     """A function that runs the cell on a worker. What it captures is lifted into the store, large parts once each."""
-    values, modules, submodules = cell.inputs
-    try:
-        shipment = Shipment.of(values, cell.namespace)
-    except NotShippable as error:
-        raise _named(error, values) from None
+    _, modules, submodules = cell.inputs
     return functools.partial(
-        run_shipped, cell.code, shipment, modules, submodules, cell.wanted, cell.names.changed, cell.required
+        run_shipped, cell.code, shipment_of(cell), modules, submodules, cell.wanted, cell.names.changed, cell.required
     )
+
+
+def shipment_of(cell: RemoteCell) -> Shipment:
+    """The values that a cell takes along. Raises NotShippable."""
+    try:
+        return Shipment.of(cell.inputs.values, cell.namespace)
+    except NotShippable as error:
+        raise _named(error, cell.inputs.values) from None
 
 
 def _named(error: NotShippable, values: Mapping[str, Any]) -> NotShippable:

@@ -26,6 +26,7 @@ def load_ipython_extension(shell: Any) -> None:
     if shell in _loaded:
         return
     from nbray.notebook.magics import NbrayMagics
+    from nbray.notebook.remote_magics import RemoteMagics
 
     kernel = getattr(shell, "kernel", None)
     session.set_defaults(linger=0.0 if kernel is None else LINGER, preload=PRELOAD)  # a terminal that ends is ended for good
@@ -33,6 +34,9 @@ def load_ipython_extension(shell: Any) -> None:
     magics = NbrayMagics(shell, TerminalDisplay() if kernel is None else KernelDisplay(kernel))
     shell.register_magics(magics)
     undo.append(magics.close)
+    namespace_magics = RemoteMagics(shell)
+    shell.register_magics(namespace_magics)
+    undo.append(namespace_magics.close)
     if hasattr(kernel, "do_shutdown"):
         undo.append(_follow_shutdown(kernel))
     _loaded[shell] = undo

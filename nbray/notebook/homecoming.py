@@ -20,7 +20,7 @@ def assign(shell: Any, outcome: CellOutcome) -> None:
     copied: dict[int, Any] = {}
     shell.push({name: _own(value, copied) for name, value in outcome.values.items()})
     namespace = shell.user_ns
-    shell.push({name: _at_home(namespace[name], namespace) for name in outcome.values})
+    shell.push({name: at_home(namespace[name], namespace) for name in outcome.values})
 
 
 def warning(outcome: CellOutcome) -> str:
@@ -42,7 +42,7 @@ def _own(value: Any, copied: dict[int, Any]) -> Any:
     return value if type(value) is RemoteValue else own_copy(value, copied)
 
 
-def _at_home(value: Any, namespace: dict[str, Any]) -> Any:
+def at_home(value: Any, namespace: dict[str, Any]) -> Any:
     """Functions and classes that the cell defined read the notebook's globals, so that later changes of them reach them.
 
     A function that uses a name which did not come along keeps the globals that it came with.

@@ -37,6 +37,7 @@ class NbrayMagics(Magics):
     @magic_arguments()
     @argument("-i", "--inputs", nargs="+", action="extend", metavar="NAME", help="take these names along, not those found")
     @argument("-o", "--outputs", nargs="+", action="extend", metavar="NAME", help="bring these names back, not all assigned")
+    @argument("--on", metavar="NAME", help="run it in the namespace NAME, in a worker of its own: what it assigns stays there")
     @argument("--bg", action="store_true", help="return at once: output keeps coming to this cell, names when it has ended")
     @argument("--plan", action="store_true", help="print what would be shipped, with sizes, and run nothing")
     @argument("--cpus", type=float, metavar="N", help="CPUs to reserve while the cell runs (1)")
@@ -53,11 +54,20 @@ class NbrayMagics(Magics):
         here. Arrays arrive read-only (x = x.copy() to change one), modules are imported there by name. The names that it
         assigns (x = ...) come back when it has ended well, large ones as handles that are fetched when they are used; a
         cell that fails brings nothing back. What it prints and displays appears here while it runs. Stop cancels it.
+
+        With --on NAME the names that it assigns or changes stay in the namespace NAME, where the next cells find them; only
+        those after -o come back. Other names come from the notebook, each time anew. --cpus, --gpus and --memory are held as
+        long as the namespace lives. `%remote who` lists what is there, `%remote fetch x --on NAME` brings x.
         """
         from nbray.notebook import cells
 
         asked = parse(self.remote, line)
         with failing_cleanly(self.shell):
+            if asked.on is not None:
+                from nbray.notebook import namespace_cells
+
+                namespace_cells.run(self.shell, line, cell, asked, lambda: self.background)
+                return
             options = call_options.build(
                 {
                     "num_cpus": asked.cpus, "num_gpus": asked.gpus, "memory": asked.memory, "timeout": asked.timeout,

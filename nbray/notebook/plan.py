@@ -29,7 +29,11 @@ def plan_text(cell: RemoteCell) -> str:
     rows = [_module_row(name, module) for name, module in modules.items()]
     rows += [_value_row(name, value) for name, value in values.items()]
     lines = ["Nothing was run. This cell would", *_section("take along, as copies", _table(rows))]
-    missing = [name for name in cell.names.needed if name not in values and name not in modules and _is_unknown(name)]
+    there = [name for name in cell.names.needed if name in cell.kept]
+    if there:
+        lines += _section("find in its namespace", [", ".join(there)])
+    known = {*values, *modules, *there}
+    missing = [name for name in cell.names.needed if name not in known and _is_unknown(name)]
     if missing:
         lines += _section("not find in the notebook (a NameError where it is read)", [", ".join(missing)])
     lines += _section("bring back when it has ended well", [", ".join(cell.wanted) or "nothing"])

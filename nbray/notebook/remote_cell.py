@@ -43,7 +43,7 @@ def run_cell(
     task_context.at_end(shell.end)  # not before: what it brings back is pickled with the globals that it uses
     before = dict(shell.user_ns)
     shell.run(code)
-    return _bring(shell.user_ns, wanted if only_wanted else (*wanted, *_assigned(before, shell.user_ns)))
+    return bring(shell.user_ns, wanted if only_wanted else (*wanted, *_assigned(before, shell.user_ns)))
 
 
 def _assigned(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
@@ -51,7 +51,7 @@ def _assigned(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     return [name for name, value in after.items() if name[0] != "_" and before.get(name, _ABSENT) is not value]
 
 
-def _bring(namespace: Mapping[str, Any], wanted: tuple[str, ...]) -> CellOutcome:
+def bring(namespace: Mapping[str, Any], wanted: tuple[str, ...]) -> CellOutcome:
     """Small values as they are, large ones as handles, modules by name; what cannot be shipped with the reason."""
     outcome = CellOutcome({}, {})
     for name in dict.fromkeys(wanted):

@@ -154,9 +154,7 @@ class RemoteShell(InteractiveShell):
         """
         namespace, cell = self.user_ns, self.compile.cell
         self._enter({})
-        self._rendered, self.last_execution_result, self.InteractiveTB.tb = [], None, None
-        for name in ("last_type", "last_value", "last_traceback", "last_exc"):
-            sys.__dict__.pop(name, None)
+        self.forget()
         pyplot = sys.modules.get("matplotlib.pyplot")
         if pyplot is not None:
             pyplot.close("all")
@@ -164,6 +162,12 @@ class RemoteShell(InteractiveShell):
             namespace.clear()
             if cell is not None:
                 linecache.cache.pop(cell.filename, None)
+
+    def forget(self) -> None:
+        """Keep no result and no traceback of the cell, whose frames hold what it had."""
+        self._rendered, self.last_execution_result, self.InteractiveTB.tb = [], None, None
+        for name in ("last_type", "last_value", "last_traceback", "last_exc"):
+            sys.__dict__.pop(name, None)
 
     def _enter(self, namespace: dict[str, Any]) -> None:
         self.user_module, self.user_ns = self.prepare_user_module(user_ns=namespace)

@@ -56,7 +56,7 @@ class Preview(NamedTuple):
         top = _attempt(lambda: value.head(5), None)
         shown = value if top is None else top
         table = "" if top is None else str(_attempt(lambda: top._repr_html_(), "") or "")
-        facts, head = _attempt(lambda: _facts(value), ""), _attempt(lambda: _head(shown), "")
+        facts, head = _attempt(lambda: _facts_of(value), ""), _attempt(lambda: _head(shown), "")
         return cls(name, facts, head, table if len(table) <= MOST_HTML else "", size)
 
 
@@ -68,7 +68,12 @@ def _attempt(look: Callable[[], Any], otherwise: Any) -> Any:
         return otherwise
 
 
-def _facts(value: Any) -> str:
+def facts_of(value: Any) -> str:
+    """Shape and type of the elements, or the number of items; "" where there are none, or the value refuses."""
+    return _attempt(lambda: _facts_of(value), "") or ""
+
+
+def _facts_of(value: Any) -> str:
     shape = getattr(value, "shape", None)
     if isinstance(shape, tuple):
         facts = [" x ".join(f"{size:,}" for size in shape), str(getattr(value, "dtype", ""))]

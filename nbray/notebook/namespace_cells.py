@@ -1,0 +1,56 @@
+"""What `%%remote --on NAME` does with a cell: reads it, sends it to the namespace, takes over what was asked for."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from nbray import call_options
+from nbray.errors import UsageError
+from nbray.notebook import cells, namespaces
+
+if TYPE_CHECKING:
+    from nbray.notebook.background import Background
+
+RESERVED = {"cpus": "num_cpus", "gpus": "num_gpus", "memory": "memory"}
+"""Options of the line that a namespace holds as long as it lives, and what they are called for an actor."""
+
+_NOT_THERE = {
+    "timeout": "a cell in a namespace has no time limit: Stop ends it, and the names stay",
+    "retries": "a namespace whose worker died has lost its names, so that its cells cannot be run again",
+}
+
+
+def run(shell: Any, line: str, cell: str, asked: Any, background: Callable[[], Background]) -> None:
+    """Run a cell in the namespace `asked.on`; `asked` is the parsed line of `%%remote`."""
+    for option, reason in _NOT_THERE.items():
+        if getattr(asked, option) is not None:
+            raise UsageError(f"--{option} with --on: {reason}")
+    namespaces.check_name(asked.on)
+    if asked.plan:
+        from nbray.notebook.plan import plan_text
+
+        kept = namespaces.known_names(asked.on).difference(asked.inputs or ())
+        print(plan_text(cells.read_cell(shell, line, cell, _options(asked, kept))), end="")  # noqa: T201
+        return
+    namespace = namespaces.open_namespace(asked.on, _reserved(asked))
+    own = namespace.known() if asked.bg else frozenset(each.name for each in namespace.contents().names)
+    ready = cells.read_cell(shell, line, cell, _options(asked, own.difference(asked.inputs or ())))
+    name = (asked.name or "").strip("\"'") or f"{cells.task_name()} on {asked.on}"
+    running = namespace.submit(ready, name, asked.inputs or ())
+    if asked.bg:
+        background().follow(running)
+        print(cells.background_text(running))  # noqa: T201
+    else:
+        sys.stderr.write(cells.take_over(shell, ready, running.outcome()))
+
+
+def _options(asked: Any, kept: frozenset[str]) -> cells.CellOptions:
+    return cells.CellOptions(asked.inputs, asked.outputs, kept=kept)
+
+
+def _reserved(asked: Any) -> dict[str, Any]:
+    given = {option: getattr(asked, name) for name, option in RESERVED.items() if getattr(asked, name) is not None}
+    call_options.build(given)  # raises for amounts that are none
+    return given

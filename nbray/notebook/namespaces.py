@@ -1,0 +1,224 @@
+"""The notebook's side of persistent namespaces: which there are, what is known of them, how cells are sent there."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NoReturn
+
+from nbray import introspection, session
+from nbray.actor_handles import ActorHandle
+from nbray.actors import ActorClass, get_actor, kill
+from nbray.errors import ActorDied, UsageError
+from nbray.ids import BACKGROUND
+from nbray.notebook import cell_runs
+from nbray.notebook.cells import RemoteCell, RunningCell, cluster_for_cells, shipment_of
+from nbray.notebook.namespace import Contents, Namespace, NamespaceOutcome, RemoteName
+from nbray.notebook.remote_cell import CellOutcome
+from nbray.objects import get
+from nbray.tables import Rows
+
+PREFIX = "remote:"
+"""Of the names of the actors that keep namespaces."""
+_NAME = re.compile(r"\w[\w.-]*")
+_LIVING = ("PENDING", "ALIVE", "RESTARTING")
+_ADVICE = " To have such an actor started again"
+"""Begins what ActorDied says to those who wrote a class; a namespace that starts again is empty, and would not say so."""
+NAMES_TOLD = 20
+"""So many of the lost names are listed."""
+
+
+class OpenNamespace:
+    """A namespace that this process has used; used on the main thread, as cells are."""
+
+    def __init__(self, name: str, actor: ActorHandle, epoch: str, contents: Contents | None) -> None:
+        """`contents` are None where they are not known."""
+        self.name = name
+        self.epoch = epoch
+        """Names the cluster that it lives in."""
+        self._actor = actor
+        self._contents = contents
+        self._last_known = contents
+
+    # ---------------------------------------------------------------- what is there
+
+    def contents(self) -> Contents:
+        """What is there; asks for it where a cell has failed in between, which waits for the cells that run there."""
+        if self._contents is None:
+            with session.submitting_for(BACKGROUND):
+                self._note(self.ask(self._actor.contents.remote()))
+        assert self._contents is not None
+        return self._contents
+
+    def known(self) -> frozenset[str]:
+        """The names of its own, as they were when they were seen last; does not wait."""
+        return frozenset(each.name for each in (self._last_known.names if self._last_known else ()))
+
+    def _note(self, contents: Contents) -> None:
+        self._contents = self._last_known = contents
+
+    # ---------------------------------------------------------------- cells
+
+    def submit(self, cell: RemoteCell, task_name: str, anew: Iterable[str] = ()) -> RunningCell:
+        """Send a cell there as a task of the cell run that goes on now, behind those that run there. Raises NotShippable.
+
+        Names `anew` come from the notebook even where the namespace has its own.
+        """
+        _, modules, submodules = cell.inputs
+        run_there = self._actor.run.options(name=task_name)
+        changed = cell.names.changed
+        ref = run_there.remote(cell.code, shipment_of(cell), modules, submodules, cell.wanted, changed, tuple(anew))
+        run = cell_runs.current()
+        if run is not None:
+            run.own_tasks.add(ref.id)
+        self._contents = None  # until it has ended well
+        return RunningCell(cell, ref, session.current_backend(), run, self._receiver(cell))
+
+    def _receiver(self, cell: RemoteCell) -> Callable[[Callable[[], Any]], CellOutcome]:
+        def receive(wait: Callable[[], Any]) -> CellOutcome:
+            result = self._guarded(wait)
+            assert isinstance(result, NamespaceOutcome)
+            self._note(result.contents)
+            if cell.required:
+                self._require(cell.wanted, result.outcome, "-o")
+            return result.outcome
+
+        return receive
+
+    def fetch(self, names: tuple[str, ...]) -> CellOutcome:
+        """Bring names from there. Raises UsageError for those that are not there; waits for the cells that run there."""
+        outcome: CellOutcome = self.ask(self._actor.fetch.remote(names))
+        self._require(names, outcome, "%remote fetch")
+        return outcome
+
+    def _require(self, names: Iterable[str], outcome: CellOutcome, where: str) -> None:
+        for name in names:
+            if name not in outcome.values and name not in outcome.left_out:
+                self._refuse_name(name, where)
+
+    def _refuse_name(self, name: str, where: str) -> NoReturn:
+        known = [each.name for each in self.contents().names]
+        near = difflib.get_close_matches(name, known, 1)
+        hint = f"Did you mean {near[0]}?" if near else f"It has {', '.join(known) or 'none yet'}."
+        raise UsageError(f"{where} {name}: the namespace {self.name!r} has no such name. {hint}")
+
+    # ---------------------------------------------------------------- its end
+
+    def ask(self, ref: Any) -> Any:
+        """The value of a call. Raises ActorDied, which says what was lost, where the namespace has died."""
+        return self._guarded(lambda: get(ref))
+
+    def _guarded(self, wait: Callable[[], Any]) -> Any:
+        try:
+            return wait()
+        except ActorDied as error:
+            forget(self)
+            reason = str(error).partition(_ADVICE)[0]
+            raise ActorDied(
+                f"the namespace {self.name!r} has died: {reason}\n{lost_text(self.known())} The next %%remote --on {self.name} "
+                "begins with an empty one."
+            ) from error.__cause__
+
+    def end(self) -> None:
+        """End it, with all its names; a cell that runs there fails."""
+        forget(self)
+        kill(self._actor)
+
+
+_open: dict[str, OpenNamespace] = {}
+"""By name."""
+
+
+def open_namespace(name: str, reserved: Mapping[str, Any]) -> OpenNamespace:
+    """The namespace of that name, made where there is none; it then holds what is `reserved` (options of an actor).
+
+    Raises UsageError for what is no name, and where it exists with something else reserved than is asked for.
+    """
+    check_name(name)
+    backend = cluster_for_cells()
+    found = _open.get(name)
+    if found is not None and found.epoch != backend.epoch:
+        forget(found)
+        if found.known():
+            sys.stderr.write(f"nbray: the namespace {name!r} has ended with its cluster. {lost_text(found.known())}\n")
+        found = None
+    if found is None:
+        with session.submitting_for(BACKGROUND):
+            options = {"name": PREFIX + name, "lifetime": "detached", "get_if_exists": True, **reserved}
+            actor = ActorClass(Namespace, options).remote(dict(reserved))
+        found = _open[name] = OpenNamespace(name, actor, backend.epoch, None)
+    if reserved:
+        _check_reserved(found, reserved)
+    return found
+
+
+def existing(name: str) -> OpenNamespace:
+    """The namespace of that name. Raises UsageError where there is none."""
+    check_name(name)
+    living = names()
+    if name not in living:
+        near = difflib.get_close_matches(name, living, 1)
+        known = f"there are {', '.join(living)}." if living else "there is none."
+        hint = f"did you mean {near[0]!r}?" if near else known
+        raise UsageError(f"there is no namespace {name!r}: {hint} A cell with %%remote --on {name} makes it")
+    found = _open.get(name)
+    if found is None or found.epoch != session.current_backend().epoch:
+        found = _open[name] = OpenNamespace(name, get_actor(PREFIX + name), session.current_backend().epoch, None)
+    return found
+
+
+def names() -> list[str]:
+    """The namespaces that live in this cluster."""
+    if not session.is_initialized():
+        return []
+    rows = introspection.list_actors()
+    found = {str(row["name"]) for row in rows if row["state"] in _LIVING}
+    return sorted(name.removeprefix(PREFIX) for name in found if name.startswith(PREFIX))
+
+
+def known_names(name: str) -> frozenset[str]:
+    """The names that the namespace is known to have, without asking it."""
+    found = _open.get(name)
+    return frozenset() if found is None else found.known()
+
+
+def forget(namespace: OpenNamespace) -> None:
+    """It has ended."""
+    if _open.get(namespace.name) is namespace:
+        del _open[namespace.name]
+
+
+def check_name(name: str) -> None:
+    """Raise UsageError for what cannot be the name of a namespace."""
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"{name!r} is no name of a namespace: expected letters, digits, and . _ - between them, as gpu0")
+
+
+def lost_text(lost: Iterable[str]) -> str:
+    """What the end of a namespace has cost.
+
+    >>> lost_text({"model", "df"})
+    'Lost: df, model.'
+    """
+    found = sorted(lost)
+    more = f" and {len(found) - NAMES_TOLD} more" if len(found) > NAMES_TOLD else ""
+    return f"Lost: {', '.join(found[:NAMES_TOLD])}{more}." if found else "It had no names yet."
+
+
+def listing(found: Iterable[OpenNamespace]) -> Rows:
+    """What is in namespaces, as a table; waits for the cells that run there."""
+    rows = [(where.name, *each) for where in found for each in sorted(where.contents().names)]
+    return Rows(["namespace", *RemoteName._fields], rows)
+
+
+def _check_reserved(found: OpenNamespace, asked: Mapping[str, Any]) -> None:
+    held = found.contents().reserved
+    for option, value in asked.items():
+        if held.get(option) != value:
+            has = f"holds {option}={held[option]!r}" if option in held else f"was made without {option}"
+            raise UsageError(
+                f"the namespace {found.name!r} {has}, not {option}={value!r}: leave that out, or end the namespace and all its "
+                f"names by %remote drop {found.name}"
+            )
