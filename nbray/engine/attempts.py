@@ -123,9 +123,9 @@ class Attempts:
         if isinstance(error, KeyboardInterrupt) and self._is_cancelled(spec.task_id):
             return self.cancelled(spec, template)
         retriable = _retries(error, template)
-        pickled, type_name, message, traceback = exceptions_shipping.dump_exception(error)
+        pickled, type_name, message, traceback, frames = exceptions_shipping.dump_exception(error)
         return Failure(
-            "exception", message, type_name, pickled, traceback, retriable=retriable,
+            "exception", message, type_name, pickled, traceback, retriable=retriable, frames=frames,
             **self._origin(spec, template),
         )  # fmt: skip
 

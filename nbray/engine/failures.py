@@ -31,9 +31,10 @@ def to_exception(failure: Failure) -> BaseException:
 
 
 def _original(failure: Failure) -> BaseException:
-    error = exceptions_shipping.load_exception(failure.pickled, failure.type_name, failure.message, failure.traceback)
+    texts = failure.type_name, failure.message, failure.traceback, failure.frames
+    error = exceptions_shipping.load_exception(failure.pickled, *texts)
     if not isinstance(error, Exception):  # a task's sys.exit must not end the driver, nor its KeyboardInterrupt look like Stop
-        error = exceptions_shipping.load_exception(b"", failure.type_name, failure.message, failure.traceback)
+        error = exceptions_shipping.load_exception(b"", *texts)
     error = dual_errors.as_remote(error)
     exceptions_shipping.add_note(error, origin(failure))
     return error

@@ -5,6 +5,7 @@
         scheduler.sock       task plane
         observer.sock        observer plane
         logs/                one file a process
+        failures/            the frames of failed tasks, made with the first one
 """
 
 from __future__ import annotations

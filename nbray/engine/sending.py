@@ -130,6 +130,7 @@ class Sender:
                     calls[actor_id].tasks.append(task)  # no call since it was looked up: a finalizer could flush there
                 else:
                     call = calls[actor_id] = Call(actor_id, [task])
+                    self._tasks = None  # before, for an interrupt, and behind, for a finalizer that begins a list
                     self._outbox.append(call)
                     self._tasks = None
                 if self._quiet or now - self._last_flush >= self._batch_seconds:
@@ -196,7 +197,11 @@ class Sender:
         self._references.release(object_id)
         if not self._settle_timer:
             self._settle_timer = True
-            self._io.call_at(time.monotonic() + RELEASE_SECONDS, self._settle)
+            try:
+                self._io.call_at(time.monotonic() + RELEASE_SECONDS, self._settle)
+            except BaseException:  # an interrupt
+                self._settle_timer = False
+                raise
 
     def _settle(self) -> None:
         self._settle_timer = False
@@ -242,8 +247,8 @@ class Sender:
     def _flush_at(self, when: float) -> None:
         self._flush_due = when
         if when < self._flush_timer:
-            self._flush_timer = when
             self._io.call_at(when, self._flush_if_due)
+            self._flush_timer = when  # behind: an interrupt in between sets two timers, never none
 
     def _flush_if_due(self) -> None:
         with self._lock:
