@@ -26,7 +26,7 @@ EPOCHS = 9
 EPOCH_SECONDS = 0.05
 KILLED_AFTER = 24
 """Epochs that have been told."""
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 def trainable(library: str, notes: str) -> Callable[[dict[str, Any]], None]:
