@@ -38,6 +38,31 @@ CARD = ".nbray-live"
 BOKEH = f"{CARD} .bk-Figure"
 
 
+PRETEND = """
+%load_ext nbray
+import time
+from types import SimpleNamespace
+from nbray.tune import observers
+from tests.widgets.sample import Story
+
+story = Story()
+trials = [story.begin({"x": index}) for index in range(3)]
+
+def show(*values):
+    for trial, value in zip(trials, values):
+        story.report(trial, value)
+    for _ in range(8):
+        card.show(story.view)
+        time.sleep(0.1)
+
+plan = SimpleNamespace(name="pretended", run=SimpleNamespace(verbose=1))
+[card] = observers.observe(SimpleNamespace(plan=plan, view=story.view))
+show(0.3, 0.2, 0.1)
+"""
+"""An experiment whose reports the test makes up."""
+ROWS = f"() => [...document.querySelectorAll('{CARD} tbody tr')].map((row) => row.dataset.key).join()"
+
+
 def look(tab: Tab, name: str) -> None:
     """Keep a picture of the card where somebody asked for pictures: NBRAY_PICTURES=folder."""
     folder = os.environ.get("NBRAY_PICTURES")
@@ -90,6 +115,19 @@ def test_buttons_reach_an_experiment_although_its_cell_runs(open_notebook: OpenN
     tab.wait_for_text(1, "Stopped", 15)
     tab.wait_for_text(1, "stopped by hand")
     look(tab, "tune-stopped-dark")
+
+
+def test_rows_stay_where_they_are_while_the_pointer_is_on_them(open_notebook: OpenNotebook) -> None:
+    later = "import threading\nthreading.Thread(target=lambda: [(time.sleep(4), show(0.4, 0.5, 0.9)) for _ in range(2)]).start()"
+    tab = open_notebook([PRETEND, later])
+    tab.run(0)
+    tab.run(1)
+    tab.page.wait_for_function(f"({ROWS})() === '00000,00001,00002'")
+    tab.page.hover(f"{CARD} tbody tr[data-key='00001'] button[data-ask=stop]")
+    tab.page.wait_for_function(f"() => document.querySelector('{CARD} .nbray-score').innerText === '0.9'")
+    assert tab.page.evaluate(ROWS) == "00000,00001,00002"
+    tab.page.mouse.move(2, 2)
+    tab.page.wait_for_function(f"({ROWS})() === '00002,00001,00000'")
 
 
 def test_a_page_that_was_reloaded_shows_the_live_card_again(open_notebook: OpenNotebook) -> None:
