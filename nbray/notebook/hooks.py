@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 import sys
 import threading
@@ -85,7 +86,9 @@ class CellHooks:
         if self._publisher is None:
             from nbray.notebook.publisher import Publisher
 
-            self._publisher = Publisher(self._display, RUNS)
+            status = getattr(getattr(self._shell, "kernel", None), "remote_status", None)  # of nbray's own kernel
+            work = {} if status is None else {"work": functools.partial(status.hear, session.current.defaults["job"])}
+            self._publisher = Publisher(self._display, RUNS, **work)
             progress_bars.show_with(self._publisher.show_progress if self._has_kernel else None)
             atexit.register(self._publisher.close)
         self._publisher.attach(backend)

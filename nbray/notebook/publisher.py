@@ -13,7 +13,7 @@ import functools
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -42,14 +42,20 @@ SETTLE_RATE = 10.0
 SETTLE_SECONDS = 0.25
 
 Call = Callable[[], None]
+Work = Callable[[Sequence[CellRunSnapshot]], bool]
 Item = OutputEvent | ClusterSnapshot | Call
 
 
 class Publisher:
-    """The display thread with all it needs; `close` ends it."""
+    """The display thread with all it needs; `close` ends it.
 
-    def __init__(self, display: Display, runs: CellRuns) -> None:
+    `work` hears of the work of all cell runs, and says whether it must go on hearing although no card needs it.
+    """
+
+    def __init__(self, display: Display, runs: CellRuns, work: Work = lambda cell_runs: False) -> None:
         self._display = display
+        self._work = work
+        self._works = False
         self._runs = runs
         self._inbox: SimpleQueue[Item | None] = SimpleQueue()
         self._buffer = OutputBuffer(runs.is_own_task)
@@ -180,8 +186,8 @@ class Publisher:
             self._show_card(cell_run, card.due(now))
 
     def _watched(self) -> bool:
-        """Is there a card that will change?"""
-        return any(card.open for card in self._live.values())
+        """Is there a card that will change, or does somebody wait for the end of work?"""
+        return self._works or any(card.open for card in self._live.values())
 
     def _ask(self) -> None:
         """Ask the engine for exact numbers; when it is gone, so is what it did for our cells."""
@@ -191,12 +197,14 @@ class Publisher:
         try:
             self._take_snapshot(self._backend.snapshot())
         except ClusterDied as error:
+            self._works = self._work([])
             for card in [card for card in self._live.values() if card.open]:
                 self._tell_card(card, Lost(str(error)))
 
     def _take_snapshot(self, snapshot: ClusterSnapshot) -> None:
         self._heard_at = time.monotonic()
         self._counts = snapshot.cell_runs
+        self._works = self._work(snapshot.cell_runs)
         for counts in snapshot.cell_runs:
             run = self._runs.get(counts.cell_run)
             if run is not None and (counts.waiting or counts.running or run.id in self._live):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import re
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
 from jupyter_core.utils import ensure_event_loop
 
@@ -203,11 +205,15 @@ class Kernel:
 
 
 @contextmanager
-def running_kernel(folder: Path, *setup: str, env: dict[str, str] | None = None) -> Iterator[Kernel]:
-    """A kernel in `folder`, apart from the user's settings, that has run the `setup` cells; shut down at the end."""
+def running_kernel(folder: Path, *setup: str, env: dict[str, str] | None = None, name: str = "python3") -> Iterator[Kernel]:
+    """A kernel in `folder`, apart from the user's settings, that has run the `setup` cells; shut down at the end.
+
+    Its `name` is that of a kernelspec: "nbray" is the one of this checkout.
+    """
     runtime = folder / "runtime"
     runtime.mkdir(mode=0o700, exist_ok=True)
-    manager = KernelManager(kernel_name="python3", connection_file=str(runtime / "kernel-test.json"))
+    connection_file = str(runtime / "kernel-test.json")
+    manager = KernelManager(kernel_name=name, connection_file=connection_file, kernel_spec_manager=kernelspecs(folder))
     manager.start_kernel(cwd=str(folder), env=kernel_environment(folder, runtime) | (env or {}))
     kernel = Kernel(manager, manager.blocking_client())
     try:
@@ -218,6 +224,14 @@ def running_kernel(folder: Path, *setup: str, env: dict[str, str] | None = None)
         yield kernel
     finally:
         kernel.close()
+
+
+def kernelspecs(folder: Path) -> KernelSpecManager:
+    """Knows the kernels that are installed, and this checkout's own as the wheel would install it."""
+    shutil.copytree(ROOT / "nbray" / "notebook" / "kernelspec", folder / "kernels" / "nbray", dirs_exist_ok=True)
+    manager = KernelSpecManager()
+    manager.kernel_dirs = [str(folder / "kernels"), *manager.kernel_dirs]
+    return manager
 
 
 def kernel_environment(folder: Path, runtime: Path) -> dict[str, str]:

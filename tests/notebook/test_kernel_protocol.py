@@ -1,0 +1,61 @@
+"""Jupyter's own test of kernels, run on the kernel "Python 3 (nbray)": each message is answered, and in the right form."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import jupyter_kernel_test
+import pytest
+from jupyter_client.manager import KernelManager
+
+from tests.notebook.kernel import kernel_environment, kernelspecs
+
+pytestmark = pytest.mark.local
+
+
+class TestNbrayKernel(jupyter_kernel_test.KernelTests):  # type: ignore[misc]  # it comes without types
+    """Its tests are inherited; what follows is what they need to know of Python."""
+
+    kernel_name = "nbray"
+    language_name = "python"
+    file_extension = ".py"
+    code_hello_world = "print('hello, world')"
+    code_stderr = "import sys\nprint('oops', file=sys.stderr)"
+    completion_samples = [{"text": "zz.adl", "matches": {"adler32"}}]
+    complete_code_samples = ["1", "print('hello')", "def f(x):\n    return x * 2\n\n"]
+    incomplete_code_samples = ["def f(x):", "x = (1,"]
+    invalid_code_samples = ["import = 7q"]
+    code_page_something = "print?"
+    code_generate_error = "1 / 0"
+    code_execute_result = [{"code": "1+2+3", "result": "6"}, {"code": "[n*n for n in range(1, 4)]", "result": "[1, 4, 9]"}]
+    code_display_data = [{"code": "from IPython.display import HTML, display\ndisplay(HTML('<b>x</b>'))", "mime": "text/html"}]
+    supported_history_operations = ("tail", "search")  # "range" does not find the session that runs, in ipykernel neither
+    code_history_pattern = "1?2*"
+    code_inspect_sample = "zip"
+    code_clear_output = "from IPython.display import clear_output\nclear_output()"
+
+    _folder: tempfile.TemporaryDirectory[str]
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        """Start it from this checkout, with a module whose names can be completed."""
+        cls._folder = tempfile.TemporaryDirectory()
+        folder = Path(cls._folder.name)
+        runtime = folder / "runtime"
+        runtime.mkdir(mode=0o700)
+        connection_file = str(runtime / "kernel-test.json")
+        cls.km = KernelManager(kernel_name="nbray", connection_file=connection_file, kernel_spec_manager=kernelspecs(folder))
+        cls.km.start_kernel(cwd=str(folder), env=kernel_environment(folder, runtime))
+        cls.kc = cls.km.blocking_client()
+        cls.kc.start_channels()
+        cls.kc.wait_for_ready(timeout=30)
+        cls.kc.execute_interactive("import zlib as zz", timeout=10)
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        """Shut it down."""
+        cls.kc.stop_channels()
+        cls.km.shutdown_kernel()
+        cls.kc.context.destroy(linger=0)
+        cls._folder.cleanup()
