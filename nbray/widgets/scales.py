@@ -89,7 +89,9 @@ def _round_numbers(low: float, high: float, about: int) -> list[float]:
     digits = max(0, 2 - math.floor(math.log10(step)))
     first = math.ceil(low / step - 1e-9)
     last = math.floor(high / step + 1e-9)
-    return [round(number * step, digits) for number in range(first, last + 1)]
+    ticks = (round(number * step, digits) for number in range(first, last + 1))
+    slack = 1e-7 * (high - low)
+    return [tick for tick in ticks if low - slack <= tick <= high + slack]  # of huge numbers even the products are round
 
 
 def number_text(value: float, digits: int = 4) -> str:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nbray.widgets.scales import Scale, number_text, scale_of
@@ -32,6 +32,7 @@ def test_what_is_no_number_is_passed_over() -> None:
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=30), st.booleans(), st.booleans())
+@example([1801439850948200.0], False, False)
 def test_every_scale_can_be_drawn(values: list[float], robust: bool, exact: bool) -> None:
     scale = scale_of(values, robust=robust, exact=exact)
     assert scale.low <= scale.high < math.inf
