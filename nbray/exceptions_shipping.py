@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nbray import dual_errors, sources
+from nbray import dual_errors, frame_snapshots, sources
 from nbray.errors import NbrayError, RemoteError, RemoteTraceback
 from nbray.serialization import dumps, encode, loads
 
@@ -38,21 +38,25 @@ class DumpedException(NamedTuple):
     type_name: str
     message: str
     traceback: str
+    frames: str = ""
+    """The file with its frames, for post-mortems; "" where none is kept."""
 
 
 def dump_exception(error: BaseException) -> DumpedException:
     """Never raises on account of the exception: its __reduce__, __str__ and __repr__ may fail as they like."""
-    text = format_traceback(error)
+    text, frames = format_traceback(error), frame_snapshots.keep(error)
     error = dual_errors.original(error)  # of an exception that came from another task
-    return DumpedException(_pickled(error), _type_name(type(error)), _message(error), text)
+    return DumpedException(_pickled(error), _type_name(type(error)), _message(error), text, frames)
 
 
-def load_exception(pickled: bytes, type_name: str, message: str, text: str) -> BaseException:
+def load_exception(pickled: bytes, type_name: str, message: str, text: str, frames: str = "") -> BaseException:
     """The original exception, or a RemoteError in its stead, with the remote traceback as its cause; never raises."""
     error = _loaded(pickled) if pickled else None
     if error is None:
         error = RemoteError(type_name, message)
     _set(error, __cause__=RemoteTraceback(sources.with_cell_labels(text)))
+    if frames:
+        _set(error, **{frame_snapshots.ATTRIBUTE: frames})
     return error
 
 

@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from nbray import runtime_env
-from nbray.engine import handshake, process_tree, rebirth, stack_dumps, transport, worker, zygote
+from nbray import frame_snapshots, runtime_env
+from nbray.engine import failed_frames, handshake, process_tree, rebirth, stack_dumps, transport, worker, zygote
 from nbray.engine.connection import Connection
 from nbray.engine.inheritance import Inheritance
 from nbray.engine.io_thread import IoThread
@@ -70,6 +70,7 @@ def run_worker(inheritance: Inheritance, slot: int) -> None:
     if "nbray.notebook.remote_shell" in sys.modules:  # preloaded where a notebook asked for it
         sys.modules["nbray.notebook.remote_shell"].take_displays()
     stack_dumps.install(Path(config.run_directory))
+    frame_snapshots.keep_where(failed_frames.place_in(Path(config.run_directory)))
     link.start(early)
     io.start()
     process.run()

@@ -14,6 +14,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
@@ -344,6 +345,10 @@ class Backend(ABC):
     def dump_stacks(self) -> dict[int, str]:
         """The stacks of all threads of each worker, by pid, as faulthandler writes them; does not stop anybody."""
         raise NotSupportedHere(f"the backend {self.name!r} has no worker processes whose stacks could be shown")
+
+    def failed_frames(self) -> Path:
+        """The directory in which workers keep the frames of failures (`nbray.frame_snapshots`)."""
+        raise NotSupportedHere(f"the backend {self.name!r} keeps no frames of failures: %debug works right after one")
 
     @abstractmethod
     def close(self, *, stop: bool = True) -> None:

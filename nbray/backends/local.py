@@ -407,6 +407,12 @@ class LocalBackend(Backend):
 
         return stack_dumps.dump(self._run_directory, [each.pid for each in self.snapshot().workers])
 
+    def failed_frames(self) -> Path:
+        """See `Backend.failed_frames`."""
+        from nbray.engine import failed_frames  # only for who looks
+
+        return failed_frames.directory(self._run_directory)
+
     def close(self, *, stop: bool = True) -> None:
         """Leave the cluster; with `stop` it ends now, else it lingers as it was told to."""
         if self._driver is not None:

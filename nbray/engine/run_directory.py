@@ -5,7 +5,7 @@
         scheduler.sock       task plane
         observer.sock        observer plane
         logs/                one file a process
-        failures/            the frames of failed tasks, made with the first one
+        failures/            the frames of failed tasks (`nbray.frame_snapshots`)
 """
 
 from __future__ import annotations
@@ -90,6 +90,7 @@ def create(epoch: str) -> Path:
     directory = parent() / f"{PREFIX}{epoch}"
     directory.mkdir(mode=0o700)
     (directory / "logs").mkdir(mode=0o700)
+    (directory / "failures").mkdir(mode=0o700)
     return directory
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from nbray import dual_errors
+from nbray import dual_errors, frame_snapshots
 from nbray.errors import InfeasibleRequest, RemoteTraceback, TaskTimeout, WorkerDied
 from nbray.notebook.remote_cell import TRACEBACK_ATTRIBUTE
 
@@ -34,7 +34,8 @@ def presentable(shell: Any, error: BaseException) -> BaseException:
         local = isinstance(error, SyntaxError) and getattr(error, TRACEBACK_ATTRIBUTE, None) is None
         lines = shell.SyntaxTB.structured_traceback(type(error), error, []) if local else lines
         # No context: IPython looks there for groups too.
-        error = type(type(error).__name__, (Exception,), {"__context__": None})(str(error))
+        frames = getattr(error, frame_snapshots.ATTRIBUTE, "")
+        error = type(type(error).__name__, (Exception,), {"__context__": None, frame_snapshots.ATTRIBUTE: frames})(str(error))
     # `copy` of the list, since a bound method of a list can be pickled and a function made here could not.
     BaseException.__setattr__(error, "_render_traceback_", lines.copy)
     return error

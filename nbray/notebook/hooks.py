@@ -15,7 +15,7 @@ from nbray import progress_bars, session
 from nbray.backends.backend import Backend
 from nbray.ids import BACKGROUND, CellRunId
 from nbray.import_hooks import when_imported
-from nbray.notebook import stop, tracebacks
+from nbray.notebook import post_mortem, stop, tracebacks
 from nbray.notebook.cell_runs import RUNS, CellRun
 from nbray.notebook.display import Display, KernelDisplay, TerminalDisplay, header_of
 from nbray.notebook.job import cell_label, job_key, notebook_path
@@ -38,12 +38,14 @@ def install(shell: Any) -> Uninstall:
     shell.events.register("post_run_cell", hooks.post_run_cell)
     session.on_start(hooks.attach)
     show_all_frames = tracebacks.install(shell)
+    debug_as_before = post_mortem.install(shell)
     draw_no_experiments = hooks.draw_experiments() if getattr(shell, "kernel", None) is not None else None
 
     def uninstall() -> None:
         shell.events.unregister("pre_run_cell", hooks.pre_run_cell)
         shell.events.unregister("post_run_cell", hooks.post_run_cell)
         show_all_frames()
+        debug_as_before()
         if draw_no_experiments is not None:
             draw_no_experiments()
         session.on_start(None)

@@ -120,6 +120,8 @@ class Failure(msgspec.Struct, array_like=True, tag=3, frozen=True, gc=False):
     attempt: int = 1
     log_tail: str = ""
     retriable: bool = False
+    frames: str = ""
+    """The file with the frames of an exception, for post-mortems."""
 
 
 class Spilled(msgspec.Struct, array_like=True, tag=4, frozen=True, gc=False):

@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from nbray import errors, exceptions_shipping
+from nbray import errors, exceptions_shipping, frame_snapshots
 from nbray.engine.failures import to_exception
 from nbray.scheduler.messages import Failure, FailureKind
 
@@ -39,7 +39,7 @@ def test_a_tasks_own_exception_comes_back_with_its_origin() -> None:
     try:
         raise KeyError("missing")
     except KeyError as raised:
-        pickled, type_name, message, traceback = exceptions_shipping.dump_exception(raised)
+        pickled, type_name, message, traceback, _ = exceptions_shipping.dump_exception(raised)
     failure = Failure(
         "exception", message, type_name, pickled, traceback, task="train", worker="worker 1 (pid 4711)", attempt=2
     )
@@ -51,6 +51,11 @@ def test_a_tasks_own_exception_comes_back_with_its_origin() -> None:
     assert "in task train on worker 1 (pid 4711), attempt 2" in one.__notes__
     assert "test_failures.py" in str(one.__cause__)
     assert one is not two, "each get raises its own, whose traceback is its own"
+
+
+def test_the_file_with_its_frames_is_known() -> None:
+    error = to_exception(Failure("exception", "it broke", "lab.Strange", frames="/run/failures/7-1"))
+    assert getattr(error, frame_snapshots.ATTRIBUTE) == "/run/failures/7-1"
 
 
 def test_one_that_cannot_be_rebuilt_is_told() -> None:
