@@ -82,7 +82,7 @@ def _without_far(known: list[float]) -> tuple[float, float]:
 
 def _round_numbers(low: float, high: float, about: int) -> list[float]:
     rough = (high - low) / max(1, about)
-    if rough <= 0 or not math.isfinite(rough):
+    if rough < 1 / LARGEST or not math.isfinite(rough):
         return [low]
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.85)

@@ -33,6 +33,7 @@ def test_what_is_no_number_is_passed_over() -> None:
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=30), st.booleans(), st.booleans())
 @example([1801439850948200.0], False, False)
+@example([-2.4943878677507385e-308, -2.4943878677507415e-308], False, False)
 def test_every_scale_can_be_drawn(values: list[float], robust: bool, exact: bool) -> None:
     scale = scale_of(values, robust=robust, exact=exact)
     assert scale.low <= scale.high < math.inf
