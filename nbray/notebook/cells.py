@@ -32,7 +32,7 @@ class CellOptions(NamedTuple):
     outputs: Sequence[str] | None = None
     """The names to bring back instead of all that the cell assigns."""
     magic: str = "remote"
-    """The magic whose line stands above the cell."""
+    """The magic whose line stands above the cell; empty where there is none."""
     kept: Set[str] | None = None
     """In a persistent namespace: the names of its own, which are not taken along. Nothing comes back there unless it is asked."""
 
@@ -57,7 +57,8 @@ def read_cell(shell: Any, line: str, cell: str, options: CellOptions) -> RemoteC
 
     `line` is what stands behind `%%remote`.
     """
-    source = cell if cell.lstrip().startswith("%%") else MAGIC_LINE.format(magic=options.magic, line=line) + cell
+    stands_alone = cell.lstrip().startswith("%%") or not options.magic
+    source = cell if stands_alone else MAGIC_LINE.format(magic=options.magic, line=line) + cell
     transformed = shell.transform_cell(source)
     run = cell_runs.current()
     number = shell.execution_count if run is None else run.number

@@ -216,8 +216,12 @@ def failing_cleanly(shell: Any) -> Iterator[None]:
     """Let an error reach the user as what it is about, without the frames of nbray."""
     try:
         yield
-    except UsageError:
-        raise
+    except UsageError as error:
+        if error.__cause__ is None:
+            raise
+        from nbray import dual_errors
+
+        raise dual_errors.original(error) from None  # a magic in the cell: IPython shows what it says, and no frames
     except BaseException as error:  # noqa: BLE001 - each is raised again, KeyboardInterrupt too
         from nbray.notebook import failures
 

@@ -24,6 +24,7 @@ from nbray.notebook.scopes import (
 )
 
 _RUNS_PYTHON = frozenset({"time", "timeit", "prun", "capture", "memit", "mprun", "lprun", "debug", "%time", "%timeit"})
+_LOOKS_AT = frozenset({"pinfo", "pinfo2"})
 _SHELL_VARIABLE = re.compile(r"\$(\w+)")
 _SHELL_EXPRESSION = re.compile(r"\{([^{}]+)\}")
 _MAGIC_OPTIONS = re.compile(r"^(\s*-\w+(\s*\d+)?)*\s*")
@@ -292,7 +293,7 @@ class _Walker(ast.NodeVisitor):
         """`get_ipython().run_line_magic("time", "f(x)")`: what IPython made of `%time f(x)` or `!ls {x}`."""
         self.uses_magics = True
         texts = [arg.value for arg in args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
-        if method in ("run_line_magic", "run_cell_magic") and texts[:1] and texts[0] in _RUNS_PYTHON:
+        if method in ("run_line_magic", "run_cell_magic") and texts[:1] and texts[0] in _RUNS_PYTHON | _LOOKS_AT:
             for code in texts[1:]:
                 self._visit_text(_MAGIC_OPTIONS.sub("", code, count=1))
             return

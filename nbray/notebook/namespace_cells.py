@@ -46,6 +46,15 @@ def run(shell: Any, line: str, cell: str, asked: Any, background: Callable[[], B
         sys.stderr.write(cells.take_over(shell, ready, running.outcome()))
 
 
+def run_whole(shell: Any, cell: str, name: str) -> None:
+    """Run a cell without a magic's line in the namespace of that name."""
+    namespace = namespaces.open_namespace(name, {})
+    own = frozenset(each.name for each in namespace.contents().names)
+    ready = cells.read_cell(shell, "", cell, cells.CellOptions(magic="", kept=own))
+    running = namespace.submit(ready, cells.task_name())
+    sys.stderr.write(cells.take_over(shell, ready, running.outcome()))
+
+
 def _options(asked: Any, kept: frozenset[str]) -> cells.CellOptions:
     return cells.CellOptions(asked.inputs, asked.outputs, kept=kept)
 

@@ -1,4 +1,4 @@
-"""The magic `%remote`: looks after the persistent namespaces in which cells with `%%remote --on NAME` run."""
+"""The magics `%remote` and `%%local`: the namespaces in which remote cells run, and the mode in which all cells do."""
 
 from __future__ import annotations
 
@@ -7,35 +7,45 @@ from typing import Any
 
 from IPython.core.display_functions import display
 from IPython.core.error import UsageError
-from IPython.core.magic import Magics, line_magic, magics_class
+from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments
 
+from nbray.notebook import remote_mode
 from nbray.notebook.magics import failing_cleanly, nearest, parse
+from nbray.notebook.remote_mode import RemoteMode
 
 NO_NAMESPACE = "nbray: no namespace lives. A cell that begins with %%remote --on NAME makes one."
 
 
 @magics_class
 class RemoteMagics(Magics):
-    """`%remote`; what it needs is imported when it is first used."""
+    """`%remote` and `%%local`; what they need is imported when they are first used."""
 
     shell: Any
 
+    def __init__(self, shell: Any) -> None:
+        super().__init__(shell)
+        self.mode = RemoteMode(shell)
+
     @magic_arguments()
-    @argument("action", nargs="?", default="who", metavar="who|fetch|drop", help="what to do (who)")
-    @argument("names", nargs="*", metavar="NAME", help="who, drop: a namespace; fetch: names to be assigned here")
-    @argument("--on", metavar="NAMESPACE", help="fetch: where the names are; not needed where there is only one namespace")
+    @argument("action", nargs="?", default="who", metavar="on|off|who|fetch|drop", help="what to do (who)")
+    @argument("names", nargs="*", metavar="NAME", help="on, who, drop: a namespace; fetch: names to be assigned here")
+    @argument("--on", metavar="NAMESPACE", help="fetch: where the names are, unless it is plain")
     @line_magic
     def remote(self, line: str) -> None:
-        """The namespaces of %%remote --on NAME: what is in them (who), bring names from there (fetch), end one (drop).
+        """Let all following cells run on the cluster, in one namespace (on, off); the namespaces of %%remote --on NAME: what
+        is in them (who), bring names from there (fetch), end one (drop).
+
+        %remote on makes each cell one with %%remote --on main, %remote on gpu0 one with --on gpu0; %%local runs one cell here,
+        %remote off ends it. Cells of only %remote, %nbray, %load_ext and %debug run here anyway.
 
         A namespace lives in a worker of its own: what a cell there assigns stays there, also when this kernel is restarted.
         Small values are fetched as copies, large ones as handles that are fetched when they are used.
 
-        %remote who, %remote who gpu0, %remote fetch model losses --on gpu0, %remote drop gpu0
+        %remote on, %remote off, %remote who, %remote who gpu0, %remote fetch model losses --on gpu0, %remote drop gpu0
         """
         asked = parse(self.remote, line)
-        actions = {"who": self._who, "fetch": self._fetch, "drop": self._drop}
+        actions = {"on": self._on, "off": self._off, "who": self._who, "fetch": self._fetch, "drop": self._drop}
         action = actions.get(asked.action)
         if action is None:
             raise UsageError(f"%remote {asked.action}: {nearest(asked.action, actions)}")
@@ -44,9 +54,47 @@ class RemoteMagics(Magics):
         with failing_cleanly(self.shell):
             action(asked)
 
+    @cell_magic
+    def local(self, line: str, cell: str) -> None:
+        """Run this cell here, in the notebook's own process, while `%remote on` lets the others run on the cluster.
+
+        It stands alone on the first line of its cell.
+        """
+        if line.strip():
+            raise UsageError(f"%%local {line.strip()}: nothing may stand behind %%local: the code goes below it")
+        raise UsageError("%%local: it must be the first line of its cell")
+
+    @cell_magic(remote_mode.CELL_MAGIC)  # type: ignore[arg-type]
+    def _run_remotely(self, namespace: str, cell: str) -> None:
+        from nbray.notebook import namespace_cells
+
+        with failing_cleanly(self.shell):
+            namespace_cells.run_whole(self.shell, cell, namespace)
+
     def close(self) -> None:
         """Leave the shell as it was."""
-        self.shell.magics_manager.magics["line"].pop("remote", None)
+        self.mode.close()
+        for kind, name in (("line", "remote"), ("cell", "local"), ("cell", remote_mode.CELL_MAGIC)):
+            self.shell.magics_manager.magics[kind].pop(name, None)
+
+    def _on(self, asked: Any) -> None:
+        from nbray.notebook import namespaces
+
+        if len(asked.names) > 1:
+            raise UsageError(f"%remote on {' '.join(asked.names)}: cells run in one namespace, as %remote on {asked.names[0]}")
+        name = asked.names[0] if asked.names else remote_mode.MAIN
+        namespaces.check_name(name)
+        self.mode.namespace = name
+        print(  # noqa: T201
+            f"nbray: from now on cells run on the cluster, in the namespace {name!r}. %%local runs one here, %remote off all."
+        )
+
+    def _off(self, asked: Any) -> None:
+        if asked.names:
+            name = asked.names[0]
+            raise UsageError(f"%remote off takes no {name}: it ends the mode; %remote drop {name} ends a namespace")
+        was, self.mode.namespace = self.mode.namespace, None
+        print("nbray: cells run here." if was is None else f"nbray: cells run here again; the names in {was!r} stay there.")  # noqa: T201
 
     def _who(self, asked: Any) -> None:
         from nbray.notebook import namespaces
@@ -63,7 +111,7 @@ class RemoteMagics(Magics):
 
         if not asked.names:
             raise UsageError("%remote fetch: name what shall be brought, as %remote fetch model --on gpu0")
-        where = namespaces.existing(asked.on or self._only_one())
+        where = namespaces.existing(asked.on or self.mode.namespace or self._only_one())
         outcome = where.fetch(tuple(dict.fromkeys(asked.names)))
         homecoming.assign(self.shell, outcome)
         sys.stderr.write(homecoming.warning(outcome))

@@ -23,6 +23,7 @@ from IPython.core import display_functions, page
 from IPython.core.compilerop import CachingCompiler
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
+from IPython.core.error import UsageError as MagicError
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
@@ -32,6 +33,9 @@ from nbray.errors import UsageError
 
 TRACEBACK_ATTRIBUTE = "nbray_traceback"
 """Where an exception carries the traceback as IPython rendered it on the worker: a list of strings with ANSI colours."""
+
+NOTEBOOK_ONLY = (("line", "nbray"), ("line", "remote"), ("cell", "remote"), ("cell", "local"), ("cell", "parallel"))
+"""Magics that make no sense on a worker."""
 
 INLINE_FIGURES = "module://matplotlib_inline.backend_inline"
 
@@ -219,6 +223,11 @@ def _refuse_input(prompt: object = "") -> NoReturn:
     raise UsageError(f"input({str(prompt)!r}): a cell on a worker cannot ask. Ask in the notebook, and use the answer here")
 
 
+def _refuse_magic(kind: str, name: str, *_: str) -> NoReturn:
+    sign = "%" if kind == "line" else "%%"
+    raise MagicError(f"{sign}{name} belongs to the notebook, and this cell runs on a worker: give it a cell of its own")
+
+
 def _show_help(shell: InteractiveShell, text: Any, *_: Any, **__: Any) -> None:
     emit("display_data", {"data": text if isinstance(text, dict) else {"text/plain": text}, "metadata": {}, "transient": {}})
 
@@ -248,6 +257,8 @@ def the_shell() -> RemoteShell:
         )  # fmt: skip
         _the_shell.compile = _CellCompiler()
         _the_shell.builtin_trap.auto_builtins["input"] = _refuse_input
+        for kind, name in NOTEBOOK_ONLY:
+            _the_shell.register_magic_function(functools.partial(_refuse_magic, kind, name), kind, name)  # type: ignore[arg-type]
         _the_shell.loop_runner = _the_shell._run_in_loop
         _the_shell.set_hook("show_in_pager", page.as_hook(functools.partial(_show_help, _the_shell)), 99)
     return _the_shell

@@ -95,7 +95,7 @@ CELLS = [
     ("files = !ls {folder}", "folder", "files"),
     ("%matplotlib inline\ny = x", "x", "y"),
     ("y = x;", "x", "y"),
-    ("df.describe?\nz = 1", "", "z"),
+    ("df.describe?\nz = 1", "df", "z"),
 ]  # fmt: skip
 
 if sys.version_info >= (3, 12):

@@ -12,6 +12,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from nbray import errors
 from nbray.notebook import extension
 from nbray.notebook.remote_magics import NO_NAMESPACE
+from nbray.notebook.remote_mode import CELL_MAGIC
 from tests.fakes import fresh_session
 from tests.notebook.kernel import Kernel
 
@@ -28,7 +29,7 @@ def notebook(shell: InteractiveShell) -> Iterator[InteractiveShell]:
     ("line", "message"),
     [
         ("whoo", "%remote whoo: did you mean who?"),
-        ("nothing", "%remote nothing: there are who, fetch, drop"),
+        ("nothing", "%remote nothing: there are on, off, who, fetch, drop"),
         ("fetch", "name what shall be brought, as %remote fetch model --on gpu0"),
         ("fetch x", "%remote fetch: no namespace lives"),
         ("fetch x --on a", "there is no namespace 'a': there is none"),
@@ -36,6 +37,9 @@ def notebook(shell: InteractiveShell) -> Iterator[InteractiveShell]:
         ("drop a", "there is no namespace 'a'"),
         ("who a", "there is no namespace 'a'"),
         ("who --on a", "takes no --on: name the namespace, as %remote who a"),
+        ("on a b", "cells run in one namespace, as %remote on a"),
+        ("on a/b", "'a/b' is no name of a namespace"),
+        ("off a", "it ends the mode; %remote drop a ends a namespace"),
         ("fetch --onn a", "did you mean --on?"),
     ],
 )
@@ -54,7 +58,8 @@ def test_it_goes_with_the_extension(shell: InteractiveShell) -> None:
     with fresh_session():
         extension.load_ipython_extension(shell)
         extension.unload_ipython_extension(shell)
-    assert "remote" not in shell.magics_manager.magics["line"]
+    magics = shell.magics_manager.magics
+    assert not {"remote", "local", CELL_MAGIC} & {*magics["line"], *magics["cell"]}
 
 
 @pytest.mark.local
