@@ -63,7 +63,7 @@ class FakeActors(FakeBackend):
         try:
             result = self._run_method(actor_id, method, args, kwargs)
         except Exception as error:  # noqa: BLE001 - the call's own failure is its outcome
-            pickled, type_name, message, traceback = exceptions_shipping.dump_exception(error)
+            pickled, type_name, message, traceback, _ = exceptions_shipping.dump_exception(error)
             values: list[Any] = [Failure("exception", message, type_name, pickled, traceback, name, "here")] * len(ids)
         else:
             values = [dumps(part) for part in ([result] if count < 2 else result)]

@@ -233,7 +233,7 @@ class FakeBackend(Backend):
     def _failure(self, error: Exception, task: _Task, attempt: int) -> Failure:
         kinds = task.options.retry_exceptions
         retriable = kinds if isinstance(kinds, bool) else isinstance(error, kinds)
-        pickled, type_name, message, traceback = exceptions_shipping.dump_exception(error)
+        pickled, type_name, message, traceback, _ = exceptions_shipping.dump_exception(error)
         kind: FailureKind = "unpicklable_result" if isinstance(error, NotShippable) else "exception"
         return Failure(
             kind, message, type_name, pickled, traceback, task.function.name, _WORKER, attempt, retriable=retriable
