@@ -108,7 +108,7 @@ class NbrayMagics(Magics):
 
     @magic_arguments()
     @argument(
-        "action", nargs="?", default="status", metavar="status|start|stop|scale|cancel|memory|stack|tune",
+        "action", nargs="?", default="status", metavar="status|start|stop|scale|cancel|memory|stack|tune|doctor",
         help="what to do (status)",
     )
     @argument(
@@ -123,14 +123,15 @@ class NbrayMagics(Magics):
     def nbray(self, line: str) -> Any:
         """The cluster of this notebook: show it, start it, stop it, scale it to so many workers, cancel work on it; what fills
         its store and which names keep it there (memory), what every worker is doing (stack); the card of an experiment that
-        goes on, also after the kernel was restarted, and what shall become of its trials (tune): run = %nbray tune.
+        goes on, also after the kernel was restarted, and what shall become of its trials (tune): run = %nbray tune;
+        whether this machine, this kernel and what is installed suit nbray, and what to do where they do not (doctor).
 
         A cluster starts by itself at the first use; `start` is for other settings.
         """
         asked = parse(self.nbray, line)
         actions = {
             "status": self._status, "start": self._start, "stop": self._stop, "scale": self._scale, "cancel": self._cancel,
-            "memory": self._memory, "stack": self._stack, "tune": self._tune,
+            "memory": self._memory, "stack": self._stack, "tune": self._tune, "doctor": self._doctor,
         }  # fmt: skip
         action = actions.get(asked.action)
         if action is None:
@@ -164,6 +165,11 @@ class NbrayMagics(Magics):
         from nbray.notebook import experiments
 
         return experiments.tune([word for word in (asked.cell, *asked.more) if word])
+
+    def _doctor(self, asked: Any) -> None:
+        from nbray.notebook.doctor import doctor
+
+        display(doctor(self.shell))
 
     def _is_running(self) -> bool:
         if not session.is_initialized():
