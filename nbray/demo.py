@@ -135,6 +135,7 @@ def execute(source: Path, out: TextIO) -> tuple[NotebookNode, Exception | None]:
             timeout=CELL_TIMEOUT,
             kernel_name="python3",
             extra_arguments=["--log-level=ERROR"],
+            store_widget_state=False,  # a card of an experiment that has ended is plain HTML
             on_cell_start=progress.on_start,
             on_cell_executed=progress.on_executed,
         )
