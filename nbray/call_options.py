@@ -71,6 +71,8 @@ def _interned(
 def _refuse_unknown(name: str) -> NoReturn:
     if name in _ONE_MACHINE:
         raise NotSupportedHere(f"{name}= chooses among machines, and this cluster is one: leave it out")
+    if name == "cache":
+        raise UsageError("cache= belongs to a function: @nbray.remote(cache=True), whose .remote(...) then keeps results on disk")
     if name.startswith("placement_group"):
         raise UsageError(f"there is no option {name}=: write scheduling_strategy=PlacementGroupSchedulingStrategy(group, index)")
     near = difflib.get_close_matches(name, NAMES, 1)

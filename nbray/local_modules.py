@@ -55,7 +55,12 @@ def _local_file(module: ModuleType | None) -> Path | None:
     if not isinstance(file, str) or not file.endswith(".py"):
         return None
     path = Path(file).resolve()
-    return None if str(path).startswith(_installed()) else path
+    return None if is_installed(path) else path
+
+
+def is_installed(path: Path) -> bool:
+    """Whether a resolved path belongs to the standard library, an installed package or nbray itself."""
+    return str(path).startswith(_installed())
 
 
 @functools.cache

@@ -7,7 +7,7 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn, overload
+from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 from nbray import actor_options, call_options, session
 from nbray.actors import ActorClass
@@ -15,8 +15,11 @@ from nbray.engine import task_context
 from nbray.errors import UsageError, WrongType
 from nbray.functions import name_of
 from nbray.objects import ObjectRef
-from nbray.scheduler.messages import STREAMING
+from nbray.scheduler.messages import DYNAMIC, STREAMING
 from nbray.streams import ObjectRefGenerator, yields
+
+if TYPE_CHECKING:
+    from nbray.cached_calls import CachedCalls
 
 Function = Callable[..., Any]
 
@@ -34,7 +37,8 @@ class RemoteFunction:
         functools.update_wrapper(self, function)
         self.function = function
         self.given = options
-        self._options = call_options.build(_with_default_returns(function, options))
+        self._options = call_options.build(_for_engine(_with_default_returns(function, options)))
+        self._cached_calls = _cached_calls(function, options, self._options.num_returns)
         self._task = self._options.name or name_of(function)
         self._arity = _arity(function)
 
@@ -53,7 +57,10 @@ class RemoteFunction:
             backend = session.current_backend()
         context = task_context.current()
         cell_run = session.submits_for.get() or (current.cell_run if context is None else context.cell_run)
-        ids = backend.submit(self.function, args, kwargs, self._options, cell_run)
+        if self._cached_calls is None:
+            ids = backend.submit(self.function, args, kwargs, self._options, cell_run)
+        else:
+            ids = self._cached_calls.submit(backend, args, kwargs, self._options, cell_run)
         if len(ids) == 1:
             return ObjectRef(ids[0], backend.epoch, self._task)
         if self._options.num_returns == STREAMING:
@@ -70,6 +77,13 @@ class RemoteFunction:
         `runtime_env` is what its worker is started with (`env_vars`, `working_dir`, `py_modules`); `scheduling_strategy` a
         placement group to run in; tasks of a higher `priority` go first within this notebook; after `max_calls` calls of the
         function a worker is replaced by a fresh one.
+
+        With `cache=True` results are kept on disk (4 GB for all of them, the least recently used go first), and a call of the
+        same code with the same inputs returns the kept one at once, also in another kernel, and says so. Tracked are the
+        function, its defaults, closure and globals, the functions, classes and local modules that it uses, versions of
+        packages, and its arguments: numbers, containers, arrays, frames, objects, refs. Not tracked are files, time,
+        environment variables, randomness, the network, and state that is kept between calls. A call with something that
+        cannot be tracked runs as usual, with a warning.
         """
         return RemoteFunction(self.function, {**self.given, **options})
 
@@ -104,6 +118,32 @@ class RemoteFunction:
 
     def __setstate__(self, state: tuple[Function, call_options.Options]) -> None:
         self._set_up(*state)
+
+
+def _for_engine(options: call_options.Options) -> call_options.Options:
+    """The options without `cache`, which the engine does not know."""
+    cache = options.get("cache")
+    if cache is not None and not isinstance(cache, bool):
+        raise WrongType(f"cache={cache!r}: expected True, to keep results on disk, or False")
+    return {name: value for name, value in options.items() if name != "cache"}
+
+
+def _cached_calls(function: Function, options: call_options.Options, num_returns: int) -> CachedCalls | None:
+    if not options.get("cache"):
+        return None
+    if num_returns != 1:
+        raise UsageError(
+            f"cache=True keeps one result of each call, and {name_of(function)} has "
+            f"num_returns={_num_returns_text(num_returns)}: return one value, such as a list or tuple"
+        )
+    # Loaded at first need: few functions ask for it, and importing the package stays cheap.
+    from nbray.cached_calls import CachedCalls
+
+    return CachedCalls(function)
+
+
+def _num_returns_text(num_returns: int) -> str:
+    return {STREAMING: '"streaming"', DYNAMIC: '"dynamic"'}.get(num_returns, str(num_returns))
 
 
 def _arity(function: Function) -> range:
@@ -152,12 +192,13 @@ def _decorate(decorated: Any, options: call_options.Options) -> RemoteFunction |
 
 def _check_early(options: call_options.Options) -> None:
     """Refuse wrong options where they stand, before it is known whether a function or a class follows."""
-    strange = next((name for name in options if name not in call_options.NAMES), None)
+    checked = _for_engine(options)
+    strange = next((name for name in checked if name not in call_options.NAMES), None)
     near = strange and difflib.get_close_matches(strange, {*call_options.NAMES, *actor_options.NAMES}, 1)
     if near and near[0] in actor_options.NAMES:
         actor_options.build(options)
     else:
-        call_options.build(options)
+        call_options.build(checked)
 
 
 def _checked(function: Any) -> Function:

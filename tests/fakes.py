@@ -233,10 +233,11 @@ class FakeBackend(Backend):
     def _failure(self, error: Exception, task: _Task, attempt: int) -> Failure:
         kinds = task.options.retry_exceptions
         retriable = kinds if isinstance(kinds, bool) else isinstance(error, kinds)
-        pickled, type_name, message, traceback, _ = exceptions_shipping.dump_exception(error)
+        pickled, type_name, message, traceback, frames = exceptions_shipping.dump_exception(error)
         kind: FailureKind = "unpicklable_result" if isinstance(error, NotShippable) else "exception"
         return Failure(
-            kind, message, type_name, pickled, traceback, task.function.name, _WORKER, attempt, retriable=retriable
+            kind, message, type_name, pickled, traceback, task.function.name, _WORKER, attempt, retriable=retriable,
+            frames=frames,
         )
 
     def _end(self, task: _Task, outcome: list[Payload] | Failure, how: str = "") -> None:
@@ -358,6 +359,7 @@ class FakeBackend(Backend):
         return CancelReport(len(tasks), asked - len(tasks))
 
     def describe_cell_run(self, cell_run: CellRunId, label: str) -> None:
+        self._functions.new_cell()
         self.labels[cell_run] = label
 
     def on_output(self, handler: OutputHandler | None) -> None:
