@@ -40,3 +40,9 @@ def test_before_the_first_report_there_is_nothing() -> None:
 def test_each_line_says_which_trial_it_is() -> None:
     drawn = markup(drawing(lines_of(picture_of("e", halving(5)))))
     assert all(f"<title>trial {number}: " in drawn for number in range(5))
+
+
+def test_the_best_and_each_end_are_marked() -> None:
+    drawn = markup(drawing(lines_of(picture_of("e", halving(5)))))
+    assert drawn.count("<circle") == 5
+    assert drawn.count('r="4"') == 1

@@ -56,3 +56,12 @@ def test_one_trial_or_one_configuration_is_no_picture() -> None:
     assert drawing(picture_of("e", story.view)) is None
     story.report(story.begin({"a": 1}), 0.6)
     assert drawing(picture_of("e", story.view)) is None
+
+
+def test_many_kinds_have_few_marks() -> None:
+    story = Story()
+    for value in range(60):
+        story.report(story.begin({"a": f"kind{value:02d}"}), float(value))
+    drawn = drawing(picture_of("e", story.view))
+    assert drawn is not None
+    assert 10 <= sum(said.startswith("kind") for said in texts(drawn)) <= 16

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 from nbray.tune.schedulers.scheduler import Rung
-from nbray.widgets.elements import markup, texts
+from nbray.widgets.elements import Element, markup, texts
 from nbray.widgets.picture import picture_of
-from nbray.widgets.rung_diagram import drawing
+from nbray.widgets.rung_diagram import MOST_DOTS, drawing
 from nbray.widgets.styles import BEST
 from tests.widgets.sample import Story, halving, single_reports
 
@@ -47,3 +47,21 @@ def test_without_rungs_there_is_no_diagram() -> None:
     story.report(trial, float("nan"))
     story.view.rungs = [Rung(0, 3, {trial: float("nan")}, frozenset(), None)]
     assert drawing(picture_of("e", story.view)) is None
+
+
+def test_higher_rungs_lie_higher_and_crowds_are_thinned_from_the_middle() -> None:
+    story = Story()
+    trials = [story.begin({"x": index}) for index in range(3 * MOST_DOTS)]
+    values = {trial: float(index) for index, trial in enumerate(trials)}
+    story.report(trials[0], 0.0)
+    story.view.rungs = [Rung(0, level, values, frozenset(), None) for level in (1, 9, 3)]
+    drawn = drawing(picture_of("e", story.view))
+    assert drawn is not None
+    heights = {
+        child.children[0]: float(child.attributes["y"])
+        for child in drawn.children if isinstance(child, Element) and child.tag == "text"
+    }  # fmt: skip
+    assert heights["at 9"] < heights["at 3"] < heights["at 1"]
+    said = set(texts(drawn))
+    assert {"trial 0: 0, stayed", f"trial {3 * MOST_DOTS - 1}: {3 * MOST_DOTS - 1}, stayed"} <= said
+    assert f"trial {3 * MOST_DOTS // 2}: {3 * MOST_DOTS // 2}, stayed" not in said

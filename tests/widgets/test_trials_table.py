@@ -76,3 +76,20 @@ def test_what_is_not_shown_is_counted() -> None:
 
 def test_before_the_first_trial_there_is_no_table() -> None:
     assert table(picture_of("e", Story().view)) is None
+
+
+def test_reports_are_counted_where_there_is_more_than_one() -> None:
+    assert "reports" in list(texts(table(picture_of("e", halving())) or ""))
+    assert "reports" not in list(texts(table(picture_of("e", single_reports())) or ""))
+
+
+def test_few_rows_go_to_the_best_before_those_that_wait() -> None:
+    story = Story()
+    for value in range(6):
+        trial = story.begin({"x": value})
+        if value < 4:
+            story.report(trial, float(value))
+            story.end(trial)
+        else:
+            story.tell(Ended(trial, 1), Moved(trial, "PENDING", "it failed, and is tried again"))
+    assert [row.attributes["data-key"] for row in rows(table(picture_of("e", story.view), 3))] == ["00003", "00002", "00001"]
