@@ -108,30 +108,36 @@ class NbrayMagics(Magics):
 
     @magic_arguments()
     @argument(
-        "action", nargs="?", default="status", metavar="status|start|stop|scale|cancel|memory|stack|tune|doctor",
-        help="what to do (status)",
+        "action", nargs="?", default="status", help="what to do (status)",
+        metavar="status|start|stop|scale|cancel|retry|memory|cache|stack|debug|tune|doctor",
     )
     @argument(
         "cell", nargs="?", metavar="CELL|N|NAME",
-        help="cancel: the number of the cell, 4 for [4]; scale: how many workers; tune: an experiment, or stop, pause, resume",
+        help="cancel, retry: the number of the cell, 4 for [4]; scale: how many workers; tune: an experiment, or stop, pause, "
+        "resume; cache: clear; debug: the name of the failed task, its id, or 4 for cell [4] (the latest failure)",
     )
-    @argument("more", nargs="*", metavar="TRIAL", help="tune: what shall be stopped, paused or resumed, 3 for trial 3")
+    @argument(
+        "more", nargs="*", metavar="TRIAL",
+        help="tune: what shall be stopped, paused or resumed, 3 for trial 3; cache clear: the name whose results go",
+    )
     @argument("--all", action="store_true", help="cancel: all work of this notebook")
     @argument("-n", "--workers", type=int, metavar="N", help="start: how many workers (as many as CPUs)")
     @argument("--memory", metavar="SIZE", help="start: size of the object store, for example 4GB")
     @line_magic
     def nbray(self, line: str) -> Any:
         """The cluster of this notebook: show it, start it, stop it, scale it to so many workers, cancel work on it; what fills
-        its store and which names keep it there (memory), what every worker is doing (stack); the card of an experiment that
-        goes on, also after the kernel was restarted, and what shall become of its trials (tune): run = %nbray tune;
-        whether this machine, this kernel and what is installed suit nbray, and what to do where they do not (doctor).
+        its store and which names keep it there (memory), the results that cache=True and --cache keep on disk (cache), what
+        every worker is doing (stack); pdb in the frames of a failed task (debug); the card of an experiment that goes on,
+        also after the kernel was restarted, and what shall become of its trials (tune): run = %nbray tune; whether this
+        machine, this kernel and what is installed suit nbray, and what to do where they do not (doctor).
 
         A cluster starts by itself at the first use; `start` is for other settings.
         """
         asked = parse(self.nbray, line)
         actions = {
             "status": self._status, "start": self._start, "stop": self._stop, "scale": self._scale, "cancel": self._cancel,
-            "memory": self._memory, "stack": self._stack, "tune": self._tune, "doctor": self._doctor,
+            "retry": self._retry, "memory": self._memory, "cache": self._cache, "stack": self._stack, "debug": self._debug,
+            "tune": self._tune, "doctor": self._doctor,
         }  # fmt: skip
         action = actions.get(asked.action)
         if action is None:
@@ -155,16 +161,33 @@ class NbrayMagics(Magics):
         if self._is_running():
             display(memory())
 
+    def _cache(self, asked: Any) -> Any:
+        from nbray.notebook import kept_results
+
+        return kept_results.cache([word for word in (asked.cell, *asked.more) if word])
+
     def _stack(self, asked: Any) -> None:
         from nbray.worker_stacks import stack
 
         if self._is_running():
             display(stack())
 
+    def _debug(self, asked: Any) -> None:
+        from nbray.notebook import post_mortem
+
+        if self._is_running():
+            wanted = " ".join(word for word in (asked.cell, *asked.more) if word)
+            post_mortem.debug_task(self.shell, wanted, session.current_backend().failed_frames())
+
     def _tune(self, asked: Any) -> Any:
         from nbray.notebook import experiments
 
         return experiments.tune([word for word in (asked.cell, *asked.more) if word])
+
+    def _retry(self, asked: Any) -> Any:
+        from nbray.notebook import parallel_cells
+
+        return parallel_cells.retry(self.shell, asked.cell)
 
     def _doctor(self, asked: Any) -> None:
         from nbray.notebook.doctor import doctor
@@ -209,8 +232,9 @@ class NbrayMagics(Magics):
 
 def _refuse_strangers(asked: Any) -> None:
     """Options belong to one action each."""
-    cell = asked.action if asked.action in ("cancel", "scale", "tune") else "cancel"
-    owners = {"cell": cell, "more": "tune", "all": "cancel", "workers": "start", "memory": "start"}
+    cell = asked.action if asked.action in ("cancel", "scale", "retry", "debug", "cache", "tune") else "cancel"
+    more = asked.action if asked.action in ("debug", "cache", "tune") else "tune"
+    owners = {"cell": cell, "more": more, "all": "cancel", "workers": "start", "memory": "start"}
     for name, owner in owners.items():
         if asked.action != owner and getattr(asked, name) not in (None, False, []):
             shown = {"cell": asked.cell, "more": " ".join(asked.more)}.get(name, f"--{name}")
