@@ -86,6 +86,21 @@ class Namespace:
         own = [(name, value) for name, value in self._names.items() if name in self._own and not name.startswith("_")]
         return Contents(self._reserved, tuple(RemoteName(name, type(value).__name__, _facts(value)) for name, value in own))
 
+    def complete(self, token: str, before: str) -> list[str]:
+        """What could stand for the token at the end of the text before the cursor: attributes, or keys behind a bracket."""
+        completer = the_shell().Completer
+        completer.namespace, completer.global_namespace = self._names, {}
+        completer.line_buffer = completer.text_until_cursor = before
+        keys = completer.dict_key_matches(token)
+        return [str(match) for match in (keys or (completer.attr_matches(token) if "." in token else ()))]
+
+    def inspect(self, name: str, detail: int) -> dict[str, Any]:
+        """What is shown of a name for Shift-Tab, by kind of data; empty where it is not here."""
+        try:
+            return dict(the_shell().object_inspect_mime(name, detail))
+        except KeyError:
+            return {}
+
     def _borrow(self, values: Mapping[str, Any]) -> None:
         """Functions of the notebook read this namespace: they see what cells here assign."""
         borrowed = [name for name in values if name not in self._own]

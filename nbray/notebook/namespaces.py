@@ -11,13 +11,13 @@ from typing import Any, NoReturn
 from nbray import introspection, session
 from nbray.actor_handles import ActorHandle
 from nbray.actors import ActorClass, get_actor, kill
-from nbray.errors import ActorDied, UsageError
+from nbray.errors import ActorDied, GetTimeoutError, NbrayError, UsageError
 from nbray.ids import BACKGROUND
 from nbray.notebook import cell_runs
 from nbray.notebook.cells import RemoteCell, RunningCell, cluster_for_cells, shipment_of
 from nbray.notebook.namespace import Contents, Namespace, NamespaceOutcome, RemoteName
 from nbray.notebook.remote_cell import CellOutcome
-from nbray.objects import get
+from nbray.objects import cancel, get
 from nbray.tables import Rows
 
 PREFIX = "remote:"
@@ -92,6 +92,30 @@ class OpenNamespace:
         outcome: CellOutcome = self.ask(self._actor.fetch.remote(names))
         self._require(names, outcome, "%remote fetch")
         return outcome
+
+    # ---------------------------------------------------------------- for those who type
+
+    def complete(self, token: str, before: str, patience: float) -> list[str]:
+        """Completions from there; empty where it has no time."""
+        return self._soon(lambda: self._actor.complete.remote(token, before), patience) or []
+
+    def inspect(self, name: str, detail: int, patience: float) -> dict[str, Any]:
+        """What is to be shown of a name; empty where it has no time."""
+        return self._soon(lambda: self._actor.inspect.remote(name, detail), patience) or {}
+
+    def _soon(self, ask: Callable[[], Any], patience: float) -> Any:
+        """The answer to a question that is worth no longer wait, nor an error; else None."""
+        if not session.is_initialized() or session.current_backend().epoch != self.epoch:
+            return None
+        with session.submitting_for(BACKGROUND):
+            ref = ask()
+            try:
+                return get(ref, timeout=patience)
+            except GetTimeoutError:
+                cancel(ref)
+                return None
+            except NbrayError:  # whoever runs a cell there next is told
+                return None
 
     def _require(self, names: Iterable[str], outcome: CellOutcome, where: str) -> None:
         for name in names:
@@ -176,6 +200,11 @@ def names() -> list[str]:
     rows = introspection.list_actors()
     found = {str(row["name"]) for row in rows if row["state"] in _LIVING}
     return sorted(name.removeprefix(PREFIX) for name in found if name.startswith(PREFIX))
+
+
+def opened(name: str) -> OpenNamespace | None:
+    """The namespace of that name where this process has used it; does not wait."""
+    return _open.get(name)
 
 
 def known_names(name: str) -> frozenset[str]:

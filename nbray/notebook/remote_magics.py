@@ -12,6 +12,7 @@ from IPython.core.magic_arguments import argument, magic_arguments
 
 from nbray.notebook import remote_mode
 from nbray.notebook.magics import failing_cleanly, nearest, parse
+from nbray.notebook.remote_completion import RemoteCompletion
 from nbray.notebook.remote_mode import RemoteMode
 
 NO_NAMESPACE = "nbray: no namespace lives. A cell that begins with %%remote --on NAME makes one."
@@ -26,6 +27,7 @@ class RemoteMagics(Magics):
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
         self.mode = RemoteMode(shell)
+        self._completion = RemoteCompletion(shell, self.mode)
 
     @magic_arguments()
     @argument("action", nargs="?", default="who", metavar="on|off|who|fetch|drop", help="what to do (who)")
@@ -73,6 +75,7 @@ class RemoteMagics(Magics):
 
     def close(self) -> None:
         """Leave the shell as it was."""
+        self._completion.close()
         self.mode.close()
         for kind, name in (("line", "remote"), ("cell", "local"), ("cell", remote_mode.CELL_MAGIC)):
             self.shell.magics_manager.magics[kind].pop(name, None)

@@ -136,3 +136,14 @@ def test_a_borrowed_array_that_is_changed_is_a_writable_copy(place: Place) -> No
     place.run("a[0] = 1")
     assert place.run("total = float(a.sum())", "total") == {"total": 1.0}
     assert place.notebook["a"][0] == 0
+
+
+def test_completions_and_explanations(place: Place) -> None:
+    place.run("class C:\n    '''What it is.'''\n    first = second = 1\nc, d = C(), {'alpha': 1}")
+    complete = place.namespace.complete
+    assert complete("c.fi", "x = c.fi") == ["c.first"]
+    assert complete("c.nothing", "c.nothing") == []
+    assert [each.strip("'") for each in complete("al", "d['al")] == ["alpha"]
+    assert complete("d", "d") == []
+    assert "What it is." in place.namespace.inspect("c", 0)["text/plain"]
+    assert place.namespace.inspect("missing", 0) == {}
