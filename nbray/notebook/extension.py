@@ -26,6 +26,7 @@ def load_ipython_extension(shell: Any) -> None:
     if shell in _loaded:
         return
     from nbray.notebook.magics import NbrayMagics
+    from nbray.notebook.parallel_magics import ParallelMagics
     from nbray.notebook.remote_magics import RemoteMagics
 
     kernel = getattr(shell, "kernel", None)
@@ -37,6 +38,9 @@ def load_ipython_extension(shell: Any) -> None:
     namespace_magics = RemoteMagics(shell)
     shell.register_magics(namespace_magics)
     undo.append(namespace_magics.close)
+    parallel_magics = ParallelMagics(shell)
+    shell.register_magics(parallel_magics)
+    undo.append(parallel_magics.close)
     if hasattr(kernel, "do_shutdown"):
         undo.append(_follow_shutdown(kernel))
     _loaded[shell] = undo
