@@ -40,6 +40,7 @@ class NbrayMagics(Magics):
     @argument("--on", metavar="NAME", help="run it in the namespace NAME, in a worker of its own: what it assigns stays there")
     @argument("--bg", action="store_true", help="return at once: output keeps coming to this cell, names when it has ended")
     @argument("--plan", action="store_true", help="print what would be shipped, with sizes, and run nothing")
+    @argument("--cache", action="store_true", help="keep what comes of it on disk: not run again with the same code and inputs")
     @argument("--cpus", type=float, metavar="N", help="CPUs to reserve while the cell runs (1)")
     @argument("--gpus", type=float, metavar="N", help="GPUs to reserve while the cell runs")
     @argument("--memory", metavar="SIZE", help="memory to reserve while the cell runs, for example 2GB")
@@ -63,6 +64,7 @@ class NbrayMagics(Magics):
 
         asked = parse(self.remote, line)
         with failing_cleanly(self.shell):
+            _refuse_cache_with(asked)
             if asked.on is not None:
                 from nbray.notebook import namespace_cells
 
@@ -79,6 +81,11 @@ class NbrayMagics(Magics):
                 from nbray.notebook.plan import plan_text
 
                 print(plan_text(ready), end="")  # noqa: T201
+                return
+            if asked.cache:
+                from nbray.notebook import cached_cells
+
+                cached_cells.run(self.shell, ready, options)
                 return
             running = cells.submit(ready, options)
             if asked.bg:
@@ -125,9 +132,9 @@ class NbrayMagics(Magics):
     @argument("--memory", metavar="SIZE", help="start: size of the object store, for example 4GB")
     @line_magic
     def nbray(self, line: str) -> Any:
-        """The cluster of this notebook: show it, start it, stop it, scale it to so many workers, cancel work on it; what fills
-        its store and which names keep it there (memory), the results that cache=True and --cache keep on disk (cache), what
-        every worker is doing (stack); pdb in the frames of a failed task (debug); the card of an experiment that goes on,
+        """The cluster of this notebook: show it, start it, stop it, scale it to so many workers, cancel work on it; run
+        the failed items of a %%parallel cell again (retry); what fills its store and which names keep it there (memory), the
+        results that cache=True and --cache keep on disk (cache), what every worker is doing (stack); pdb in the frames of a failed task (debug); the card of an experiment that goes on,
         also after the kernel was restarted, and what shall become of its trials (tune): run = %nbray tune; whether this
         machine, this kernel and what is installed suit nbray, and what to do where they do not (doctor).
 
@@ -228,6 +235,12 @@ class NbrayMagics(Magics):
         counts = {"cancelled {}": report.cancelled, "{} being stopped": report.stopping, "{} had ended before": report.finished}
         parts = [text.format(count) for text, count in counts.items() if count]
         print(f"nbray: {', '.join(parts) or 'nothing to cancel'}.")  # noqa: T201
+
+
+def _refuse_cache_with(asked: Any) -> None:
+    other = "--on" if asked.on is not None else "--bg" if asked.bg else ""
+    if asked.cache and other:
+        raise UsageError(f"%%remote --cache {other}: a cell is kept that takes its names from the notebook, and is waited for")
 
 
 def _refuse_strangers(asked: Any) -> None:
