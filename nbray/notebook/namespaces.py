@@ -24,6 +24,8 @@ PREFIX = "remote:"
 """Of the names of the actors that keep namespaces."""
 _NAME = re.compile(r"\w[\w.-]*")
 _LIVING = ("PENDING", "ALIVE", "RESTARTING")
+SILENT_SECONDS = 1.0
+"""After so long it is said what a cell waits for."""
 _ADVICE = " To have such an actor started again"
 """Begins what ActorDied says to those who wrote a class; a namespace that starts again is empty, and would not say so."""
 NAMES_TOLD = 20
@@ -48,7 +50,7 @@ class OpenNamespace:
         """What is there; asks for it where a cell has failed in between, which waits for the cells that run there."""
         if self._contents is None:
             with session.submitting_for(BACKGROUND):
-                self._note(self.ask(self._actor.contents.remote()))
+                self._note(self._guarded(lambda: self._patiently(self._actor.contents.remote())))
         assert self._contents is not None
         return self._contents
 
@@ -92,6 +94,17 @@ class OpenNamespace:
         outcome: CellOutcome = self.ask(self._actor.fetch.remote(names))
         self._require(names, outcome, "%remote fetch")
         return outcome
+
+    def _patiently(self, ref: Any) -> Any:
+        """The value of a call; says what holds it up where it is late: code that Stop cannot end, or a cell with --bg."""
+        try:
+            return get(ref, timeout=SILENT_SECONDS)
+        except GetTimeoutError:
+            sys.stderr.write(
+                f"nbray: waiting for an earlier cell in the namespace {self.name!r}. If Stop does not end it, "
+                f"%remote drop {self.name} does, with all its names. {lost_text(self.known(), 'It has')}\n"
+            )
+            return get(ref)
 
     # ---------------------------------------------------------------- for those who type
 
@@ -225,15 +238,15 @@ def check_name(name: str) -> None:
         raise UsageError(f"{name!r} is no name of a namespace: expected letters, digits, and . _ - between them, as gpu0")
 
 
-def lost_text(lost: Iterable[str]) -> str:
-    """What the end of a namespace has cost.
+def lost_text(lost: Iterable[str], said: str = "Lost:") -> str:
+    """What the end of a namespace has cost, or would.
 
     >>> lost_text({"model", "df"})
     'Lost: df, model.'
     """
     found = sorted(lost)
     more = f" and {len(found) - NAMES_TOLD} more" if len(found) > NAMES_TOLD else ""
-    return f"Lost: {', '.join(found[:NAMES_TOLD])}{more}." if found else "It had no names yet."
+    return f"{said} {', '.join(found[:NAMES_TOLD])}{more}." if found else "It had no names yet."
 
 
 def listing(found: Iterable[OpenNamespace]) -> Rows:

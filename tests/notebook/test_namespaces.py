@@ -152,3 +152,19 @@ def test_a_new_cluster_says_what_the_old_one_took_along(shell: InteractiveShell,
         assert capsys.readouterr().err == "nbray: the namespace 'a' has ended with its cluster. Lost: model.\n"
         nbray.shutdown()
     namespaces._open.clear()
+
+
+@pytest.mark.local
+def test_who_waits_for_an_earlier_cell_is_told_of_it(
+    cluster: None, shell: InteractiveShell, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(namespaces, "SILENT_SECONDS", 0.1)
+    where = namespaces.open_namespace("busy", {})
+    send(shell, where, "df = 1")
+    running = where.submit(read_cell(shell, "", "import time\ntime.sleep(0.5)", CellOptions(kept=frozenset())), "cell")
+    assert send(shell, where, "y = df", "y") == {"y": 1}
+    told = capsys.readouterr().err
+    assert told.startswith("nbray: waiting for an earlier cell in the namespace 'busy'.")
+    assert told.endswith("%remote drop busy does, with all its names. It has df.\n")
+    running.outcome()
+    where.end()
