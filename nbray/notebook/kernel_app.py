@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from ipykernel.ipkernel import IPythonKernel
-from ipykernel.kernelapp import IPKernelApp
+from ipykernel.kernelapp import IPKernelApp, kernel_flags
 from ipykernel.kernelbase import Kernel
-from traitlets import Type
+from traitlets import Bool, Type
 
 from nbray.notebook.awaiting_cells import interruptible
 from nbray.notebook.kernel_status import KernelStatus
@@ -55,6 +55,8 @@ class NbrayKernelApp(IPKernelApp):
     """Starts the kernel; settings for ipykernel's own (`ipython_kernel_config.py`) hold for it."""
 
     kernel_class = Type(NbrayKernel, klass=Kernel).tag(config=True)
+    remote = Bool(False, help="Start in remote mode: all cells run on the cluster, as after %remote on").tag(config=True)
+    flags = {**kernel_flags, "remote": ({"NbrayKernelApp": {"remote": True}}, "Let all cells run on the cluster.")}
 
     def init_extensions(self) -> None:
         """The user's extensions, then nbray. Where that fails the kernel is a plain one, and its first cell says so."""
@@ -62,6 +64,8 @@ class NbrayKernelApp(IPKernelApp):
         assert self.shell is not None
         try:
             self.shell.extension_manager.load_extension("nbray")
+            if self.remote:
+                self.shell.run_line_magic("remote", "on")
         except Exception as error:  # whatever it is: a notebook with a kernel is better than one without
             self.log.error("nbray could not be loaded", exc_info=True)
             _tell_in_first_cell(self.shell, f"{type(error).__name__}: {error}")

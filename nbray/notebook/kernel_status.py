@@ -41,17 +41,18 @@ class KernelStatus:
                 self._requests.add(request)
             elif status == "idle":
                 self._requests.discard(request)
-                if self._works:
+                if self._works and not self._requests:
                     self._say("busy")
 
     def hear(self, job: str, cell_runs: Sequence[CellRunSnapshot]) -> bool:
         """What the cluster has to do now; returns whether this job has work there, whose end one should look out for."""
         works = any(run.job == job and (run.waiting or run.running) for run in cell_runs)
         with self._lock:
-            if works and (not self._works or self._clock() >= self._said_at + REMIND_SECONDS):
-                self._say("busy")
-            if self._works and not works and not self._requests:
-                self._say("idle")
+            if not self._requests:  # else what the kernel says itself holds, and clients that wait for its end hear only that
+                if works and (not self._works or self._clock() >= self._said_at + REMIND_SECONDS):
+                    self._say("busy")
+                if self._works and not works:
+                    self._say("idle")
             self._works = works
         return works
 

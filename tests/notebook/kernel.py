@@ -8,7 +8,7 @@ import re
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -205,16 +205,19 @@ class Kernel:
 
 
 @contextmanager
-def running_kernel(folder: Path, *setup: str, env: dict[str, str] | None = None, name: str = "python3") -> Iterator[Kernel]:
+def running_kernel(
+    folder: Path, *setup: str, env: dict[str, str] | None = None, name: str = "python3", arguments: Sequence[str] = ()
+) -> Iterator[Kernel]:  # fmt: skip
     """A kernel in `folder`, apart from the user's settings, that has run the `setup` cells; shut down at the end.
 
-    Its `name` is that of a kernelspec: "nbray" is the one of this checkout.
+    Its `name` is that of a kernelspec: "nbray" is the one of this checkout; `arguments` are added to its command line.
     """
     runtime = folder / "runtime"
     runtime.mkdir(mode=0o700, exist_ok=True)
     connection_file = str(runtime / "kernel-test.json")
     manager = KernelManager(kernel_name=name, connection_file=connection_file, kernel_spec_manager=kernelspecs(folder))
-    manager.start_kernel(cwd=str(folder), env=kernel_environment(folder, runtime) | (env or {}))
+    environment = kernel_environment(folder, runtime) | (env or {})
+    manager.start_kernel(cwd=str(folder), env=environment, extra_arguments=list(arguments))
     kernel = Kernel(manager, manager.blocking_client())
     try:
         kernel.client.start_channels()

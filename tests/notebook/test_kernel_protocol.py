@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import jupyter_kernel_test
 import pytest
@@ -12,6 +13,10 @@ from jupyter_client.manager import KernelManager
 from tests.notebook.kernel import kernel_environment, kernelspecs
 
 pytestmark = pytest.mark.local
+
+
+def _numbers(message: dict[str, Any]) -> list[int]:
+    return [int(message["content"]["text"])] if message["msg_type"] == "stream" else []
 
 
 class TestNbrayKernel(jupyter_kernel_test.KernelTests):  # type: ignore[misc]  # it comes without types
@@ -35,6 +40,8 @@ class TestNbrayKernel(jupyter_kernel_test.KernelTests):  # type: ignore[misc]  #
     code_inspect_sample = "zip"
     code_clear_output = "from IPython.display import clear_output\nclear_output()"
 
+    arguments: tuple[str, ...] = ()
+    """Of the kernel's command line."""
     _folder: tempfile.TemporaryDirectory[str]
 
     @classmethod
@@ -46,11 +53,15 @@ class TestNbrayKernel(jupyter_kernel_test.KernelTests):  # type: ignore[misc]  #
         runtime.mkdir(mode=0o700)
         connection_file = str(runtime / "kernel-test.json")
         cls.km = KernelManager(kernel_name="nbray", connection_file=connection_file, kernel_spec_manager=kernelspecs(folder))
-        cls.km.start_kernel(cwd=str(folder), env=kernel_environment(folder, runtime))
+        cls.km.start_kernel(cwd=str(folder), env=kernel_environment(folder, runtime), extra_arguments=list(cls.arguments))
         cls.kc = cls.km.blocking_client()
         cls.kc.start_channels()
         cls.kc.wait_for_ready(timeout=30)
-        cls.kc.execute_interactive("import zlib as zz", timeout=10)
+        pids: list[int] = []
+        code = "import zlib as zz, os\nprint(os.getpid())"
+        cls.kc.execute_interactive(code, timeout=30, output_hook=lambda message: pids.extend(_numbers(message)))
+        assert (pids == [cls.km.provisioner.pid]) is not bool(cls.arguments), "or it ran in the wrong place"
+        assert cls.kc.execute_interactive("%nbray", timeout=10)["content"]["status"] == "ok", "or nbray was not loaded"
 
     @classmethod
     def tearDownClass(cls) -> None:
@@ -59,3 +70,26 @@ class TestNbrayKernel(jupyter_kernel_test.KernelTests):  # type: ignore[misc]  #
         cls.km.shutdown_kernel()
         cls.kc.context.destroy(linger=0)
         cls._folder.cleanup()
+
+
+class TestNbrayKernelInRemoteMode(TestNbrayKernel):
+    """The same where each cell runs on the cluster: results and help are displayed, since their cell is elsewhere."""
+
+    arguments = ("--remote",)
+    completion_samples = [{"text": "zz.adl", "matches": {"zz.adler32"}}]
+
+    def test_execute_result(self) -> None:
+        """Displayed, in the same form."""
+        for sample in self.code_execute_result:
+            assert self.displayed(sample["code"])[0]["text/plain"] == sample["result"]
+
+    def test_pager(self) -> None:
+        """Displayed below the cell."""
+        assert "Prints the values to a stream" in self.displayed(self.code_page_something)[0]["text/plain"]
+
+    def displayed(self, code: str) -> list[dict[str, str]]:
+        """What a cell that succeeds displays."""
+        self.flush_channels()
+        reply, messages = self.execute_helper(code)
+        assert reply["content"]["status"] == "ok"
+        return [message["content"]["data"] for message in messages if message["msg_type"] == "display_data"]

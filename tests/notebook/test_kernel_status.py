@@ -36,10 +36,11 @@ def test_work_that_outlives_its_cell_keeps_the_kernel_busy() -> None:
     said = Said()
     said.report("busy")
     assert said.hear(running=1) is True
+    assert said.words == ["busy"], "nothing is said in the midst of a cell: clients wait for its idle"
     said.report("idle")
     said.hear(waiting=1)
     said.hear()
-    assert said.words == ["busy", "BUSY", "idle", "BUSY", "IDLE"]
+    assert said.words == ["busy", "idle", "BUSY", "IDLE"]
 
 
 def test_the_end_of_work_does_not_make_a_running_cell_idle() -> None:
@@ -58,7 +59,8 @@ def test_a_request_beside_the_cell_does_not_end_it() -> None:
     said.report("busy", "completion")
     said.report("idle", "completion")
     said.hear()
-    assert said.words == ["BUSY", "busy", "busy", "idle", "BUSY"]
+    said.report("idle", "cell")
+    assert said.words == ["BUSY", "busy", "busy", "idle", "idle"]
 
 
 def test_work_of_others_is_none_of_ours() -> None:
