@@ -59,6 +59,11 @@ class NbrayMagics(Magics):
         With --on NAME the names that it assigns or changes stay in the namespace NAME, where the next cells find them; only
         those after -o come back. Other names come from the notebook, each time anew. --cpus, --gpus and --memory are held as
         long as the namespace lives. `%remote who` lists what is there, `%remote fetch x --on NAME` brings x.
+
+        With --cache the names that come back and what the cell printed and displayed are kept on disk. The same code with the
+        same inputs is not run again, also in another kernel: what was kept is shown and assigned, and it says so. Tracked are
+        the names that it takes along, with all that functions and classes among them use, local modules, and versions of
+        packages; not files, time, environment variables, randomness, the network and child processes' output.
         """
         from nbray.notebook import cells
 
@@ -134,9 +139,10 @@ class NbrayMagics(Magics):
     def nbray(self, line: str) -> Any:
         """The cluster of this notebook: show it, start it, stop it, scale it to so many workers, cancel work on it; run
         the failed items of a %%parallel cell again (retry); what fills its store and which names keep it there (memory), the
-        results that cache=True and --cache keep on disk (cache), what every worker is doing (stack); pdb in the frames of a failed task (debug); the card of an experiment that goes on,
-        also after the kernel was restarted, and what shall become of its trials (tune): run = %nbray tune; whether this
-        machine, this kernel and what is installed suit nbray, and what to do where they do not (doctor).
+        results that cache=True and --cache keep on disk (cache), what every worker is doing (stack); pdb in the frames
+        of a failed task (debug); the card of an experiment that goes on, also after the kernel was restarted, and what
+        shall become of its trials (tune): run = %nbray tune; whether this machine, this kernel and what is installed
+        suit nbray, and what to do where they do not (doctor).
 
         A cluster starts by itself at the first use; `start` is for other settings.
         """
