@@ -83,9 +83,9 @@ class CachedCalls:
         if task_context.current() is not None:
             raise Untracked("what its task has, which is not tracked: call it from the notebook or script")
         modules = ModuleVersions()
-        about = functools.partial(_about_reference, backend, modules)
+        about = functools.partial(about_reference, backend, modules)
         function = fingerprint(self._function, modules.about, about)
-        given = fingerprint((args, dict(kwargs), _surroundings(options)), modules.about, about)
+        given = fingerprint((args, dict(kwargs), surroundings(options)), modules.about, about)
         if modules.files and backend.name == registry.SERIAL:
             raise Untracked(f"the local module {next(iter(modules.files))}, of which this process may hold an old version")
         return order_of(function, given, modules)
@@ -119,7 +119,7 @@ def hit_text(head: Head) -> str:
     )
 
 
-def _surroundings(options: CallOptions) -> tuple[Any, ...]:
+def surroundings(options: CallOptions) -> tuple[Any, ...]:
     """What else a task finds there."""
     profile = options.profile.over(profile_of(session.current.given.get("runtime_env")))
     if profile.working_dir or profile.module_folders:
@@ -127,14 +127,14 @@ def _surroundings(options: CallOptions) -> tuple[Any, ...]:
     return profile.env_vars, sorted(options.resources.items())
 
 
-def _about_reference(backend: Backend, modules: ModuleVersions, reference: Reference) -> str:
+def about_reference(backend: Backend, modules: ModuleVersions, reference: Reference) -> str:
     """A value that is there counts by its contents, so that it is the same one in the next kernel."""
     if not isinstance(reference, ObjectRef):
         raise Untracked(f"{reference!r}, whose state is not tracked")
     if reference.epoch != backend.epoch or backend.state(reference.id) != "ready":
         return f"{reference.epoch} {reference.id}"
     value = backend.get([reference.id])[0]
-    found = fingerprint(value, modules.about, functools.partial(_about_reference, backend, modules))
+    found = fingerprint(value, modules.about, functools.partial(about_reference, backend, modules))
     return f"value {found.digest}"
 
 

@@ -106,11 +106,14 @@ class RunningCell(NamedTuple):
         return result
 
 
-def submit(cell: RemoteCell, options: CallOptions) -> RunningCell:
-    """Ship a cell as a task of the cell run that goes on now. Raises NotShippable, InfeasibleRequest, StoreFull."""
+def submit(cell: RemoteCell, options: CallOptions, wrap: Callable[[Any], Any] = lambda task: task) -> RunningCell:
+    """Ship a cell as a task of the cell run that goes on now; `wrap` makes the function that is sent of the cell's own.
+
+    Raises NotShippable, InfeasibleRequest, StoreFull.
+    """
     backend = cluster_for_cells()
     cell_run: CellRunId = session.current_cell_run()
-    [task_id] = backend.submit(as_task(cell), (), {}, options, cell_run)
+    [task_id] = backend.submit(wrap(as_task(cell)), (), {}, options, cell_run)
     run = cell_runs.current()
     if run is not None:
         run.own_tasks.add(task_id)
@@ -141,7 +144,7 @@ def background_text(running: RunningCell) -> str:
     return f"nbray: runs in the background{f'; then it assigns {names}' if names else ''}.{stop}"
 
 
-def as_task(cell: RemoteCell) -> Callable[[], CellOutcome]:
+def as_task(cell: RemoteCell) -> functools.partial[CellOutcome]:
     """A function that runs the cell on a worker. What it captures is lifted into the store, large parts once each."""
     _, modules, submodules = cell.inputs
     return functools.partial(

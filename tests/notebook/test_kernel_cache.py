@@ -49,3 +49,42 @@ def test_a_function_is_kept_over_a_restart_until_something_is_edited(kernel: Ker
     assert "2 kept results deleted" in kernel.run_ok("%nbray cache clear slow").stdout
     assert "no result is kept" in kernel.run_ok("%nbray cache").stdout
     assert "expected nothing more" in kernel.run("%nbray cache all").everything()
+
+
+CELL = """%%remote --cache
+import os
+import numpy as np
+pid = os.getpid()
+big = np.full(100_000, factor)
+print("working", factor)
+big[:2]
+"""
+
+
+def test_a_cell_is_kept_with_what_it_showed(kernel: Kernel) -> None:
+    kernel.run_ok("factor = 2")
+    first = kernel.run_ok(CELL)
+    assert "kept result" not in first.stderr
+    pid = kernel.run_ok("pid, float(big.sum())").result
+    kernel.run_ok("%nbray stop\ndel pid, big")
+    again = kernel.run_ok(CELL + "# a comment")
+    assert "kept result of" in again.stderr
+    assert "nothing was run" in again.stderr
+    assert "working 2" in again.stdout
+    assert "array([2, 2])" in again.everything()
+    assert kernel.run_ok("pid, float(big.sum())").result == pid
+    kernel.run_ok("factor = 3")
+    edited = kernel.run_ok(CELL)
+    assert "kept result" not in edited.stderr
+    assert kernel.run_ok("float(big.sum())").result == "300000.0"
+
+
+def test_what_is_not_kept_is_said(kernel: Kernel) -> None:
+    assert "not kept: it holds a class or function" in kernel.run_ok("%%remote --cache\ndef f(): return 1").stderr
+    assert "runs without the cache: it uses magics" in kernel.run_ok("%%remote --cache\n%time x = 1").stderr
+    clock = kernel.run_ok("%%remote --cache\nimport time\nt = time.time()")
+    assert "uses time.time, which the cache does not track" in clock.stderr
+    failed = kernel.run("%%remote --cache\n1 / 0")
+    assert failed.error_name == "ZeroDivisionError"
+    assert kernel.run("%%remote --cache\n1 / 0").error_name == "ZeroDivisionError"
+    assert "--cache --bg: a cell is kept that" in kernel.run("%%remote --cache --bg\nx = 1").everything()
