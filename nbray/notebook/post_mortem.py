@@ -13,7 +13,9 @@ from pathlib import Path
 from types import CodeType, TracebackType
 from typing import TYPE_CHECKING, Any
 
-from nbray.errors import RemoteTraceback, UsageError
+from IPython.core.error import UsageError
+
+from nbray.errors import RemoteTraceback
 from nbray.notebook.tracebacks import user_frames
 
 if TYPE_CHECKING:

@@ -37,7 +37,7 @@ def debug(kernel: Kernel, *commands: str, magic: str = "%debug") -> str:
             continue
         kernel.client.input(left.pop(0))
     assert left == [], cell.everything()
-    return _ANSI.sub("", cell.stdout + cell.error)
+    return _ANSI.sub("", cell.stdout + cell.stderr + cell.error)
 
 
 def test_a_failed_remote_cell_is_looked_at_where_it_failed(kernel: Kernel) -> None:
@@ -88,6 +88,30 @@ def test_a_failure_of_the_notebook_itself_is_ipythons(kernel: Kernel) -> None:
     said = debug(kernel, "p x", "q")
     assert "nbray:" not in said
     assert "\n2\n" in said
+
+
+def test_any_failed_task_can_be_looked_at_later(kernel: Kernel) -> None:
+    kernel.run_ok("@nbray.remote\ndef early(n):\n    return inner(n)\nref = early.remote(8)\n_ = nbray.wait([ref])")
+    kernel.run("1 / 0")
+    assert "(8, 24)" in debug(kernel, "p x, y", "up", "p n", "q", magic="%nbray debug early")
+    [task_id] = kernel.run_ok("nbray.list_tasks(name='early')[0].task_id").data("text/plain")
+    assert "(8, 24)" in debug(kernel, "p x, y", "q", magic=f"%nbray debug {task_id[1:-1]}")
+    kernel.run_ok("del ref")
+
+
+def test_a_failed_cell_by_its_number(kernel: Kernel) -> None:
+    kernel.run("%%remote\ninner(11)")
+    [number] = kernel.run_ok("len(In) - 2").data("text/plain")
+    assert "(11, 33)" in debug(kernel, "p x, y", "q", magic=f"%nbray debug {number}")
+    assert "(11, 33)" in debug(kernel, "p x, y", "q", magic=f"%nbray debug cell [{number}]")
+
+
+def test_a_task_that_did_not_fail_gets_the_list(kernel: Kernel) -> None:
+    kernel.run("%%remote\ninner(12)")
+    said = debug(kernel, magic="%nbray debug nobody")
+    assert "%nbray debug nobody: no failure of such a task is kept" in said
+    assert "cell [" in said
+    assert "division by zero" in said
 
 
 def test_a_cell_that_never_ran_says_so(kernel: Kernel) -> None:

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
 from nbray import frame_snapshots
-from nbray.errors import UsageError, WorkerDied
+from nbray.errors import WorkerDied
 from nbray.frame_snapshots import About
 from nbray.notebook import failures, post_mortem
 
