@@ -128,6 +128,8 @@ def test_sharing_and_cycles_count() -> None:
     assert of([inner, inner]) != of([[], []])
     assert of(cycle) != of([[]])
     assert of([inner, [inner]]) == of([inner, [inner]])
+    one, other = [1], [1]
+    assert of([one, other, one]) != of([one, other, other])
 
 
 def test_order_counts_in_dicts_and_not_in_sets() -> None:
@@ -153,7 +155,8 @@ class Point:
 def test_objects_count_with_their_class_and_state() -> None:
     things = [
         Color.RED, Color.BLUE, Point(1, []), Point(1, [2]), datetime.date(2026, 1, 1), datetime.date(2026, 1, 2), Path("a"),
-        Path("b"), deque([1]), deque([1], 3), OrderedDict(a=1), defaultdict(int, {}), defaultdict(None, {}), np.float32(1),
+        Path("b"), deque([1]), deque([2]), deque([1], 3), OrderedDict(a=1), OrderedDict(a=2),
+        defaultdict(int, {}), defaultdict(None, {}), np.float32(1),
         np.float64(1), np.random.default_rng(1), np.random.default_rng(2), ValueError("a"), KeyError("a"), range(3), slice(3),
         list[int], list[str], int | str, np.sin, np.cos, len, [].append, bytearray(b"a"), b"a",
     ]  # fmt: skip
@@ -299,6 +302,13 @@ def test_partials_methods_and_remote_functions_count_with_what_they_hold() -> No
     assert of(functools.partial(add, 1)) != of(functools.partial(add, 2)) != of(add)
     assert of([1].append) != of([2].append)
     assert of(nbray.remote(add)) == of(nbray.remote(add)) != of(nbray.remote(lambda a, b: a))
+
+
+def test_what_is_made_while_it_is_walked_is_not_taken_for_another() -> None:
+    def cached(*sizes: int) -> list[Any]:
+        return [written(f"import functools\n@functools.lru_cache(maxsize={size})\ndef f(): return 1") for size in sizes]
+
+    assert of(cached(4, 8, 4)) == of(cached(4, 8, 4)) != of(cached(4, 4, 4))
 
 
 def test_type_variables_and_new_types_count_by_name() -> None:
