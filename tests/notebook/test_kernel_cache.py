@@ -88,3 +88,16 @@ def test_what_is_not_kept_is_said(kernel: Kernel) -> None:
     assert failed.error_name == "ZeroDivisionError"
     assert kernel.run("%%remote --cache\n1 / 0").error_name == "ZeroDivisionError"
     assert "--cache --bg: a cell is kept that" in kernel.run("%%remote --cache --bg\nx = 1").everything()
+
+
+def test_an_edited_module_is_noticed(kernel: Kernel, tmp_path: Path) -> None:
+    source = tmp_path / "kept_rates.py"
+    source.write_text("RATE = 1\n")
+    kernel.run_ok(f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\nimport kept_rates")
+    cell = "%%remote --cache\ny = kept_rates.RATE"
+    results = []
+    for text in ("RATE = 1\n", "RATE = 1\n", "RATE = 222\n", "RATE = 1\n"):
+        source.write_text(text)
+        said = kernel.run_ok(cell).stderr
+        results.append(("kept result" in said, kernel.run_ok("y").result))
+    assert results == [(False, "1"), (True, "1"), (False, "222"), (True, "1")]
