@@ -37,7 +37,7 @@ def test_every_rule_holds_whatever_goes_wrong(first: int) -> None:
 def test_the_seeds_cover_what_they_are_meant_to_cover() -> None:
     outcomes: Counter[str] = Counter()
     faults: Counter[str] = Counter()
-    for seed in range(40):
+    for seed in range(80):
         world = run(seed, STEPS)
         outcomes += world.ledger.outcomes
         faults += world.faults_done
@@ -346,8 +346,8 @@ BUGS = [
 
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.__name__)
 def test_the_simulation_finds_a_planted_bug(bug: Spoil) -> None:
-    with pytest.raises((AssertionError, InternalError, KeyError)):
-        run_seeds(range(100), spoiled(bug))
+    with pytest.raises((AssertionError, InternalError, KeyError)):  # most show within ten seeds, the rarest within 500
+        run_seeds(range(1000), spoiled(bug))
 
 
 def test_the_simulation_sees_a_scheduler_that_is_not_deterministic() -> None:
