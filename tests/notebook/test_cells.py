@@ -12,8 +12,10 @@ from nbray.notebook import cells
 from nbray.notebook.cells import CellOptions, RemoteCell, read_cell
 
 
-def read(shell: InteractiveShell, cell: str, line: str = "", **options: list[str]) -> RemoteCell:
-    return read_cell(shell, line, cell, CellOptions(**options))
+def read(
+    shell: InteractiveShell, cell: str, line: str = "", inputs: list[str] | None = None, outputs: list[str] | None = None
+) -> RemoteCell:
+    return read_cell(shell, line, cell, CellOptions(inputs, outputs))
 
 
 def test_line_numbers_are_those_of_the_page(shell: InteractiveShell) -> None:
