@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Generator
@@ -25,6 +26,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
     The guard is registered, not a fixture: the doctests in `nbray/` lie outside this folder and need it too.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a shell starts what runs in its background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     runtime = _scratch / "run"
     runtime.mkdir(mode=0o700)
     guard = LeakGuard(runtime)
