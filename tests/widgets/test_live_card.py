@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import comm
 import pytest
 
 from nbray.widgets import bokeh_script, tune_card
@@ -33,7 +34,8 @@ class Card(LiveCard):
 
 
 @pytest.fixture
-def card() -> Iterator[Card]:
+def card(monkeypatch: pytest.MonkeyPatch) -> Iterator[Card]:
+    monkeypatch.setattr(comm, "create_comm", comm.DummyComm)  # ipykernel, once imported, puts its own there, which wants a kernel
     card = Card()
     yield card
     card.close()
@@ -95,7 +97,7 @@ def test_messages_to_a_card_keep_their_subshell() -> None:
         def _reply_subshell_for(self, data: object, default: str) -> str:
             return "main"
 
-    comm = Comm()
-    _keep_subshells(comm)
-    assert comm._reply_subshell_for({}, "subshell-1") == "subshell-1"
+    opened = Comm()
+    _keep_subshells(opened)
+    assert opened._reply_subshell_for({}, "subshell-1") == "subshell-1"
     _keep_subshells(object())  # before 7.4 there is nothing to keep
