@@ -21,8 +21,12 @@ SIGNAL = signal.SIGRTMIN + 7 if hasattr(signal, "SIGRTMIN") else signal.SIGUSR2
 """One that nobody else uses: libraries and users have plans for SIGUSR1."""
 ANSWER_SECONDS = 2.0
 """A process that has not answered by then is stopped, or deep inside the system."""
-SETTLED_SECONDS = 0.02
-"""A file that has grown and then stood still for so long is complete."""
+LOOK_SECONDS = 0.02
+"""How often it is looked whether the files have grown."""
+SETTLED_LOOKS = 10
+"""A file that has grown and then stood still for so many looks is complete, whatever its last line is."""
+OUTERMOST = b" in <module>\n"
+"""How an answer ends, unless the stack is too deep to be written: the main thread comes last, and its outermost frame."""
 
 LONGEST_FILE = 1 << 20
 """A file that has grown beyond is emptied."""
@@ -46,12 +50,22 @@ def dump(directory: Path, pids: Iterable[int]) -> dict[int, str]:
             os.kill(pid, SIGNAL)
     deadline = time.monotonic() + ANSWER_SECONDS
     sizes: dict[int, int] = {}
+    settled = 0
     while time.monotonic() < deadline:
-        time.sleep(SETTLED_SECONDS)
+        time.sleep(LOOK_SECONDS)
         last, sizes = sizes, {pid: files[pid].stat().st_size for pid in began if files[pid].exists()}
-        if sizes == last and all(sizes.get(pid, -1) != size for pid, size in began.items()):
+        settled = settled + 1 if sizes == last else 0  # who writes may lose its core between two lines
+        answered = all(sizes.get(pid, -1) != size for pid, size in began.items())
+        if answered and settled and (settled >= SETTLED_LOOKS or all(_is_complete(files[pid]) for pid in sizes)):
             break
     return {pid: _read(files[pid], began[pid]) if pid in began else "" for pid in files}
+
+
+def _is_complete(file: Path) -> bool:
+    with contextlib.suppress(FileNotFoundError), file.open("rb") as opened:
+        opened.seek(max(0, file.stat().st_size - len(OUTERMOST)))
+        return opened.read() == OUTERMOST
+    return True  # the worker has ended, and its file was swept away
 
 
 def _read(file: Path, start: int) -> str:

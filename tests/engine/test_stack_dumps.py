@@ -20,17 +20,19 @@ from pathlib import Path
 from nbray.engine import stack_dumps
 
 def busy():
+    print("ready", flush=True)
     while True:
         pass
 
 def compiled():
+    print("ready", flush=True)
     sum(range(10 ** 15))
 
 def asleep():
+    print("ready", flush=True)
     time.sleep(60)
 
 stack_dumps.install(Path(sys.argv[1]))
-print("ready", flush=True)
 globals()[sys.argv[2]]()
 """
 
@@ -63,7 +65,7 @@ def test_busy_compiled_and_sleeping_processes_answer_and_go_on(started: dict[str
 def test_who_is_stopped_or_no_worker_has_no_stack(
     started: dict[str, subprocess.Popen[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stack_dumps, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(stack_dumps, "ANSWER_SECONDS", 1.0)
     stopped = started["asleep"]
     stopped.send_signal(signal.SIGSTOP)
     dumps = stack_dumps.dump(tmp_path, [started["busy"].pid, stopped.pid, 1])
