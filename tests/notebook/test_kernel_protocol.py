@@ -35,10 +35,22 @@ class TestNbrayKernel(jupyter_kernel_test.KernelTests):  # type: ignore[misc]  #
     code_generate_error = "1 / 0"
     code_execute_result = [{"code": "1+2+3", "result": "6"}, {"code": "[n*n for n in range(1, 4)]", "result": "[1, 4, 9]"}]
     code_display_data = [{"code": "from IPython.display import HTML, display\ndisplay(HTML('<b>x</b>'))", "mime": "text/html"}]
-    supported_history_operations = ("tail", "search")  # "range" does not find the session that runs, in ipykernel neither
-    code_history_pattern = "1?2*"
     code_inspect_sample = "zip"
     code_clear_output = "from IPython.display import clear_output\nclear_output()"
+
+    def test_history(self) -> None:
+        """In place of Jupyter's, which asks for the session that runs by its number: IPython calls that 0."""
+        codes = [sample["code"] for sample in self.code_execute_result]
+
+        def found(**asked: Any) -> list[Any]:
+            entries: list[Any] = self.history_helper(codes, output=False, raw=True, **asked)["content"]["history"]
+            return entries
+
+        tail = found(hist_access_type="tail", n=len(codes))
+        assert [source for _, _, source in tail] == codes
+        first = tail[0][1]
+        assert found(hist_access_type="range", session=0, start=first, stop=first + 1) == [[0, first, codes[0]]]
+        assert [source for _, _, source in found(hist_access_type="search", pattern="1?2*", unique=True, n=1)] == [codes[0]]
 
     arguments: tuple[str, ...] = ()
     """Of the kernel's command line."""

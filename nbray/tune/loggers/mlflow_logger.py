@@ -21,7 +21,8 @@ class MLflowLoggerCallback(Callback):
     logged when it ends. When an experiment is restored, its trials get runs of their own.
 
     >>> from nbray import tune
-    >>> run_config = tune.RunConfig(callbacks=[tune.loggers.MLflowLoggerCallback(experiment_name="digits")])
+    >>> def with_mlflow():
+    ...     return tune.RunConfig(callbacks=[tune.loggers.MLflowLoggerCallback(experiment_name="digits")])
     """
 
     def __init__(
