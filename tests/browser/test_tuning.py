@@ -58,6 +58,9 @@ def show(*values):
 plan = SimpleNamespace(name="pretended", run=SimpleNamespace(verbose=1))
 [card] = observers.observe(SimpleNamespace(plan=plan, view=story.view))
 show(0.3, 0.2, 0.1)
+while not card._is_live:  # until the page has answered that it has widgets
+    card.show(story.view)
+    time.sleep(0.1)
 """
 """An experiment whose reports the test makes up."""
 ROWS = f"() => [...document.querySelectorAll('{CARD} tbody tr')].map((row) => row.dataset.key).join()"
@@ -118,15 +121,15 @@ def test_buttons_reach_an_experiment_although_its_cell_runs(open_notebook: OpenN
 
 
 def test_rows_stay_where_they_are_while_the_pointer_is_on_them(open_notebook: OpenNotebook) -> None:
-    later = "import threading\nthreading.Thread(target=lambda: [(time.sleep(4), show(0.4, 0.5, 0.9)) for _ in range(2)]).start()"
-    tab = open_notebook([PRETEND, later])
+    tab = open_notebook([PRETEND, "show(0.4, 0.5, 0.9)"])
     tab.run(0)
-    tab.run(1)
     tab.page.wait_for_function(f"({ROWS})() === '00000,00001,00002'")
     tab.page.hover(f"{CARD} tbody tr[data-key='00001'] button[data-ask=stop]")
+    tab.run(1)
     tab.page.wait_for_function(f"() => document.querySelector('{CARD} .nbray-score').innerText === '0.9'")
     assert tab.page.evaluate(ROWS) == "00000,00001,00002"
     tab.page.mouse.move(2, 2)
+    tab.run(1)
     tab.page.wait_for_function(f"({ROWS})() === '00002,00001,00000'")
 
 
