@@ -80,8 +80,6 @@ class ASHAScheduler(TrialScheduler):
         self._bracket: dict[str, int] = {}
         self._paused: dict[str, tuple[Trial, Step]] = {}
         """Trials that it has paused and neither resumed nor dropped, and where."""
-        self._dropped: list[str] = []
-        self._lines: list[str] = []
         self._told_of_pauses = False
         self._seed = 0
 
@@ -156,14 +154,6 @@ class ASHAScheduler(TrialScheduler):
                     self._dropped.append(worst)
                     self._say(1, f"{worst} is given up")
                     return
-
-    def take_dropped(self) -> Sequence[str]:
-        dropped, self._dropped = self._dropped, []
-        return dropped
-
-    def take_lines(self) -> Sequence[str]:
-        lines, self._lines = self._lines, []
-        return lines
 
     def rungs(self) -> Sequence[Rung]:
         sign = -1.0 if self.mode == "min" else 1.0

@@ -115,8 +115,6 @@ class HyperBandScheduler(TrialScheduler):
         self._brackets: list[Bracket] = []
         self._bracket_of: dict[str, Bracket] = {}
         self._ready: deque[str] = deque()
-        self._dropped: list[str] = []
-        self._lines: list[str] = []
 
     def plan(self) -> list[tuple[int, list[float]]]:
         """The brackets of one round: with how many trials each begins, and at which ages it compares them."""
@@ -196,14 +194,6 @@ class HyperBandScheduler(TrialScheduler):
             if bracket.arrived:
                 bracket.is_open = False
                 self._decide(bracket, forced=True)
-
-    def take_dropped(self) -> Sequence[str]:
-        dropped, self._dropped = self._dropped, []
-        return dropped
-
-    def take_lines(self) -> Sequence[str]:
-        lines, self._lines = self._lines, []
-        return lines
 
     def rungs(self) -> Sequence[Rung]:
         sign = -1.0 if self.mode == "min" else 1.0

@@ -143,7 +143,6 @@ class MedianStoppingRule(TrialScheduler):
         self._sliced_at: dict[str, float] = {}
         self._born = 0
         self._search_finished = False
-        self._lines: list[str] = []
 
     def on_trial_add(self, trial: Trial) -> None:
         self._born += 1
@@ -194,10 +193,6 @@ class MedianStoppingRule(TrialScheduler):
         self._yielded.extend((trial_id, -1) for trial_id in self._parked)
         self._yielded = deque((trial_id, -1) for trial_id, _ in self._yielded)
         self._parked.clear()
-
-    def take_lines(self) -> Sequence[str]:
-        lines, self._lines = self._lines, []
-        return lines
 
     def _wait_for_others(self, trial_id: str, t: float) -> Decision:
         if self.min_time_slice is None or t - self._sliced_at.get(trial_id, 0.0) <= self.min_time_slice:

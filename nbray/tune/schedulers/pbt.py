@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import ceil, isnan
 from typing import Any
@@ -114,7 +114,6 @@ class PopulationBasedTraining(TrialScheduler):
         self._gather_at = max(perturbation_interval, burn_in_period)
         self._no_more_births = False
         self._told = False
-        self._lines: list[str] = []
 
     def set_search_properties(self, metric: str | None, mode: str | None, seed: int = 0) -> None:
         super().set_search_properties(metric, mode, seed)
@@ -188,10 +187,6 @@ class PopulationBasedTraining(TrialScheduler):
     def _turn(self, trial_id: str) -> tuple[bool, float]:
         """With `synch` copies go first, before those that they are made of have moved on; else the youngest."""
         return self.synch and self._waiting[trial_id].checkpoint_of is None, self._members[trial_id].t
-
-    def take_lines(self) -> Sequence[str]:
-        lines, self._lines = self._lines, []
-        return lines
 
     def _due(self, member: Member) -> float:
         """The age at which it is compared next."""

@@ -72,6 +72,10 @@ class TrialScheduler:
         check_mode(mode, type(self).__name__)
         self.metric = metric
         self.mode = mode
+        self._dropped: list[str] = []
+        """What `take_dropped` is to give."""
+        self._lines: list[str] = []
+        """What `take_lines` is to give."""
 
     def set_search_properties(self, metric: str | None, mode: str | None, seed: int = 0) -> None:
         """Take the experiment's metric and mode where its own were not given; two that differ are a UsageError.
@@ -119,7 +123,8 @@ class TrialScheduler:
 
     def take_dropped(self) -> Sequence[str]:
         """Ids of paused trials that it has given up, each once."""
-        return ()
+        dropped, self._dropped = self._dropped, []
+        return dropped
 
     def on_search_finished(self) -> None:
         """No new trial will come by itself; `choose_trial_to_run` is asked again after this."""
@@ -132,7 +137,8 @@ class TrialScheduler:
 
     def take_lines(self) -> Sequence[str]:
         """What it has to say to the user about its decisions, each line once (`verbose=`)."""
-        return ()
+        lines, self._lines = self._lines, []
+        return lines
 
     def rungs(self) -> Sequence[Rung]:
         """Where it compares trials, for the rung diagram; empty for schedulers without rungs."""
