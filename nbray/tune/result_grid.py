@@ -168,7 +168,7 @@ class ResultGrid:
 
     def _head(self) -> list[str]:
         failed = f", {self.num_errors} failed" if self.num_errors else ""
-        lines = [f"{self.plan.name}: {len(self)} trials{failed}. {self.why}".rstrip()]
+        lines = [f"{self.plan.name}: {len(self)} trials{failed}. {self.why}".rstrip(), *self._first_failure()]
         try:
             best = self.get_best_result()
         except (UsageError, TuneError):
@@ -176,6 +176,13 @@ class ResultGrid:
         metric, mode = self._objective(None, None)
         lines.append(f"best {metric} ({mode}): {self._value(best, metric, mode, 'last'):.6g} with {best.config}")
         return [*lines, f"in {best.path if Path(best.path).exists() else self.experiment_path}"]
+
+    def _first_failure(self) -> list[str]:
+        first = next((result for result in self._results if result.error is not None), None)
+        if first is None:
+            return []
+        last_line = first.record.error.strip().rpartition("\n")[2]
+        return [f"{first.name} failed: {last_line} (print(results.errors[0]) shows the whole traceback)"]
 
     def __repr__(self) -> str:
         return "\n".join([*self._head(), repr(self.to_rows())])

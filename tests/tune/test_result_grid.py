@@ -96,12 +96,13 @@ def test_it_shows_the_best_and_a_table_best_first(tmp_path: Path) -> None:
     grid = grid_of(tmp_path, {None: [3.0], "b": [2.0], "c": [ValueError("x")]})
     lines = repr(grid).splitlines()
     assert lines[0].startswith("forest: 3 trials, 1 failed.")
-    assert lines[1:3] == ["best loss (min): 2 with {'x': 'b'}", f"in {tmp_path}"]
-    assert lines[3].split() == ["trial", "state", "loss", "x", "reports", "seconds"]
-    assert [line.split()[0] for line in lines[4:]] == ["train_00001", "train_00000", "train_00002"]
-    assert lines[5].split()[:4] == ["train_00000", "TERMINATED", "3.000", "None"], "a parameter that is None is seen to be"
+    assert lines[1] == "train_00002 failed: ValueError: x (print(results.errors[0]) shows the whole traceback)"
+    assert lines[2:4] == ["best loss (min): 2 with {'x': 'b'}", f"in {tmp_path}"]
+    assert lines[4].split() == ["trial", "state", "loss", "x", "reports", "seconds"]
+    assert [line.split()[0] for line in lines[5:]] == ["train_00001", "train_00000", "train_00002"]
+    assert lines[6].split()[:4] == ["train_00000", "TERMINATED", "3.000", "None"], "a parameter that is None is seen to be"
     (tmp_path / "trial_00001").mkdir()
-    assert repr(grid).splitlines()[2] == f"in {tmp_path}/trial_00001"
+    assert repr(grid).splitlines()[3] == f"in {tmp_path}/trial_00001"
 
 
 def test_a_parameter_may_bear_the_name_of_the_metric(tmp_path: Path) -> None:
