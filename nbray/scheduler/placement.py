@@ -66,8 +66,9 @@ class Placement:
             self._gangs.reserve()
         if self._turns:
             self._assign_all()
-        if self._fleet.idle and self._worker_queues.prefetched:
-            self._worker_queues.steal()
+        queues = self._worker_queues
+        if queues.prefetched and (self._fleet.idle or queues.spare):
+            queues.steal()
 
     def _assign_all(self) -> None:
         full: set[Shape] = set()
@@ -163,6 +164,7 @@ class Placement:
         self._turns.shrink(line, count)
         if len(queue) > 1:
             self._worker_queues.prefetched = True
+            self._worker_queues.spare = self._worker_queues.spare or self._pool.fits(shape)
         elif not queue:
             self._worker_queues.progressed(worker)
 

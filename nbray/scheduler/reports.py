@@ -9,7 +9,6 @@ from nbray.scheduler.outcomes import Outcomes
 from nbray.scheduler.output import OutputDesk
 from nbray.scheduler.processes import Process
 from nbray.scheduler.worker_queues import WorkerQueues
-from nbray.scheduler.worker_records import Worker
 
 
 class Reports:
@@ -33,7 +32,8 @@ class Reports:
             self._actors.finished(worker, worker.actor, message.results)
             return
         self._outcomes.finished(worker, message.results)
-        self._after_progress(worker)
+        self._worker_queues.progressed(worker)
+        self._cancellation.look_at(worker)
 
     def taken_back(self, process: Process, message: TakenBack) -> None:
         """Tasks that it has not begun and will not; of an actor, its creation as long as that was asked for, else calls."""
@@ -45,7 +45,8 @@ class Reports:
             return
         self._worker_queues.taken_back(worker, message.task_ids)
         if worker.actor is None:
-            self._after_progress(worker)
+            self._worker_queues.shortened(worker)
+            self._cancellation.look_at(worker)
         elif worker.queue:
             self._cancellation.look_at(worker)
 
@@ -69,7 +70,3 @@ class Reports:
         """Output."""
         if process.worker is not None:
             self._output.forward(process.worker, message)
-
-    def _after_progress(self, worker: Worker) -> None:
-        self._worker_queues.progressed(worker)
-        self._cancellation.look_at(worker)

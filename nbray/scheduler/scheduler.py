@@ -99,7 +99,7 @@ class Scheduler:
         self._output = OutputDesk(config.run_directory, config.output_limit, outbox)
         self._outcomes = Outcomes(self._objects, self._registry, self._turns, self._output, deadlines)
         self._submission = Submission(self._objects, self._registry, self._turns, self._outcomes, outbox, deadlines)
-        self._worker_queues = WorkerQueues(self._pool, self._fleet, self._outcomes, outbox, deadlines)
+        self._worker_queues = WorkerQueues(self._pool, self._fleet, self._outcomes, outbox, deadlines, config.prefetch_seconds)
         self._placement = Placement(
             self._turns, self._pool, self._fleet, self._gangs, self._objects, self._registry, self._outcomes,
             self._worker_queues, outbox, deadlines, config.prefetch_seconds,

@@ -1,7 +1,8 @@
 """What waits inside workers, after it was given to them: when it is taken back, and when its time is up.
 
 What a worker has not started comes back when the worker blocks (else a task that waits for one behind itself would never
-end), when one of its tasks is cancelled (else a kill would hit others), and when another worker idles while it is slow.
+end), when one of its tasks is cancelled (else a kill would hit others), and while it is slow: when another worker idles, or
+when another one may be forked since a blocked task has left its CPU (else a task that waits for one behind it never ends).
 """
 
 from __future__ import annotations
@@ -31,14 +32,20 @@ _BUSY, _BLOCKED = WorkerState.BUSY, WorkerState.BLOCKED
 class WorkerQueues:
     """The tasks inside workers, and the leases that they keep."""
 
-    def __init__(self, pool: Pool, fleet: Fleet, outcomes: Outcomes, outbox: Outbox, deadlines: Deadlines) -> None:
+    def __init__(
+        self, pool: Pool, fleet: Fleet, outcomes: Outcomes, outbox: Outbox, deadlines: Deadlines, prefetch_seconds: float
+    ) -> None:
         self._pool = pool
         self._fleet = fleet
         self._outcomes = outcomes
         self._outbox = outbox
         self._deadlines = deadlines
+        self._late = prefetch_seconds + STEAL_SECONDS
+        """A worker that is behind by more gets nothing new: what is taken back then does not return to it at once."""
         self.prefetched = False
         """Tasks may wait inside workers behind others: a look through 64 workers after every event would cost too much."""
+        self.spare = False
+        """There may be resources for some of them, and perhaps no idle worker."""
         self._looking = False
         """A look at slow workers is due."""
         self.on_timeout: OnTimeout = lambda task, attempt: None
@@ -52,6 +59,7 @@ class WorkerQueues:
         if worker.state is WorkerState.BUSY and head is not None and head.task_id == task_id:
             move_worker(worker, WorkerState.BLOCKED)
             self._pool.block(worker)
+            self.spare = True
             self.ask_back(worker, list(worker.queue)[1:])
 
     def unblocked(self, worker: Worker) -> None:
@@ -61,9 +69,13 @@ class WorkerQueues:
             self._pool.unblock(worker)
 
     def progressed(self, worker: Worker) -> None:
-        """The worker's queue has become shorter: an empty one ends its lease."""
+        """The worker has run the head of its queue."""
         worker.head_since = self._deadlines.now
         worker.due = self._deadlines.now + worker.backlog
+        self.shortened(worker)
+
+    def shortened(self, worker: Worker) -> None:
+        """The worker's queue has become shorter: an empty one ends its lease."""
         if worker.closed:
             self._reopen(worker)
         state = worker.state
@@ -72,6 +84,7 @@ class WorkerQueues:
         if state is _BLOCKED:
             self.unblocked(worker)
         self._pool.release(worker)
+        self.spare = True
         self._fleet.make_idle(worker)
 
     # ---------------------------------------------------------------- take back
@@ -113,7 +126,9 @@ class WorkerQueues:
         kept = [task for task in worker.queue if task.task_id not in wanted]
         worker.queue.clear()
         worker.queue.extend(kept)
-        worker.backlog -= sum(task.charged for task in returned)
+        charged = sum(task.charged for task in returned)
+        worker.backlog -= charged
+        worker.due -= charged
         self._outcomes.give_back([task for task in returned if task.state is TaskState.ASSIGNED])
         for task in returned:
             if task.state is TaskState.CANCELLING:
@@ -121,8 +136,8 @@ class WorkerQueues:
                 self._outcomes.fail(task, task.verdict)
 
     def steal(self) -> None:
-        """Take back half of what waits inside a worker that is slower than thought, while another one idles."""
-        now, self.prefetched = self._deadlines.now, False
+        """Take back half of what waits inside a worker that is slower than thought, where it could run elsewhere."""
+        now, idle, self.prefetched, self.spare = self._deadlines.now, bool(self._fleet.idle), False, False
         for worker in self._fleet.workers.values():
             if len(worker.queue) < 2:
                 continue
@@ -132,11 +147,13 @@ class WorkerQueues:
             assert worker.shape is not None
             if worker.shape.gpus or not self._pool.fits(worker.shape):
                 continue
-            if abs(worker.due - now) > STEAL_SECONDS:
+            self.spare = True
+            ahead = worker.due - now
+            if (idle and abs(ahead) > STEAL_SECONDS) or -ahead > self._late:
                 self.ask_back(worker, list(worker.queue)[-(len(worker.queue) // 2) :])
             elif not self._looking:
                 self._looking = True
-                self._deadlines.after(worker.due - now + 2 * STEAL_SECONDS, self._look_again)
+                self._deadlines.after(ahead + STEAL_SECONDS + (STEAL_SECONDS if idle else self._late), self._look_again)
 
     def _look_again(self) -> None:
         self._looking = False

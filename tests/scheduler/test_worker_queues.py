@@ -49,6 +49,39 @@ def test_a_slow_worker_gives_half_back_when_another_idles() -> None:
     assert quick.task_ids[-2:] == mine[2:]
 
 
+def test_what_waits_in_a_slow_worker_gets_the_cpu_of_a_blocked_one() -> None:
+    """Nobody idles, so another worker must be forked: else a task that waits for the one behind it would never end."""
+    cluster = Cluster(workers=2)
+    driver = cluster.driver()
+    template = learned(cluster, driver)
+    (outer,) = driver.submit(driver.template())
+    blocked, slow = sorted(cluster.workers.values(), key=lambda worker: outer not in worker.task_ids)
+    blocked.say(messages.Blocked(outer))
+    first, second = driver.submit(template, 2)
+    assert slow.task_ids[-2:] == [first, second]
+    cluster.wait(0.001)
+    assert not slow.heard(messages.TakeBack)
+    cluster.wait(0.1)
+    assert slow.heard(messages.TakeBack)[-1].task_ids == [second]
+    slow.say(messages.TakenBack([second]))
+    (extra,) = cluster.start_workers()
+    assert extra.task_ids == [second]
+
+
+def test_a_worker_that_blocks_leaves_its_cpu_to_what_waits_in_a_slow_one() -> None:
+    cluster = Cluster(workers=2)
+    driver = cluster.driver()
+    template = learned(cluster, driver)
+    (outer,) = driver.submit(driver.template())
+    first, second = driver.submit(template, 2)
+    blocked, slow = sorted(cluster.workers.values(), key=lambda worker: outer not in worker.task_ids)
+    cluster.wait(0.1)
+    assert slow.task_ids[-2:] == [first, second]
+    assert not slow.heard(messages.TakeBack), "there is no CPU for it"
+    blocked.say(messages.Blocked(outer))
+    assert slow.heard(messages.TakeBack)[-1].task_ids == [second]
+
+
 def test_nothing_is_sent_to_a_worker_that_was_asked_until_it_answers() -> None:
     cluster = Cluster(workers=1)
     driver = cluster.driver()
