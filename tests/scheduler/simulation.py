@@ -362,10 +362,15 @@ class World:
         raise AssertionError(f"I7: these never end: {pending_tasks(self.scheduler)}, {self.scheduler._gangs.pending}")
 
     def _kill_actor(self) -> bool:
-        """What others wait for may be an actor's for as long as somebody has a handle; False when no actor has any."""
+        """What others wait for may be an actor's for as long as somebody has a handle; False when no actor has any.
+
+        One that is to end after its calls counts: these may wait for tasks that need what it holds.
+        """
         for worker in self.scheduler._fleet.hosts.values():
-            if worker.actor is not None and worker.actor.death is None and worker.shape is not None and worker.shape.amounts:
-                self.drivers[0].say(messages.KillActor(worker.actor.actor_id))
+            actor = worker.actor
+            lives_on = actor is not None and (actor.death is None or actor.draining)
+            if actor is not None and lives_on and worker.shape is not None and worker.shape.amounts:
+                self.drivers[0].say(messages.KillActor(actor.actor_id))
                 return True
         return False
 

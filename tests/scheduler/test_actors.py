@@ -221,6 +221,26 @@ class TestEnd:
         host.die(exit_code=0)
         assert record(driver, actor_id).state is ActorState.DEAD
 
+    def test_told_to_end_it_can_be_killed_when_its_calls_wait_for_what_it_holds(self) -> None:
+        cluster = Cluster(workers=1)
+        driver = cluster.driver()
+        actor_id = driver.actor(resources={CPU: UNIT})
+        created(driver, actor_id)
+        (task,) = driver.submit(driver.template())
+        (call,) = driver.call(actor_id, driver.method(), deps=[task])
+        driver.say(messages.KillActor(actor_id, after_calls=True))
+        host = host_of(driver, actor_id)
+        cluster.wait(100)
+        assert (task in driver.values, call in driver.values) == (False, False)
+        assert record(driver, actor_id).state is ActorState.EXITING
+        driver.say(messages.KillActor(actor_id))
+        assert Signal(host.slot, signal.SIGKILL) in cluster.actions
+        assert driver.failure(call).kind == "actor_died"
+        host.die(signal=9)
+        cluster.start_workers()
+        assert any(task in worker.task_ids for worker in cluster.workers.values())
+        audit(cluster.scheduler)
+
     def test_told_to_end_before_it_is_alive(self, cluster: Cluster, driver: Driver) -> None:
         actor_id = driver.actor()
         (call,) = driver.call(actor_id, driver.method())

@@ -34,6 +34,10 @@ def test_every_rule_holds_whatever_goes_wrong(first: int) -> None:
         run(seed, STEPS)
 
 
+def test_calm_comes_also_where_an_actor_that_is_told_to_end_holds_what_its_calls_wait_for() -> None:
+    run(232, 1000)
+
+
 def test_the_seeds_cover_what_they_are_meant_to_cover() -> None:
     outcomes: Counter[str] = Counter()
     faults: Counter[str] = Counter()
