@@ -19,7 +19,7 @@ def cache(words: Sequence[str]) -> Rows | None:
     Raises UsageError.
     """
     results = ResultCache(default_directory())
-    if words[:1] == ["clear"]:
+    if words and words[0] == "clear":
         name = " ".join(words[1:])
         count = results.clear(name)
         if name and not count:

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from IPython.core.display_functions import display
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
-from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
+from IPython.core.magic_arguments import argument, magic_arguments
+from IPython.utils.process import arg_split  # type: ignore[attr-defined]
 
-from nbray import call_options, session
-from nbray.notebook import cell_runs
+from nbray import call_options
+from nbray.notebook import actions, option_pairs
 from nbray.notebook.display import Display
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class NbrayMagics(Magics):
 
         asked = parse(self.remote, line)
         with failing_cleanly(self.shell):
-            _refuse_cache_with(asked)
+            option_pairs.refuse(asked)
             if asked.on is not None:
                 from nbray.notebook import namespace_cells
 
@@ -119,145 +119,25 @@ class NbrayMagics(Magics):
     # ---------------------------------------------------------------- %nbray
 
     @magic_arguments()
-    @argument(
-        "action", nargs="?", default="status", help="what to do (status)",
-        metavar="status|start|stop|scale|cancel|retry|memory|cache|stack|debug|tune|doctor",
-    )
-    @argument(
-        "cell", nargs="?", metavar="CELL|N|NAME",
-        help="cancel, retry: the number of the cell, 4 for [4]; scale: how many workers; tune: an experiment, or stop, pause, "
-        "resume; cache: clear; debug: the name of the failed task, its id, or 4 for cell [4] (the latest failure)",
-    )
-    @argument(
-        "more", nargs="*", metavar="TRIAL",
-        help="tune: what shall be stopped, paused or resumed, 3 for trial 3; cache clear: the name whose results go",
-    )
+    @argument("action", nargs="?", default="status", help="what to do, one of those above (status)", metavar="ACTION")
+    @argument("words", nargs="*", metavar="WORD", help="what the action takes")
     @argument("--all", action="store_true", help="cancel: all work of this notebook")
     @argument("-n", "--workers", type=int, metavar="N", help="start: how many workers (as many as CPUs)")
     @argument("--memory", metavar="SIZE", help="start: size of the object store, for example 4GB")
     @line_magic
     def nbray(self, line: str) -> Any:
-        """The cluster of this notebook: show it, start it, stop it, scale it to so many workers, cancel work on it; run
-        the failed items of a %%parallel cell again (retry); what fills its store and which names keep it there (memory), the
-        results that cache=True and --cache keep on disk (cache), what every worker is doing (stack); pdb in the frames
-        of a failed task (debug); the card of an experiment that goes on, also after the kernel was restarted, and what
-        shall become of its trials (tune): run = %nbray tune; whether this machine, this kernel and what is installed
-        suit nbray, and what to do where they do not (doctor).
+        """The cluster of this notebook. It starts by itself at the first use; plain %nbray shows it.
 
-        A cluster starts by itself at the first use; `start` is for other settings.
+        ACTIONS
         """
-        asked = parse(self.nbray, line)
-        actions = {
-            "status": self._status, "start": self._start, "stop": self._stop, "scale": self._scale, "cancel": self._cancel,
-            "retry": self._retry, "memory": self._memory, "cache": self._cache, "stack": self._stack, "debug": self._debug,
-            "tune": self._tune, "doctor": self._doctor,
-        }  # fmt: skip
-        action = actions.get(asked.action)
-        if action is None:
-            raise UsageError(f"%nbray {asked.action}: {nearest(asked.action, actions)}")
-        _refuse_strangers(asked)
+        asked = vars(parse(self.nbray, line))
+        action = actions.find(asked.pop("action"))
+        words = tuple(asked.pop("words"))
+        actions.refuse_strangers(action, words, asked)
         with failing_cleanly(self.shell):
-            return action(asked)
+            return action.run(actions.ActionCall(self.shell, self._page, lambda: self.background, words, asked))
 
-    def _status(self, asked: Any) -> None:
-        from nbray.notebook.status import Status
-
-        if session.is_initialized():
-            backend = session.current_backend()
-            display(Status(backend.name, backend.snapshot()))
-        else:
-            print("nbray: no cluster runs. It starts with the first %%remote cell or task, or by %nbray start.")  # noqa: T201
-
-    def _memory(self, asked: Any) -> None:
-        from nbray.memory_report import memory
-
-        if self._is_running():
-            display(memory())
-
-    def _cache(self, asked: Any) -> Any:
-        from nbray.notebook import kept_results
-
-        return kept_results.cache([word for word in (asked.cell, *asked.more) if word])
-
-    def _stack(self, asked: Any) -> None:
-        from nbray.worker_stacks import stack
-
-        if self._is_running():
-            display(stack())
-
-    def _debug(self, asked: Any) -> None:
-        from nbray.notebook import post_mortem
-
-        if self._is_running():
-            wanted = " ".join(word for word in (asked.cell, *asked.more) if word)
-            post_mortem.debug_task(self.shell, wanted, session.current_backend().failed_frames())
-
-    def _tune(self, asked: Any) -> Any:
-        from nbray.notebook import experiments
-
-        return experiments.tune([word for word in (asked.cell, *asked.more) if word])
-
-    def _retry(self, asked: Any) -> Any:
-        from nbray.notebook import parallel_cells
-
-        return parallel_cells.retry(self.shell, asked.cell)
-
-    def _doctor(self, asked: Any) -> None:
-        from nbray.notebook.doctor import doctor
-
-        display(doctor(self.shell))
-
-    def _is_running(self) -> bool:
-        if not session.is_initialized():
-            print("nbray: no cluster runs, so there is nothing to show.")  # noqa: T201
-        return session.is_initialized()
-
-    def _start(self, asked: Any) -> None:
-        display(session.init(num_workers=asked.workers, memory=asked.memory))
-
-    def _stop(self, asked: Any) -> None:
-        was_there = session.is_initialized()
-        session.shutdown()
-        print("nbray: the cluster has ended, with its tasks and objects." if was_there else "nbray: no cluster runs.")  # noqa: T201
-
-    def _scale(self, asked: Any) -> None:
-        from nbray.scaling import scale
-
-        if not (asked.cell or "").isdigit():
-            raise UsageError(f"%nbray scale {asked.cell or ''}: expected how many workers there shall be, as %nbray scale 4")
-        scale(int(asked.cell))
-        self._status(asked)
-
-    def _cancel(self, asked: Any) -> None:
-        if bool(asked.cell) == asked.all:
-            raise UsageError("%nbray cancel: name one cell, as %nbray cancel 4 for [4], or all: %nbray cancel --all")
-        run = cell_runs.by_label(asked.cell) if asked.cell else None
-        if asked.cell and run is None:
-            raise UsageError(f"%nbray cancel {asked.cell}: no cell [{asked.cell}] has run since nbray was loaded")
-        if not session.is_initialized():
-            print("nbray: no cluster runs, so there is nothing to cancel.")  # noqa: T201
-            return
-        report = session.current_backend().cancel_cell_runs(None if run is None else [run.id])
-        counts = {"cancelled {}": report.cancelled, "{} being stopped": report.stopping, "{} had ended before": report.finished}
-        parts = [text.format(count) for text, count in counts.items() if count]
-        print(f"nbray: {', '.join(parts) or 'nothing to cancel'}.")  # noqa: T201
-
-
-def _refuse_cache_with(asked: Any) -> None:
-    other = "--on" if asked.on is not None else "--bg" if asked.bg else ""
-    if asked.cache and other:
-        raise UsageError(f"%%remote --cache {other}: a cell is kept that takes its names from the notebook, and is waited for")
-
-
-def _refuse_strangers(asked: Any) -> None:
-    """Options belong to one action each."""
-    cell = asked.action if asked.action in ("cancel", "scale", "retry", "debug", "cache", "tune") else "cancel"
-    more = asked.action if asked.action in ("debug", "cache", "tune") else "tune"
-    owners = {"cell": cell, "more": more, "all": "cancel", "workers": "start", "memory": "start"}
-    for name, owner in owners.items():
-        if asked.action != owner and getattr(asked, name) not in (None, False, []):
-            shown = {"cell": asked.cell, "more": " ".join(asked.more)}.get(name, f"--{name}")
-            raise UsageError(f"%nbray {asked.action} takes no {shown}; it belongs to %nbray {owner}")
+    nbray.__doc__ = nbray.__doc__.replace("ACTIONS", actions.help_table())
 
 
 @contextmanager
@@ -280,7 +160,7 @@ def failing_cleanly(shell: Any) -> Iterator[None]:
 def parse(magic: Callable[..., Any], line: str) -> Any:
     """The arguments of a magic's line; an option that does not exist is refused with the nearest that does."""
     try:
-        return parse_argstring(magic, line)
+        return magic.parser.parse_intermixed_args(arg_split(line, strict=True))  # type: ignore[attr-defined]
     except UsageError as error:
         problem, found, unknown = str(error).partition("unrecognized arguments: ")
         if not found:

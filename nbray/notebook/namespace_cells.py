@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from nbray import call_options
-from nbray.errors import UsageError
 from nbray.notebook import cells, namespaces
 
 if TYPE_CHECKING:
@@ -16,17 +15,9 @@ if TYPE_CHECKING:
 RESERVED = {"cpus": "num_cpus", "gpus": "num_gpus", "memory": "memory"}
 """Options of the line that a namespace holds as long as it lives, and what they are called for an actor."""
 
-_NOT_THERE = {
-    "timeout": "a cell in a namespace has no time limit: Stop ends it, and the names stay",
-    "retries": "a namespace whose worker died has lost its names, so that its cells cannot be run again",
-}
-
 
 def run(shell: Any, line: str, cell: str, asked: Any, background: Callable[[], Background]) -> None:
     """Run a cell in the namespace `asked.on`; `asked` is the parsed line of `%%remote`."""
-    for option, reason in _NOT_THERE.items():
-        if getattr(asked, option) is not None:
-            raise UsageError(f"--{option} with --on: {reason}")
     namespaces.check_name(asked.on)
     if asked.plan:
         from nbray.notebook.plan import plan_text

@@ -87,7 +87,7 @@ def test_what_is_not_kept_is_said(kernel: Kernel) -> None:
     failed = kernel.run("%%remote --cache\n1 / 0")
     assert failed.error_name == "ZeroDivisionError"
     assert kernel.run("%%remote --cache\n1 / 0").error_name == "ZeroDivisionError"
-    assert "--cache --bg: a cell is kept that" in kernel.run("%%remote --cache --bg\nx = 1").everything()
+    assert "--cache with --bg: a cell is kept that is waited for" in kernel.run("%%remote --cache --bg\nx = 1").everything()
 
 
 def test_an_edited_module_is_noticed(kernel: Kernel, tmp_path: Path) -> None:

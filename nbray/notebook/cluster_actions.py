@@ -1,0 +1,91 @@
+"""The actions of `%nbray` that are about the whole cluster: show, start, stop and scale it, cancel work on it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from IPython.core.display_functions import display
+from IPython.core.error import UsageError
+
+from nbray import session
+from nbray.notebook import cell_runs
+
+
+def status() -> None:
+    """Show the cluster, or say that none runs."""
+    from nbray.notebook.status import Status
+
+    if session.is_initialized():
+        backend = session.current_backend()
+        display(Status(backend.name, backend.snapshot()))
+    else:
+        print("nbray: no cluster runs. It starts with the first %%remote cell or task, or by %nbray start.")  # noqa: T201
+
+
+def start(workers: int | None, memory: str | None) -> None:
+    """Start it; raises UsageError where one with other settings runs."""
+    display(session.init(num_workers=workers, memory=memory))
+
+
+def stop() -> None:
+    """End it."""
+    was_there = session.is_initialized()
+    session.shutdown()
+    print("nbray: the cluster has ended, with its tasks and objects." if was_there else "nbray: no cluster runs.")  # noqa: T201
+
+
+def scale(count: str) -> None:
+    """Change how many workers it has; raises UsageError for what is no number."""
+    if not count.isdigit():
+        raise UsageError(f"%nbray scale {count}: expected how many workers there shall be, as %nbray scale 4")
+    from nbray import scaling
+
+    scaling.scale(int(count))
+    status()
+
+
+def cancel(cell: str, everything: bool) -> None:
+    """Stop the tasks of one cell or of all; raises UsageError for a cell that has not run."""
+    if bool(cell) == everything:
+        raise UsageError("%nbray cancel: name one cell, as %nbray cancel 4 for [4], or all: %nbray cancel --all")
+    run = cell_runs.by_label(cell) if cell else None
+    if cell and run is None:
+        raise UsageError(f"%nbray cancel {cell}: no cell [{cell.strip('[]')}] has run since nbray was loaded")
+    if not session.is_initialized():
+        print("nbray: no cluster runs, so there is nothing to cancel.")  # noqa: T201
+        return
+    report = session.current_backend().cancel_cell_runs(None if run is None else [run.id])
+    counts = {"cancelled {}": report.cancelled, "{} being stopped": report.stopping, "{} had ended before": report.finished}
+    parts = [text.format(count) for text, count in counts.items() if count]
+    print(f"nbray: {', '.join(parts) or 'nothing to cancel'}.")  # noqa: T201
+
+
+def memory() -> None:
+    """Show what fills the store."""
+    from nbray import memory_report
+
+    if is_running():
+        display(memory_report.memory())
+
+
+def stack() -> None:
+    """Show what every worker is doing."""
+    from nbray import worker_stacks
+
+    if is_running():
+        display(worker_stacks.stack())
+
+
+def debug(shell: Any, wanted: str) -> None:
+    """Open pdb in the frames of a failed task."""
+    from nbray.notebook import post_mortem
+
+    if is_running():
+        post_mortem.debug_task(shell, wanted, session.current_backend().failed_frames())
+
+
+def is_running() -> bool:
+    """Does a cluster run? Where none does, that is said."""
+    if not session.is_initialized():
+        print("nbray: no cluster runs, so there is nothing to show.")  # noqa: T201
+    return session.is_initialized()

@@ -1,0 +1,27 @@
+"""Which options of `%%remote` cannot stand together, and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nbray.errors import UsageError
+
+PAIRS: dict[tuple[str, str], str] = {
+    ("timeout", "on"): "a cell in a namespace has no time limit: Stop ends it, and the names stay",
+    ("retries", "on"): "a namespace whose worker died has lost its names, so that its cells cannot be run again",
+    ("cache", "on"): "a cell is kept that takes all its names from the notebook: take --on or --cache off",
+    ("cache", "bg"): "a cell is kept that is waited for: take --bg or --cache off",
+}
+"""By the long names of the two, the one that has to go first."""
+
+
+def refuse(asked: Any) -> None:
+    """Raise UsageError for the first pair that makes no sense; `asked` is the parsed line of `%%remote`."""
+    for (first, second), why in PAIRS.items():
+        if is_given(asked, first) and is_given(asked, second):
+            raise UsageError(f"--{first} with --{second}: {why}")
+
+
+def is_given(asked: Any, option: str) -> bool:
+    """Does the line say anything for this option?"""
+    return getattr(asked, option) not in (None, False)
