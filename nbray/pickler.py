@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from nbray.by_value import ByValue
 
 PROTOCOL = 5
+DRAWINGS = "matplotlib."
+"""How the modules are called whose objects cannot live with read-only arrays."""
 
 
 class _Collected(threading.local):
@@ -71,6 +73,8 @@ class Rules:
         if kind.__module__ == "numpy" and kind.__name__ == "ndarray":
             _RULES[kind] = _reduce_array
             return _reduce_array(self, obj)
+        if kind.__module__.startswith(DRAWINGS):
+            return _reduce_drawing(obj)
         return NotImplemented
 
     @property
@@ -124,6 +128,27 @@ def make_array(dtype: str, shape: tuple[int, ...], c_order: bool, buffer: Any) -
     from numpy import ndarray
 
     return ndarray(shape, dtype, buffer, order="C" if c_order else "F")
+
+
+def _reduce_drawing(obj: Any) -> Any:
+    """Figures with all their parts change small arrays of theirs in place whenever they are drawn, and so need own ones."""
+    reduced = obj.__reduce_ex__(PROTOCOL)
+    if not isinstance(reduced, tuple) or not 3 <= len(reduced) <= 5 or type(reduced[2]) is not dict:
+        return reduced
+    return (*reduced, *(None,) * (5 - len(reduced)), set_own_state)
+
+
+def set_own_state(obj: Any, state: dict[str, Any]) -> None:
+    """Restore an object with copies of those arrays of its own that arrived read-only."""
+    own = {name: value.copy() if _is_read_only(value) else value for name, value in state.items()}
+    if hasattr(obj, "__setstate__"):
+        obj.__setstate__(own)
+    else:
+        vars(obj).update(own)
+
+
+def _is_read_only(value: Any) -> bool:
+    return type(value).__name__ == "ndarray" and not value.flags.writeable
 
 
 def _reduce_rare(pickler: Rules, obj: Any) -> Any:
