@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from IPython.core.error import UsageError
 
+from nbray.notebook.command_lines import nearest
 from nbray.notebook.display import Display
 
 if TYPE_CHECKING:
@@ -55,8 +56,6 @@ def find(name: str) -> Action:
     """The action of that name; raises UsageError with the nearest one."""
     found = ACTIONS.get(name)
     if found is None:
-        from nbray.notebook.magics import nearest
-
         raise UsageError(f"%nbray {name}: {nearest(name, ACTIONS)}")
     return found
 
@@ -73,9 +72,9 @@ def refuse_strangers(action: Action, words: tuple[str, ...], options: Mapping[st
         raise UsageError(f"%nbray {action.name} takes no {shown}: {expected}")
 
 
-def help_table() -> str:
-    """The actions, each with what it takes and what it is for."""
-    lines = []
+def help_text() -> str:
+    """What `%nbray?` says: the actions, each with what it takes and what it is for."""
+    lines = ["The cluster of this notebook. It starts by itself at the first use; plain %nbray shows it.", "", "Actions:"]
     for action in ACTIONS.values():
         usage = f"{action.name} {action.usage}".rstrip()
         text = textwrap.wrap(action.help, _WIDTH - _COLUMN - 2)

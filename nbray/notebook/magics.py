@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
-from IPython.core.magic_arguments import argument, magic_arguments
-from IPython.utils.process import arg_split  # type: ignore[attr-defined]
+from IPython.core.magic_arguments import argument, kwds, magic_arguments
 
 from nbray import call_options
 from nbray.notebook import actions, option_pairs
+from nbray.notebook.command_lines import parse
 from nbray.notebook.display import Display
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ class NbrayMagics(Magics):
 
     # ---------------------------------------------------------------- %%remote
 
-    @magic_arguments()
+    @magic_arguments("%remote")
     @argument("-i", "--inputs", nargs="+", action="extend", metavar="NAME", help="take these names along, not those found")
     @argument("-o", "--outputs", nargs="+", action="extend", metavar="NAME", help="bring these names back, not all assigned")
     @argument("--on", metavar="NAME", help="run it in the namespace NAME, in a worker of its own: what it assigns stays there")
@@ -64,6 +63,16 @@ class NbrayMagics(Magics):
         same inputs is not run again, also in another kernel: what was kept is shown and assigned, and it says so. Tracked are
         the names that it takes along, with all that functions and classes among them use, local modules, and versions of
         packages; not files, time, environment variables, randomness, the network and child processes' output.
+
+        Examples:
+          %%remote                                     names are found, what the cell assigns comes back
+          %%remote --plan                              first see what would go along, and how large it is
+          %%remote -i data -o model                    only data goes along, only model comes back
+          %%remote --bg --name training                the notebook goes on meanwhile; cards call it training
+          %%remote --cpus 2 --gpus 1 --memory 4GB      reserve these while it runs
+          %%remote --timeout 60 --retries 2            a minute at most; twice more if its worker dies
+          %%remote --on gpu0                           in the namespace gpu0: what it assigns stays there
+          %%remote --cache                             run once; later, what came of it is taken from the disk
         """
         from nbray.notebook import cells
 
@@ -119,25 +128,21 @@ class NbrayMagics(Magics):
     # ---------------------------------------------------------------- %nbray
 
     @magic_arguments()
-    @argument("action", nargs="?", default="status", help="what to do, one of those above (status)", metavar="ACTION")
+    @kwds(description=actions.help_text())
+    @argument("action", nargs="?", default="status", help="one of those above (status)", metavar="ACTION")
     @argument("words", nargs="*", metavar="WORD", help="what the action takes")
     @argument("--all", action="store_true", help="cancel: all work of this notebook")
     @argument("-n", "--workers", type=int, metavar="N", help="start: how many workers (as many as CPUs)")
     @argument("--memory", metavar="SIZE", help="start: size of the object store, for example 4GB")
     @line_magic
     def nbray(self, line: str) -> Any:
-        """The cluster of this notebook. It starts by itself at the first use; plain %nbray shows it.
-
-        ACTIONS
-        """
+        """The cluster of this notebook: show it, start it, stop it, and so on through the table of actions."""
         asked = vars(parse(self.nbray, line))
         action = actions.find(asked.pop("action"))
         words = tuple(asked.pop("words"))
         actions.refuse_strangers(action, words, asked)
         with failing_cleanly(self.shell):
             return action.run(actions.ActionCall(self.shell, self._page, lambda: self.background, words, asked))
-
-    nbray.__doc__ = nbray.__doc__.replace("ACTIONS", actions.help_table())
 
 
 @contextmanager
@@ -155,25 +160,3 @@ def failing_cleanly(shell: Any) -> Iterator[None]:
         from nbray.notebook import failures
 
         raise failures.presentable(shell, error) from error.__cause__
-
-
-def parse(magic: Callable[..., Any], line: str) -> Any:
-    """The arguments of a magic's line; an option that does not exist is refused with the nearest that does."""
-    try:
-        return magic.parser.parse_intermixed_args(arg_split(line, strict=True))  # type: ignore[attr-defined]
-    except UsageError as error:
-        problem, found, unknown = str(error).partition("unrecognized arguments: ")
-        if not found:
-            raise
-        known = [option for action in magic.parser._actions for option in action.option_strings]  # type: ignore[attr-defined]
-        raise UsageError(f"{problem}there is no {unknown}: {nearest(unknown.split()[0].partition('=')[0], known)}") from None
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """A hint at what was meant.
-
-    >>> nearest("--tiemout", ["--timeout", "--bg"]), nearest("x", ["--timeout", "--bg"])
-    ('did you mean --timeout?', 'there are --timeout, --bg')
-    """
-    near = difflib.get_close_matches(word, list(known), 1)
-    return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"

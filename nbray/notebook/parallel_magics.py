@@ -8,7 +8,8 @@ from IPython.core.magic import Magics, cell_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments
 
 from nbray import call_options
-from nbray.notebook.magics import failing_cleanly, parse
+from nbray.notebook.command_lines import parse
+from nbray.notebook.magics import failing_cleanly
 
 
 @magics_class
@@ -17,7 +18,7 @@ class ParallelMagics(Magics):
 
     shell: Any
 
-    @magic_arguments()
+    @magic_arguments("%parallel")
     @argument("-i", "--inputs", nargs="+", action="extend", metavar="NAME", help="take these names along, not those found")
     @argument(
         "-o", "--outputs", nargs="+", action="extend", metavar="NAME",
@@ -37,6 +38,13 @@ class ParallelMagics(Magics):
         items are run, also when some fail: then the first error is raised at the end, the list has the exceptions in their
         places (_, or the names of -o), and %nbray retry runs only those again that failed or were stopped, with the notebook's
         names as they are then. Stop cancels what has not ended; what has is kept. Options stand before or behind the loop.
+
+        Examples:
+          %%parallel for path in paths                             a list of what the last line gives for each path
+          %%parallel for seed in range(10) -o model score          two lists, model and score
+          %%parallel for n, name in enumerate(names) -i data       only data, n and name go along
+          %%parallel for x in xs --cpus 2 --gpus 1 --memory 4GB    reserve these for each item
+          %%parallel for x in xs --timeout 60 --retries 2          a minute an item; twice more if its worker dies
         """
         with failing_cleanly(self.shell):
             from nbray.notebook import loops, parallel_cells

@@ -11,7 +11,8 @@ from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments
 
 from nbray.notebook import remote_mode
-from nbray.notebook.magics import failing_cleanly, nearest, parse
+from nbray.notebook.command_lines import nearest, parse
+from nbray.notebook.magics import failing_cleanly
 from nbray.notebook.remote_completion import RemoteCompletion
 from nbray.notebook.remote_mode import RemoteMode
 
@@ -38,13 +39,20 @@ class RemoteMagics(Magics):
         """Let all following cells run on the cluster, in one namespace (on, off); the namespaces of %%remote --on NAME: what
         is in them (who), bring names from there (fetch), end one (drop).
 
-        %remote on makes each cell one with %%remote --on main, %remote on gpu0 one with --on gpu0; %%local runs one cell here,
-        %remote off ends it. Cells of only %remote, %nbray, %load_ext and %debug run here anyway.
+        %remote on makes each cell one with %%remote --on main; with a name, %remote on gpu0, another. %%local runs one cell
+        here, %remote off ends it. Cells of only %remote, %nbray, %load_ext and %debug run here anyway.
 
         A namespace lives in a worker of its own: what a cell there assigns stays there, also when this kernel is restarted.
         Small values are fetched as copies, large ones as handles that are fetched when they are used.
 
-        %remote on, %remote off, %remote who, %remote who gpu0, %remote fetch model losses --on gpu0, %remote drop gpu0
+        Examples:
+          %remote on                                   following cells run in the namespace main
+          %remote on gpu0                              they run in the namespace gpu0
+          %remote off                                  they run here again
+          %remote who                                  every namespace and its names
+          %remote who gpu0                             the names of one
+          %remote fetch model losses --on gpu0         bring these names from there
+          %remote drop gpu0                            end it, with all its names
         """
         asked = parse(self.remote, line)
         actions = {"on": self._on, "off": self._off, "who": self._who, "fetch": self._fetch, "drop": self._drop}
@@ -60,7 +68,10 @@ class RemoteMagics(Magics):
     def local(self, line: str, cell: str) -> None:
         """Run this cell here, in the notebook's own process, while `%remote on` lets the others run on the cluster.
 
-        It stands alone on the first line of its cell.
+        It stands alone on the first line of its cell:
+
+          %%local
+          summary = model.describe()
         """
         if line.strip():
             raise UsageError(f"%%local {line.strip()}: nothing may stand behind %%local: the code goes below it")

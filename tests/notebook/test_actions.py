@@ -34,12 +34,10 @@ def test_what_takes_anything_has_an_example_in_its_help(action: actions.Action) 
         assert f"%nbray {action.name}" in action.help
 
 
-def test_the_help_of_the_magic_has_every_action_and_lines_of_a_page() -> None:
-    text = NbrayMagics.nbray.__doc__
-    assert text is not None
+def test_the_help_has_every_action() -> None:
+    text = actions.help_text()
     for name in ACTIONS:
         assert re.search(rf"^  {name}\b", text, re.MULTILINE), name
-    assert max(map(len, text.splitlines())) <= 120
 
 
 @pytest.mark.parametrize(

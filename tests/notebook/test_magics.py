@@ -148,8 +148,8 @@ def test_bad_options(notebook: InteractiveShell, cell: str, message: str) -> Non
     ("line", "message"),
     [
         ("%%remote --tiemout 3", "there is no --tiemout 3: did you mean --timeout?"),
-        ("%%remote --cpus two", "invalid float value: 'two'"),
-        ("%%remote x", "there is no x: there are -i, --inputs,"),
+        ("%%remote --cpus two", "--cpus two: expected a number, as %%remote --cpus 2"),
+        ("%%remote x", "%%remote takes no x: code goes below this line; there are -i, --inputs,"),
     ],
 )
 def test_unknown_options(notebook: InteractiveShell, backend: FakeBackend, line: str, message: str) -> None:

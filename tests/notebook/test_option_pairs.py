@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from nbray.errors import UsageError
-from nbray.notebook import magics, option_pairs
+from nbray.notebook import option_pairs
+from nbray.notebook.command_lines import parse
 from nbray.notebook.magics import NbrayMagics
 
 FLAGS = {option.dest: option for option in NbrayMagics.remote.parser._actions}
@@ -18,11 +19,11 @@ def line(*names: str) -> str:
 
 @pytest.mark.parametrize("pair", option_pairs.PAIRS)
 def test_each_pair_is_of_options_that_exist_and_is_refused(pair: tuple[str, str]) -> None:
-    asked = magics.parse(NbrayMagics.remote, line(*pair))
+    asked = parse(NbrayMagics.remote, line(*pair))
     with pytest.raises(UsageError, match=f"--{pair[0]} with --{pair[1]}: "):
         option_pairs.refuse(asked)
 
 
 @pytest.mark.parametrize("name", FLAGS)
 def test_each_option_may_stand_alone(name: str) -> None:
-    option_pairs.refuse(magics.parse(NbrayMagics.remote, line(name)))
+    option_pairs.refuse(parse(NbrayMagics.remote, line(name)))

@@ -56,7 +56,7 @@ def test_options_stand_on_both_sides(notebook: InteractiveShell, backend: FakeBa
         ("%%parallel x in xs\n1", "expected what to go through, as %%parallel for x in xs"),
         ("%%parallel for x in [1] --tiemout 3\n1", "there is no --tiemout 3: did you mean --timeout?"),
         ("%%parallel for x in [1] --bg\n1", "there is no --bg"),
-        ("%%parallel for x in [1] --cpus two\n1", "invalid float value: 'two'"),
+        ("%%parallel for x in [1] --cpus two\n1", "--cpus two: expected a number, as %%parallel for x in xs --cpus 2"),
         ("%%parallel for x in [1] --memory lots\n1", "memory='lots': expected a size"),
         ("%%parallel for x in [1] -o b\na = 1", "-o b: the cell does not assign it"),
         ("%nbray retry", "no %%parallel cell has items left"),
