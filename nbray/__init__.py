@@ -83,6 +83,7 @@ if TYPE_CHECKING:
     from nbray.objects import ObjectRef, cancel, get, put
     from nbray.parallel_map import MapResult
     from nbray.parallel_map import parallel_map as map
+    from nbray.plots import plot
     from nbray.progress_bars import progress
     from nbray.remote_functions import RemoteFunction, apply_async, register_remote_function, remote
     from nbray.runtime_context import get_gpu_ids, get_runtime_context
@@ -98,6 +99,7 @@ __version__ = "0.1.0"
 __all__ = [
     "init", "shutdown", "is_initialized", "scale",
     "remote", "RemoteFunction", "register_remote_function", "apply_async", "map", "MapResult", "Executor", "progress",
+    "plot",
     "ObjectRef", "get", "put", "wait", "cancel", "CancelReport", "as_completed",
     "ObjectRefGenerator", "DynamicObjectRefGenerator",
     "ActorClass", "ActorHandle", "method", "get_actor", "kill", "exit_actor",
@@ -120,6 +122,7 @@ _HOMES = {
     "memory_report": ("memory",),
     "objects": ("ObjectRef", "cancel", "get", "put"),
     "parallel_map": ("MapResult", "map"),
+    "plots": ("plot",),
     "progress_bars": ("progress",),
     "remote_functions": ("RemoteFunction", "apply_async", "register_remote_function", "remote"),
     "waiting": ("as_completed", "wait"),
