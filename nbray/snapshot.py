@@ -50,6 +50,24 @@ class CellRunSnapshot(msgspec.Struct, frozen=True):
     """Task name and first line of the first failure."""
 
 
+class LeftCellRun(msgspec.Struct, frozen=True):
+    """One cell run as a later driver of its job, or another job's, finds it."""
+
+    counts: CellRunSnapshot
+    missed: bool = False
+    """Nobody has seen all that it printed: no driver was there while it had live tasks."""
+    ended_ago: float = 0.0
+    """Seconds since its last task ended; 0 while some have not."""
+    drivers: int = 0
+    """How many drivers of its job are connected."""
+    kept: int = 0
+    """Bytes of output that can be shown again."""
+    results: list[ObjectId] = []
+    """Objects that nobody refers to any more but its record, in the order in which they were made."""
+    notes: list[bytes] = []
+    """What its driver left for its successors to know."""
+
+
 class TaskSnapshot(msgspec.Struct, frozen=True):
     """One task, or one attempt of it that has ended; times in seconds of `time.monotonic` on this machine."""
 

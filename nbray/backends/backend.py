@@ -15,14 +15,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
 from nbray.errors import NotSupportedHere
 from nbray.ids import NO_TASK, ActorId, CellRunId, ObjectId, TaskId
 from nbray.runtime_env import EMPTY, Profile
-from nbray.snapshot import ClusterSnapshot
+from nbray.snapshot import ClusterSnapshot, LeftCellRun
+
+if TYPE_CHECKING:
+    from nbray.engine.connection import Interlude
 
 
 class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,9 +99,13 @@ class OutputEvent(NamedTuple):
     """For example "worker 1 (pid 4711)"."""
     stream: str
     """"stdout", "stderr", "progress" (`progress_board`), or a display: "display_data", "update_display_data", "clear_output",
-    "error"."""
+    "error"; "prompt": what a task asks a person (`nbray.worker_input`), or that it will ask no more; or `AGAIN`."""
     data: bytes
     """UTF-8 text for the two streams, JSON for the rest."""
+
+
+AGAIN = "again"
+"""The stream of an event behind which a cell run's earlier output comes once more (`Backend.take_over`)."""
 
 
 class Watch(Protocol):
@@ -134,6 +141,21 @@ class Backend(ABC):
     settle: Callable[[], None] = staticmethod(lambda: None)
     """Called by `get` and `wait` on the caller's thread before they return or raise: whoever shows the output of tasks may
     catch up first, so that it stands above what the caller makes of their results."""
+
+    def interrupt_waits(self, interlude: Interlude) -> None:  # noqa: B027 - where no task asks, nothing comes up
+        """From now on waits of the main thread play this when it is due: who answers the prompts of tasks there."""
+
+    def ask_person(self, task_id: TaskId, prompt: str) -> dict[str, str]:
+        """What a person at the driver says to a task of this process: `{"text": ...}`, or `{"refused": why}`.
+
+        `prompt` goes to the driver's output handler as data of the stream "prompt". Waits, and the time limit of the task
+        stands still meanwhile.
+        """
+        raise NotSupportedHere(f"tasks of the backend {self.name!r} cannot ask for input")
+
+    def reply(self, task_id: TaskId, answer: Mapping[str, str]) -> bool:
+        """Answer a task that asks, as `ask_person` returns it; an empty answer only looks. Whether the task still waits."""
+        raise NotSupportedHere(f"tasks of the backend {self.name!r} cannot ask for input")
 
     bundle: Callable[[list[ObjectId]], Any] = staticmethod(lambda object_ids: object_ids)
     """What the value of a task with dynamic returns is made by; set by `nbray.streams`, which stands above."""
@@ -289,6 +311,22 @@ class Backend(ABC):
     @abstractmethod
     def describe_cell_run(self, cell_run: CellRunId, label: str) -> None:
         """Name a cell run before its first task, for cards and messages."""
+
+    def note(self, cell_run: CellRunId, note: bytes) -> None:  # noqa: B027 - where nothing outlives its driver, nobody reads it
+        """Leave word about a cell run for a later driver of this job, if this one is lost."""
+
+    def left_work(self, *, of_all: bool = False) -> list[LeftCellRun]:
+        """The cell runs of this job, or `of_all` jobs, as far as they are kept, oldest first in each job."""
+        return []
+
+    def take_over(self, cell_run: CellRunId, *, whole: bool = False) -> list[ObjectId] | None:
+        """Go on with a cell run that an earlier driver of this job began; None where it is not known any more.
+
+        Returns the objects that only its record referred to, of which the caller now holds one reference each. Its output comes
+        to the handler of `on_output` again, what nobody has seen of it or the `whole`, as far as it is kept, behind an event
+        whose stream is `AGAIN` and whose data says how many bytes are not; all of it before this returns.
+        """
+        return None
 
     @abstractmethod
     def on_output(self, handler: OutputHandler | None) -> None:

@@ -31,7 +31,7 @@ from nbray.backends.local_arguments import LocalArguments
 from nbray.backends.local_gangs import LocalGangs
 from nbray.backends.templates import Templates
 from nbray.engine import connection, task_context
-from nbray.engine.connection import Connection
+from nbray.engine.connection import Connection, Interlude
 from nbray.engine.driver import Driver
 from nbray.engine.incoming_streams import returns_of
 from nbray.engine.object_exchange import ObjectExchange
@@ -43,6 +43,7 @@ from nbray.local_modules import LocalModules
 from nbray.runtime_env import profile_of
 from nbray.scheduler.messages import (
     INLINE_LIMIT,
+    PROMPT,
     Answer,
     Ask,
     Cancel,
@@ -50,6 +51,7 @@ from nbray.scheduler.messages import (
     Emitted,
     Failure,
     Inline,
+    NoteCellRun,
     Scale,
     Spilled,
     Stored,
@@ -57,12 +59,13 @@ from nbray.scheduler.messages import (
     Value,
     Welcome,
 )  # fmt: skip
-from nbray.snapshot import ClusterSnapshot
+from nbray.snapshot import ClusterSnapshot, LeftCellRun
 
 NO_ARGUMENTS = b""
 NO_TEMPLATE = TemplateId(0)
 NO_REQUEST = 0
 """Stands in a message whose answer nobody waits for."""
+NO_NOTEBOOK = "it was submitted by a script, and only a notebook answers what tasks ask"
 
 
 class LocalBackend(Backend):
@@ -335,6 +338,23 @@ class LocalBackend(Backend):
             self._link.post(Ask(0, "renew"))
         self._modules_seen = self._modules.snapshot()
 
+    def note(self, cell_run: CellRunId, note: bytes) -> None:
+        """See `Backend.note`."""
+        self._link.post(NoteCellRun(cell_run, note))
+
+    def left_work(self, *, of_all: bool = False) -> list[LeftCellRun]:
+        """See `Backend.left_work`."""
+        return msgspec.convert(self.rows("left_work", int(of_all)), list[LeftCellRun])
+
+    def take_over(self, cell_run: CellRunId, *, whole: bool = False) -> list[ObjectId] | None:
+        """See `Backend.take_over`."""
+        answer = self.rows("take_over", int(whole), cell_run)
+        if not answer["found"]:
+            return None
+        for object_id in answer["results"]:
+            self._link.references.hold(object_id)
+        return [ObjectId(object_id) for object_id in answer["results"]]
+
     def on_output(self, handler: OutputHandler | None) -> None:
         """See `Backend.on_output`."""
         self._output_handler = handler
@@ -350,6 +370,26 @@ class LocalBackend(Backend):
             self._link.io.call_soon(lambda: _print(event))
         elif event.stream == progress_board.STREAM:
             self._link.io.call_soon(lambda: _draw(event))
+        elif event.stream == PROMPT:
+            self._link.io.call_soon(lambda: self._link.post(_reply(NO_REQUEST, event.task_id, {"refused": NO_NOTEBOOK})))
+
+    # ---------------------------------------------------------------- input
+
+    def interrupt_waits(self, interlude: Interlude) -> None:
+        """See `Backend.interrupt_waits`."""
+        self._link.interlude = interlude
+
+    def ask_person(self, task_id: TaskId, prompt: str) -> dict[str, str]:
+        """See `Backend.ask_person`."""
+        answer = self._link.request(lambda request: Ask(request, "prompt", task_id, prompt))
+        assert isinstance(answer, Answer)
+        return msgspec.msgpack.decode(answer.body, type=dict[str, str])
+
+    def reply(self, task_id: TaskId, answer: Mapping[str, str]) -> bool:
+        """See `Backend.reply`."""
+        waits = self._link.request(lambda request: _reply(request, task_id, answer))
+        assert isinstance(waits, Answer)
+        return msgspec.msgpack.decode(waits.body, type=dict[str, bool])["waits"]
 
     # ---------------------------------------------------------------- the cluster
 
@@ -444,6 +484,10 @@ class LocalBackend(Backend):
             "linger": linger, "default_max_retries": default_max_retries, "preload": config.preload,
         }  # fmt: skip
         return backend
+
+
+def _reply(request: int, task_id: TaskId, answer: Mapping[str, str]) -> Ask:
+    return Ask(request, "reply", task_id, msgspec.json.encode(answer).decode() if answer else "")
 
 
 def _print(event: OutputEvent) -> None:

@@ -6,21 +6,24 @@ from collections.abc import Iterator
 
 from nbray.ids import BACKGROUND, CellRunId, ObjectId, ProcessId, TaskId
 from nbray.scheduler.fairness import Line, Share
-from nbray.scheduler.messages import Emitted, Failure
+from nbray.scheduler.messages import Failure
+from nbray.scheduler.output_record import OutputRecord
 from nbray.scheduler.ownership import Objects
 from nbray.scheduler.processes import Process
 from nbray.scheduler.tasks import Task
 
 MOST_RECORDS = 500
 """Cell runs of one job that are kept after their last task; then the oldest go, with what only they held."""
+MOST_NOTES = 1024 * 1024
+"""Bytes of notes that are kept of one cell run."""
 
 
 class CellRun:
     """One run of one cell."""
 
     __slots__ = (
-        "backlog", "backlog_size", "began", "cancelled", "cell_run", "failed", "first_failure", "held", "job", "label",
-        "last_end", "line", "lines", "live", "nests", "run_seconds", "succeeded", "templates", "waiting",
+        "began", "cancelled", "cell_run", "failed", "first_failure", "held", "job", "label", "last_end", "line", "lines", "live",
+        "missed_from", "nests", "notes", "output", "run_seconds", "succeeded", "templates", "waiting",
     )  # fmt: skip
 
     def __init__(self, job: Job, cell_run: CellRunId) -> None:
@@ -49,12 +52,20 @@ class CellRun:
         self.first_failure = ""
         self.held: set[ObjectId] = set()
         """References that a driver left behind."""
-        self.backlog: list[Emitted] = []
-        """Output that came while no driver of the job was there."""
-        self.backlog_size = 0
+        self.output = OutputRecord()
+        self.missed_from: float | None = None
+        """Since when nobody has seen what it prints: its job's last driver left while it had live tasks, and no other one has
+        asked for it since."""
+        self.notes: list[bytes] = []
+        """What a driver left for its successors to know of it."""
 
     def __repr__(self) -> str:
         return f"<cell run {self.name}: {self.live} live tasks>"
+
+    def note(self, note: bytes) -> None:
+        """Keep a note, unless there are too many."""
+        if sum(map(len, self.notes)) + len(note) <= MOST_NOTES:
+            self.notes.append(note)
 
     def line_of(self, priority: int) -> Line:
         """Where its tasks of this priority queue."""
@@ -186,4 +197,5 @@ class Jobs:
         ][: len(job.runs) - MOST_RECORDS]  # fmt: skip
         for run in over:
             del job.runs[run.cell_run]
+            run.output.clear()
             self.release(run)

@@ -84,10 +84,9 @@ class Membership:
 
     def _join_driver(self, process_id: ProcessId, hello: Hello) -> None:
         job = self._jobs.job(hello.job)
-        process = self._processes[process_id] = job.drivers[process_id] = Process(process_id, job, None)
+        self._processes[process_id] = job.drivers[process_id] = Process(process_id, job, None)
         self._outbox.actions.append(Admit(process_id))
         self._lifetime.driver_joined(hello.linger)
-        self._output.catch_up(process, job)
 
     # ---------------------------------------------------------------- out
 
@@ -108,6 +107,7 @@ class Membership:
     def goodbye(self, process: Process, *, stop: bool) -> None:
         """A driver leaves for good: the cluster ends with it, unless another driver is there; then only its own work ends."""
         job = process.job
+        process.parted = True
         if not stop or job is None:
             return
         if self._jobs.drivers() == 1:
@@ -130,6 +130,8 @@ class Membership:
 
     def _driver_left(self, process: Process, job: Job) -> None:
         del job.drivers[process.process_id]
+        if not job.drivers:
+            self._output.miss(job, kindly=process.parted)
         actors = sorted(process.held & self._objects.watched)  # nobody could call them any more, and they may hold resources
         self._objects.release(process, actors)
         self._jobs.inherit(job, process)

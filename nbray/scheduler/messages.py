@@ -4,6 +4,7 @@
     -----------------  ----------  ----------  --------------------------------------------------------------
     Hello              process     scheduler   who connects: a driver of a job, the worker of a slot, or who only asks
     DescribeCellRun    driver      scheduler   the label of a cell run, before its first task
+    NoteCellRun        driver      scheduler   what a later driver of the job must know of it
     RegisterFunction   process     scheduler   a pickled function under the hash of its bytes
     RegisterTemplate   process     scheduler   a function with the options of its calls
     ForgetTemplates    process     scheduler   no more calls of these templates will come
@@ -71,8 +72,12 @@ STREAMING = -1
 DYNAMIC = -2
 """`num_returns` of a task that yields and whose one value is the refs of all its items."""
 NO_LIMIT = -1
+PROMPT = "prompt"
+"""The stream of an Emitted with what a task asks a person (Ask "prompt"): JSON that only its worker and the driver understand."""
 SKIPPED = "skipped"
 """The stream of an Output that only counts, in decimal, bytes of a worker's log which nobody reads for a cell."""
+AGAIN = "again"
+"""The stream of an Emitted behind which what was kept of a cell run is sent again; its data is how many bytes are missing."""
 
 
 def rewrites_line(data: bytes) -> bool:
@@ -238,6 +243,13 @@ class DescribeCellRun(msgspec.Struct, array_like=True, tag=2):
     label: str
 
 
+class NoteCellRun(msgspec.Struct, array_like=True, tag=30):
+    """`note` is opaque here."""
+
+    cell_run: CellRunId
+    note: bytes
+
+
 class RegisterFunction(msgspec.Struct, array_like=True, tag=3):
     key: bytes
     name: str
@@ -320,7 +332,9 @@ class Cancel(msgspec.Struct, array_like=True, tag=17):
 class Ask(msgspec.Struct, array_like=True, tag=18):
     """`question` is one of "snapshot", "cell_runs", "tasks" (argument: most rows of each state; text: one state only), "objects"
     (argument: most rows), "gangs", "gang" (text: its name), "renew" (workers import anew), "started" (argument: a task),
-    "actors", "actor", "actor_state", "namespace".
+    "actors", "actor", "actor_state", "namespace", "prompt" (what a task, the argument, asks a person: answered when somebody
+    has), "reply" (what a person says to a task; without text: whether it waits), "left_work" (argument: 1 for that
+    of all jobs), "take_over" (text: a cell run; argument: 1 for all that was kept of its output, else what nobody has seen).
     """
 
     request_id: int
@@ -518,8 +532,8 @@ class Streamed(msgspec.Struct, array_like=True, tag=53):
 
 
 ToScheduler = (
-    Hello | DescribeCellRun | RegisterFunction | RegisterTemplate | ForgetTemplates | Submit | Put | Allocate | GiveBack
-    | Finished | TakenBack | Blocked | Unblocked | Held | Released | Subscribe | Cancel | Ask | Output | Goodbye
+    Hello | DescribeCellRun | NoteCellRun | RegisterFunction | RegisterTemplate | ForgetTemplates | Submit | Put | Allocate
+    | GiveBack | Finished | TakenBack | Blocked | Unblocked | Held | Released | Subscribe | Cancel | Ask | Output | Goodbye
     | CreateActor | Call | KillActor | ExitActor | Yielded | Consumed | CreateGang | RemoveGang | Scale
     | Fetch | LetGone
 )  # fmt: skip

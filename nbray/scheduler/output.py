@@ -1,10 +1,11 @@
-"""What tasks print and display: passed on to the drivers of their cell's job, within a limit for each task."""
+"""What tasks print and display: passed on to the drivers of their cell's job, and kept, within limits."""
 
 from __future__ import annotations
 
-from nbray.ids import TaskId
+from nbray.ids import NO_TASK, TaskId
 from nbray.scheduler.cell_runs import CellRun, Job
-from nbray.scheduler.messages import SKIPPED, Emitted, Output, rewrites_line
+from nbray.scheduler.deadlines import Deadlines
+from nbray.scheduler.messages import AGAIN, SKIPPED, Emitted, Output, rewrites_line
 from nbray.scheduler.processes import Outbox, Process
 from nbray.scheduler.tasks import Task
 from nbray.scheduler.worker_records import Worker
@@ -13,6 +14,10 @@ MOST_RECORDS = 10_000
 """Tasks whose output is remembered, so that what their threads print later still finds its cell."""
 TAIL_BYTES = 2048
 TAIL_LINES = 20
+UNSEEN_SECONDS = 1.0
+"""What came so shortly before a driver was killed counts as not seen."""
+MOST_KEPT = 32 * 1024 * 1024
+"""Bytes of output that are kept of all cell runs together, to be shown again."""
 _TEXT = ("stdout", "stderr")
 
 
@@ -35,13 +40,17 @@ class Printed:
 
 
 class OutputDesk:
-    """Forwards output; a job without a driver gets it later, as far as it was kept."""
+    """Forwards output, and keeps the latest of each cell run for drivers that were not there."""
 
-    def __init__(self, run_directory: str, limit: int, outbox: Outbox) -> None:
+    def __init__(self, run_directory: str, limit: int, outbox: Outbox, deadlines: Deadlines) -> None:
         self.records: dict[TaskId, Printed] = {}
         self._run_directory = run_directory
         self._limit = limit
         self._outbox = outbox
+        self._deadlines = deadlines
+        self._kept: dict[CellRun, None] = {}
+        """Cell runs of which something is kept; the one that printed last is the last."""
+        self._kept_bytes = 0
 
     def forward(self, worker: Worker, message: Output) -> None:
         """Pass on one piece of output; text beyond the task's limit is only counted."""
@@ -77,12 +86,26 @@ class OutputDesk:
         record = self.records.get(task_id)
         return "\n".join(record.tail.decode("utf-8", "replace").splitlines()[-TAIL_LINES:]) if record is not None else ""
 
-    def catch_up(self, process: Process, job: Job) -> None:
-        """A driver has joined: send it what the job's tasks printed while none was there."""
+    def job_of(self, worker: Worker, task_id: TaskId) -> Job | None:
+        """The job whose drivers get the output of this task of the worker; None where it is not known any more."""
+        record = self._record(worker, task_id)
+        return None if record is None else record.run.job
+
+    def miss(self, job: Job, *, kindly: bool) -> None:
+        """The job's last driver has gone: from now on nobody sees what its tasks print. One that was killed may have had
+        received what it did not show any more.
+        """
+        since = self._deadlines.now - (0.0 if kindly else UNSEEN_SECONDS)
         for run in job.runs.values():
-            for emitted in run.backlog:
-                self._outbox.send(process.process_id, emitted)
-            run.backlog, run.backlog_size = [], 0
+            if run.live and run.missed_from is None:
+                run.missed_from = since
+
+    def show_again(self, process: Process, run: CellRun, since: float) -> None:
+        """Send a driver what was kept of a cell run since then, behind a piece which says that this comes."""
+        cut = run.output.cut
+        self._outbox.send(process.process_id, Emitted(NO_TASK, run.cell_run, "", "", AGAIN, str(cut).encode()))
+        for emitted in run.output.since(since):
+            self._outbox.send(process.process_id, emitted)
 
     def _record(self, worker: Worker, task_id: TaskId) -> Printed | None:
         record = self.records.get(task_id)
@@ -101,9 +124,28 @@ class OutputDesk:
         emitted = Emitted(task_id, run.cell_run, record.task, record.worker, stream, data)
         for process_id in run.job.drivers:
             self._outbox.send(process_id, emitted)
-        if not run.job.drivers and run.backlog_size + len(data) <= self._limit:
-            run.backlog.append(emitted)
-            run.backlog_size += len(data)
+        self._keep(run, emitted)
+
+    def _keep(self, run: CellRun, emitted: Emitted) -> None:
+        self._kept.pop(run, None)
+        self._kept[run] = None
+        before = run.output.size
+        run.output.add(emitted, self._deadlines.now)
+        self._kept_bytes += run.output.size - before
+        if self._kept_bytes > MOST_KEPT:
+            self._make_room(run)
+
+    def _make_room(self, latest: CellRun) -> None:
+        """The oldest records go, until half of the room is free. Those of forgotten cell runs are empty by now."""
+        total = sum(run.output.size for run in self._kept)
+        for run in list(self._kept):
+            if total <= MOST_KEPT // 2:
+                break
+            if run is not latest:
+                total -= run.output.size
+                run.output.give_up()
+                del self._kept[run]
+        self._kept_bytes = total
 
     def _notice(self, record: Printed, worker: Worker) -> str:
         shown = self._limit // 1024

@@ -66,7 +66,7 @@ class Pictures:
                 self._limit, self._extents.used, len(self._objects.entries), self._extents.inline, self._objects.spilled
             ),
             workers=[self._worker(self._fleet.workers[slot], now) for slot in sorted(self._fleet.workers)],
-            cell_runs=self._cell_runs([run for run in runs if run in shown], now),
+            cell_runs=self.of([run for run in runs if run in shown], now),
             actors=self._actors(),
             queued=sum(run.live for run in live) - sum(heads.values()),
             finished=sum(run.ended for run in runs),
@@ -74,9 +74,10 @@ class Pictures:
 
     def cell_runs(self, now: float) -> list[CellRunSnapshot]:
         """Every cell run that ever had a task, as far as they are kept."""
-        return self._cell_runs([run for run in self._jobs.runs() if run.live or run.ended], now)
+        return self.of([run for run in self._jobs.runs() if run.live or run.ended], now)
 
-    def _cell_runs(self, runs: Iterable[CellRun], now: float) -> list[CellRunSnapshot]:
+    def of(self, runs: Iterable[CellRun], now: float) -> list[CellRunSnapshot]:
+        """These cell runs."""
         heads = self._heads()
         return [self._cell_run(run, heads[run], now) for run in runs]
 

@@ -19,13 +19,15 @@ READY_VALUES = 1024
 class Process:
     """One connected driver or worker."""
 
-    __slots__ = ("held", "job", "process_id", "ready", "worker")
+    __slots__ = ("held", "job", "parted", "process_id", "ready", "worker")
 
     def __init__(self, process_id: ProcessId, job: Job | None, worker: Worker | None) -> None:
         self.process_id = process_id
         self.job = job
         """Of a driver; a worker serves the job of its task."""
         self.worker = worker
+        self.parted = False
+        """It has said goodbye."""
         self.held: set[ObjectId] = set()
         """Objects to which this process holds a reference."""
         self.ready: list[tuple[ObjectId, messages.Value]] = []

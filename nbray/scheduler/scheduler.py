@@ -48,6 +48,7 @@ from nbray.scheduler.events import (
 from nbray.scheduler.extents import Allocator, Extents
 from nbray.scheduler.fairness import Turns
 from nbray.scheduler.gangs import Gang, Gangs, removed
+from nbray.scheduler.left_work import LeftWork
 from nbray.scheduler.lifetime import Lifetime
 from nbray.scheduler.listings import Listings
 from nbray.scheduler.membership import Membership
@@ -59,6 +60,7 @@ from nbray.scheduler.pictures import Pictures
 from nbray.scheduler.placement import Placement
 from nbray.scheduler.pool import Pool
 from nbray.scheduler.processes import Outbox, Process
+from nbray.scheduler.prompts import Prompts
 from nbray.scheduler.questions import Questions
 from nbray.scheduler.registry import Registry
 from nbray.scheduler.reports import Reports
@@ -96,7 +98,7 @@ class Scheduler:
         )
         self._gangs = Gangs(self._pool, self._objects, deadlines)
         self._registry = Registry(self._objects, self._pool, self._gangs, self._fleet, outbox)
-        self._output = OutputDesk(config.run_directory, config.output_limit, outbox)
+        self._output = OutputDesk(config.run_directory, config.output_limit, outbox, deadlines)
         self._outcomes = Outcomes(self._objects, self._registry, self._turns, self._output, deadlines)
         self._submission = Submission(self._objects, self._registry, self._turns, self._outcomes, outbox, deadlines)
         self._worker_queues = WorkerQueues(self._pool, self._fleet, self._outcomes, outbox, deadlines, config.prefetch_seconds)
@@ -121,6 +123,8 @@ class Scheduler:
         self._gangs.is_used = self._is_gang_used
         self._cancels = CancelRequests(self._objects, self._cancellation, outbox, deadlines)
         self._worker_queues.on_timeout = self._cancellation.time_out
+        self._prompts = Prompts(self._output, self._worker_queues, outbox, deadlines)
+        self._worker_queues.waited = self._prompts.waited
         self._memory_guard = MemoryGuard(config.memory_threshold, self._fleet, self._outcomes.retries)
         self._spilling.in_use = self._fleet.needed
         self._spilling.on_pressed = self._worker_queues.empty
@@ -155,8 +159,10 @@ class Scheduler:
             "objects": lambda message: self._listings.objects(message.argument),
             "started": lambda message: {"started": self._cancellation.has_started(ObjectId(message.argument))},
             "renew": lambda message: {"workers": self._renew()},
+            "reply": self._prompts.reply,
         }
-        self._questions = Questions(answers, self._actor_answers, self._outbox)
+        left_work = LeftWork(self._jobs, self._objects, self._output, self._pictures, self._deadlines)
+        self._questions = Questions(answers, (self._actor_answers, left_work), self._outbox)
 
     def _event_table(self) -> dict[type, Callable[[Any], None]]:
         return {
@@ -178,6 +184,9 @@ class Scheduler:
     def _message_table(self) -> dict[type, Callable[[Process, Any], None]]:
         return {
             messages.DescribeCellRun: self._describe_cell_run,
+            messages.NoteCellRun: lambda process, message: self._jobs.run(self._job_of(process), message.cell_run).note(
+                message.note
+            ),
             messages.RegisterFunction: lambda process, message: self._registry.add_function(process, message),
             messages.RegisterTemplate: self._register_template,
             messages.ForgetTemplates: lambda process, message: self._registry.forget(process.process_id, message.template_ids),
@@ -197,7 +206,7 @@ class Scheduler:
                 process.process_id, message.request_id, message.in_use
             ),
             messages.Cancel: self._cancel,
-            messages.Ask: lambda process, message: self._questions.ask(process, self._job_of(process), message),
+            messages.Ask: self._ask,
             messages.Output: self._reports.printed,
             messages.Yielded: lambda process, message: self._streams.yielded(process, message),
             messages.Consumed: lambda process, message: self._streams.consumed(process, message),
@@ -290,6 +299,12 @@ class Scheduler:
     def _cancel(self, process: Process, message: messages.Cancel) -> None:
         self._cancels.cancel(process, self._job_of(process), message)
 
+    def _ask(self, process: Process, message: messages.Ask) -> None:
+        if message.question == "prompt":  # its answer comes when a person has given it
+            self._prompts.ask(process, message)
+        else:
+            self._questions.ask(process, self._job_of(process), message)
+
     def _job_of(self, process: Process) -> Job:
         """A driver's own job; for a worker, the job of the task that it runs."""
         if process.job is not None:
@@ -309,8 +324,11 @@ class Scheduler:
             self._on_message[type(event.message)](process, event.message)
 
     def _left(self, event: Left) -> None:
+        process = self._processes.get(event.process)
         self._spilling.forget(event.process)
         self._membership.leave(event.process)
+        if process is not None:
+            self._prompts.left(process)
 
     def _renew(self) -> int:
         """From now on tasks run in workers that import everything anew; what is queued inside the old ones comes back."""
