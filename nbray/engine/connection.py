@@ -16,7 +16,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import cast
+from typing import Protocol, cast
 
 import msgspec
 
@@ -64,6 +64,16 @@ IN_THE_MIDDLE = (
 Reply = Granted | Refused | Answer | Fetched
 
 
+class Interlude(Protocol):
+    """Something that may come up while the main thread waits, and that it alone can do: to ask a person."""
+
+    def is_due(self) -> bool:
+        """Whether there is something to do now; asked often, under no lock."""
+
+    def play(self) -> None:
+        """Do it; the wait goes on afterwards, or ends with what this raises."""
+
+
 class Connection:
     """The process's connection to the scheduler; `start` begins to receive, `close` ends it."""
 
@@ -81,6 +91,8 @@ class Connection:
         """Called before this process submits, puts or registers anything; a worker first reports the tasks that have ended."""
         self.reading: Callable[[], set[ObjectId]] = set
         """The stored objects whose bytes this process reads just now."""
+        self.interlude: Interlude | None = None
+        """What the main thread may have to do in the middle of a wait for objects."""
         self.on_lost: Callable[[], None] = lambda: None
         self._socket = sock
         self._lock = threading.RLock()
@@ -297,7 +309,7 @@ class Connection:
                 self._subscribe(missing)
                 self.sender.flush_before_wait()
             with contextlib.nullcontext() if exist else self.on_wait():
-                return self._sleep(waiter, timeout)
+                return self._sleep(waiter, timeout, None if exist else self.interlude)
         finally:
             if waiter is not None:
                 with self._lock:
@@ -321,13 +333,27 @@ class Connection:
             self._values.expect(unexpected)  # behind: an interrupt in between asks twice, never not at all
         return bool(unexpected)
 
-    def _sleep(self, waiter: Waiter, timeout: float | None) -> bool:
+    def _sleep(self, waiter: Waiter, timeout: float | None, interlude: Interlude | None = None) -> bool:
         self._check_may_wait()
         deadline = math.inf if timeout is None else time.monotonic() + timeout
+        if interlude is None or threading.current_thread() is not threading.main_thread():
+            return self._sleep_until(waiter, deadline, lambda: False)
+        while not self._sleep_until(waiter, deadline, interlude.is_due):
+            if not interlude.is_due():
+                return False
+            began = time.monotonic()
+            interlude.play()
+            deadline += time.monotonic() - began  # a person's time is not the tasks'
+        return True
+
+    def _sleep_until(self, waiter: Waiter, deadline: float, is_due: Callable[[], bool]) -> bool:
+        """Wait for the waiter until the deadline, or until something else is due; False then."""
         with PollShield() as shield:
             if shield.possible:
-                self.receive_here(lambda: not waiter.done, deadline, shield.poll)
+                self.receive_here(lambda: not (waiter.done or is_due()), deadline, shield.poll)
         while not waiter.done:
+            if is_due():
+                return False
             self._check()
             remaining = min(SLICE_SECONDS, deadline - time.monotonic())
             if remaining <= 0:

@@ -25,6 +25,8 @@ STEAL_SECONDS = 0.002
 """Work that a slow worker has longer than this is worth a message when another worker idles."""
 
 OnTimeout = Callable[[Task, int], None]
+WAIT_SECONDS = 0.5
+"""So often it is looked whether a task still waits for a person."""
 _NEVER = float("inf")
 _BUSY, _BLOCKED = WorkerState.BUSY, WorkerState.BLOCKED
 
@@ -50,6 +52,8 @@ class WorkerQueues:
         """A look at slow workers is due."""
         self.on_timeout: OnTimeout = lambda task, attempt: None
         """What to do with a task, and which attempt of it, whose time is up."""
+        self.waited: Callable[[Task], float] = lambda task: 0.0
+        """Seconds for which a task has waited for a person: they do not count."""
 
     # ---------------------------------------------------------------- what workers say
 
@@ -175,8 +179,8 @@ class WorkerQueues:
         worker.limit_due = _NEVER
         if limit is None or worker.head is not limit[1]:
             worker.limit = None
-        elif limit[0] <= now:
+        elif (due := limit[0] + self.waited(limit[1])) <= now:
             self.on_timeout(limit[1], limit[2])
         else:
-            worker.limit_due = limit[0]
-            self._deadlines.at(limit[0], partial(self._check_limit, worker))
+            worker.limit_due = due if limit[0] > now else max(due, now + WAIT_SECONDS)
+            self._deadlines.at(worker.limit_due, partial(self._check_limit, worker))
