@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from nbray.by_value import ByValue
 
 PROTOCOL = 5
-DRAWINGS = "matplotlib."
-"""How the modules are called whose objects cannot live with read-only arrays."""
 
 
 class _Collected(threading.local):
@@ -70,11 +68,12 @@ class Rules:
             return NotImplemented if is_importable(obj) else self.by_value.reduce_class(obj)
         if issubclass(kind, BaseException):
             return self.by_value.reduce_exception(obj)
-        if kind.__module__ == "numpy" and kind.__name__ == "ndarray":
+        module = kind.__module__
+        if module == "numpy" and kind.__name__ == "ndarray":
             _RULES[kind] = _reduce_array
             return _reduce_array(self, obj)
-        if kind.__module__.startswith(DRAWINGS):
-            return _reduce_drawing(obj)
+        if module.__class__ is str and module[:6] in _MAY_NEED_SETTERS:  # cheap: nearly every object comes through here
+            return _with_setter(obj, _setter(module, kind.__name__))
         return NotImplemented
 
     @property
@@ -130,21 +129,46 @@ def make_array(dtype: str, shape: tuple[int, ...], c_order: bool, buffer: Any) -
     return ndarray(shape, dtype, buffer, order="C" if c_order else "F")
 
 
-def _reduce_drawing(obj: Any) -> Any:
-    """Figures with all their parts change small arrays of theirs in place whenever they are drawn, and so need own ones."""
+Setter = Callable[[Any, dict[str, Any]], None]
+_MAY_NEED_SETTERS = ("matplo", "pandas")
+
+
+def _setter(module: str, name: str) -> Setter | None:
+    """What restores objects of this type, where they cannot live with the read-only arrays that arrive."""
+    if module.startswith("matplotlib."):
+        return set_own_state
+    return set_shared_state if module.partition(".")[0] == "pandas" and name in ("DataFrame", "Series") else None
+
+
+def _with_setter(obj: Any, setter: Setter | None) -> Any:
+    """The object's own reduction, with another way to restore its state."""
+    if setter is None:
+        return NotImplemented
     reduced = obj.__reduce_ex__(PROTOCOL)
     if not isinstance(reduced, tuple) or not 3 <= len(reduced) <= 5 or type(reduced[2]) is not dict:
         return reduced
-    return (*reduced, *(None,) * (5 - len(reduced)), set_own_state)
+    return (*reduced, *(None,) * (5 - len(reduced)), setter)
 
 
 def set_own_state(obj: Any, state: dict[str, Any]) -> None:
-    """Restore an object with copies of those arrays of its own that arrived read-only."""
+    """Restore an object with copies of those arrays of its own that arrived read-only.
+
+    Figures with all their parts change small arrays of theirs in place whenever they are drawn.
+    """
     own = {name: value.copy() if _is_read_only(value) else value for name, value in state.items()}
     if hasattr(obj, "__setstate__"):
         obj.__setstate__(own)
     else:
         vars(obj).update(own)
+
+
+def set_shared_state(frame: Any, state: dict[str, Any]) -> None:
+    """Restore a pandas frame so that it can be changed in place although its arrays arrived read-only.
+
+    Pandas 3 copies what it shares with another frame before it writes there: this one shares all of it with a second one.
+    """
+    frame.__setstate__(state)
+    object.__setattr__(frame, "_nbray_shared", frame.copy(deep=False))
 
 
 def _is_read_only(value: Any) -> bool:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import operator
 import pickle
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from nbray.ids import ObjectId
@@ -136,3 +139,42 @@ def test_a_figure_can_be_drawn_where_it_arrives() -> None:
     arrived, its_left = pickle.loads(stream, buffers=[memoryview(buffer).toreadonly() for buffer in buffers])
     assert its_left is arrived.axes[0]
     assert picture(arrived) == picture(figure)
+
+
+CHANGES: dict[str, Callable[[pd.DataFrame], Any]] = {
+    "a cell": lambda frame: operator.setitem(frame.loc, (0, "a"), 5.0),
+    "by a mask": lambda frame: operator.setitem(frame.loc, (frame.a > 1, "a"), 0.0),
+    "a time": lambda frame: operator.setitem(frame.loc, (0, "time"), pd.Timestamp("2021")),
+    "a category": lambda frame: operator.setitem(frame.loc, (0, "kind"), "y"),
+    "an integer that may be missing": lambda frame: operator.setitem(frame.loc, (0, "maybe"), 7),
+    "what is missing": lambda frame: frame.fillna({"b": 9.0}, inplace=True),
+    "a column": lambda frame: operator.setitem(frame, "a", frame.a * 2),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_frame_can_be_changed_where_it_arrives_and_what_it_lies_in_stays(change: Callable[[pd.DataFrame], Any]) -> None:
+    frame = pd.DataFrame({"a": np.arange(4.0), "b": [1.0, np.nan, 3.0, 4.0], "name": list("pqrs")})
+    frame["time"], frame["kind"] = pd.Timestamp("2020"), pd.Categorical(list("xyxy"))
+    frame["maybe"] = pd.array([1, None, 3, 4], dtype="Int64")
+    buffers: list[pickle.PickleBuffer] = []
+    stream = pickle_fast(frame, buffers.append)
+    lies_in = [bytes(buffer.raw()) for buffer in buffers]
+
+    def arrive() -> pd.DataFrame:
+        arrived: pd.DataFrame = pickle.loads(stream, buffers=[memoryview(part) for part in lies_in])
+        return arrived
+
+    first = arrive()
+    pd.testing.assert_frame_equal(first, frame)
+    change(first)
+    pd.testing.assert_frame_equal(arrive(), frame)
+    change(frame)
+    pd.testing.assert_frame_equal(first, frame)
+
+
+def test_a_frame_that_arrived_is_pickled_as_any_other() -> None:
+    series = pd.Series(np.arange(3.0), name="s")
+    once = pickle_fast(series, lambda buffer: True)
+    again = pickle_fast(pickle.loads(once), lambda buffer: True)
+    assert (len(again), pickle.loads(again).equals(series)) == (len(once), True)
