@@ -72,6 +72,7 @@ class CellOutput:
         self._is_own_task = is_own_task
         self._tasks: dict[TaskId, _Task] = {}
         self._printers = 0
+        self._names_all = False
         self._pending: list[_Text | Shown] = []
         self._pending_since = NEVER
         self._held: dict[tuple[_Task, str], float] = {}
@@ -124,6 +125,15 @@ class CellOutput:
         if event.stream != "update_display_data":
             self._displayed += len(event.data)
         self._add(message, now)
+
+    def name_all(self) -> None:
+        """From now on each line begins with its task, also while only one prints."""
+        self._names_all = True
+
+    def bars_again(self) -> list[Shown]:
+        """The progress bars, after the output was cleared."""
+        self._progress.clear()
+        return [Shown(self.id, *message) for message in self._progress.show()]
 
     def deadline(self) -> float:
         """When `publish` has something to give, if nothing else comes; `NEVER` when there is nothing."""
@@ -217,7 +227,7 @@ class CellOutput:
             self._open_line = None
 
     def _prefixed(self, item: _Text, goes_on: bool) -> str:
-        if self._printers < 2 or self._is_own_task(item.task.id):
+        if (self._printers < 2 and not self._names_all) or self._is_own_task(item.task.id):
             return item.text
         lines = item.text.split("\n")
         end = [] if lines[-1] else [lines.pop()]

@@ -56,10 +56,17 @@ class CellProgress:
         """The display when it is due, or has changed and `everything` must be said."""
         if not self._changed or not (everything or now >= self.deadline()):
             return []
-        self._changed, self._shown_at = False, now
+        self._shown_at = now
+        return self.show()
+
+    def show(self) -> list[Message]:
+        """The display, whether it has changed or not; nothing where there is no bar."""
+        self._changed = False
+        lines, hidden = self._board.lines()
+        if not lines and not self._on_page:
+            return []
         kind = "update_display_data" if self._on_page else "display_data"
         self._on_page = True
-        lines, hidden = self._board.lines()
         data = {"text/html": progress_html(lines, hidden), "text/plain": progress_text(lines, hidden)}
         return [(kind, {"data": data, "metadata": {}, "transient": {"display_id": self._display_id}})]
 

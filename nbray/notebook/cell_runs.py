@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nbray.ids import CellRunId, TaskId
+
+if TYPE_CHECKING:
+    from nbray.notebook.ranks import Rank
 
 MAX_RUNS = 2000
 
@@ -26,8 +30,15 @@ class CellRun:
     thread: int
     """The thread that runs the cell's code."""
     ended: bool = False
+    began: float = field(default_factory=time.perf_counter)
     own_tasks: set[TaskId] = field(default_factory=set)
     """Tasks that run the code of a `%%remote` cell itself; what they print bears no prefix."""
+    ranks: dict[TaskId, Rank] = field(default_factory=dict)
+    """Tasks that run the cell as one of several ranks."""
+    rank_failures: dict[TaskId, str] = field(default_factory=dict)
+    """What those that failed raised, as far as the notebook has heard of it."""
+    arrange: Callable[[], None] = lambda: None
+    """Shows all output of the cell rank by rank, once its ranks have ended; waits until that is done."""
 
     @property
     def label(self) -> str:
@@ -66,6 +77,17 @@ class CellRuns:
             self._runs[run.id] = run
             while len(self._runs) > MAX_RUNS:
                 self._runs.popitem(last=False)
+            return run
+
+    def adopt(self, run: CellRun) -> CellRun:
+        """Put a run of an earlier kernel on record, before all of this one's; one that is there is shown in the new place."""
+        with self._lock:
+            known = self._runs.get(run.id)
+            if known is not None:
+                known.parent = run.parent
+                return known
+            self._runs[run.id] = run
+            self._runs.move_to_end(run.id, last=False)
             return run
 
     def end(self, cell_run: CellRunId) -> CellRun | None:

@@ -18,7 +18,7 @@ from nbray.notebook.values import ModuleName, RemoteValue
 def assign(shell: Any, outcome: CellOutcome) -> None:
     """Assign in the notebook what a cell brought back."""
     copied: dict[int, Any] = {}
-    shell.push({name: _own(value, copied) for name, value in outcome.values.items()})
+    shell.push({name: own(value, copied) for name, value in outcome.values.items()})
     namespace = shell.user_ns
     shell.push({name: at_home(namespace[name], namespace) for name in outcome.values})
 
@@ -35,7 +35,7 @@ def require(outcome: CellOutcome, names: Sequence[str]) -> None:
         raise UsageError(f"-o {' '.join(missing)}: the cell ran well, but did not assign {', '.join(missing)}")
 
 
-def _own(value: Any, copied: dict[int, Any]) -> Any:
+def own(value: Any, copied: dict[int, Any]) -> Any:
     """Something to be used like any other value: small arrays, which arrive as read-only views, are copied."""
     if type(value) is ModuleName:
         return import_module(value.name)

@@ -10,6 +10,7 @@ import threading
 import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from nbray import progress_bars, session
 from nbray.backends.backend import Backend
@@ -21,6 +22,8 @@ from nbray.notebook.display import Display, KernelDisplay, TerminalDisplay, head
 from nbray.notebook.job import cell_label, job_key, notebook_path
 
 if TYPE_CHECKING:
+    from nbray.notebook.cell_history import CellHistory
+    from nbray.notebook.prompts import Prompts
     from nbray.notebook.publisher import Publisher
 
 END_SECONDS = 3.0
@@ -28,10 +31,13 @@ END_SECONDS = 3.0
 
 Uninstall = Callable[[], None]
 
+_installed: WeakKeyDictionary[Any, CellHooks] = WeakKeyDictionary()
+"""By shell."""
+
 
 def install(shell: Any) -> Uninstall:
     """Follow the cells of this IPython shell from the one that runs now on; returns what undoes it."""
-    hooks = CellHooks(shell)
+    hooks = _installed[shell] = CellHooks(shell)
     session.set_defaults(job=job_of(shell))
     hooks.begin(hooks.stored_inputs - 1)
     shell.events.register("pre_run_cell", hooks.pre_run_cell)
@@ -39,20 +45,27 @@ def install(shell: Any) -> Uninstall:
     session.on_start(hooks.attach)
     show_all_frames = tracebacks.install(shell)
     debug_as_before = post_mortem.install(shell)
-    draw_no_experiments = hooks.draw_experiments() if getattr(shell, "kernel", None) is not None else None
+    undo_drawing = [hooks.draw_experiments(), hooks.draw_plots()] if getattr(shell, "kernel", None) is not None else []
 
     def uninstall() -> None:
         shell.events.unregister("pre_run_cell", hooks.pre_run_cell)
         shell.events.unregister("post_run_cell", hooks.post_run_cell)
         show_all_frames()
         debug_as_before()
-        if draw_no_experiments is not None:
-            draw_no_experiments()
+        for undo in undo_drawing:
+            undo()
         session.on_start(None)
+        _installed.pop(shell, None)
         session.set_cell_run(BACKGROUND)
         hooks.close()
 
     return uninstall
+
+
+def publisher_of(shell: Any) -> Publisher | None:
+    """What shows the output of tasks in this shell's cells; None before its first cluster."""
+    hooks = _installed.get(shell)
+    return None if hooks is None else hooks.publisher
 
 
 def job_of(shell: Any) -> str:
@@ -79,23 +92,72 @@ class CellHooks:
         self._process = uuid.uuid4().hex[:8]
         self._begun = 0
         self._publisher: Publisher | None = None
+        self._prompts: Prompts | None = None
         self._left_out: set[CellRunId] = set()
         """Cells whose tasks shall have no card, said before there was a publisher."""
         self._interrupts = stop.Interrupts()
 
+    @property
+    def publisher(self) -> Publisher | None:
+        """What shows the output of tasks; None before the first cluster."""
+        return self._publisher
+
     def attach(self, backend: Backend) -> None:
-        """A cluster has started: show what its tasks print and do. What that takes is imported with the first one."""
+        """A cluster has started: show what its tasks print and do."""
+        self._open_publisher().attach(backend)
+        if self._prompts is not None:
+            self._prompts.attach(backend)
+        while self._left_out and self._publisher is not None:
+            self._publisher.leave_out(self._left_out.pop())
+
+    def _open_publisher(self) -> Publisher:
+        """What puts things on the page; what it takes is imported with the first cluster or plot."""
         if self._publisher is None:
             from nbray.notebook.publisher import Publisher
 
             status = getattr(getattr(self._shell, "kernel", None), "remote_status", None)  # of nbray's own kernel
             work = {} if status is None else {"work": functools.partial(status.hear, session.current.defaults["job"])}
-            self._publisher = Publisher(self._display, RUNS, **work)
+            self._publisher = Publisher(self._display, RUNS, history=self._history(), **work)
             progress_bars.show_with(self._publisher.show_progress if self._has_kernel else None)
             atexit.register(self._publisher.close)
-        self._publisher.attach(backend)
-        while self._left_out:
-            self._publisher.leave_out(self._left_out.pop())
+            self._prompts = self._answer_prompts(self._publisher)
+        return self._publisher
+
+    def _answer_prompts(self, publisher: Publisher) -> Prompts:
+        """What asks in this notebook what tasks ask."""
+        from nbray.notebook import prompts
+
+        opened = prompts.open_in(self._shell, RUNS, publisher.show_output, publisher.tell)
+        publisher.on_prompt = opened.put
+        return opened
+
+    def _history(self) -> CellHistory:
+        """What writes down what this notebook's cells took."""
+        from nbray.notebook import history_file
+        from nbray.notebook.cell_history import HISTORY
+
+        notebook = notebook_path(os.environ, self._shell.user_ns) or session.current.defaults["job"]
+        HISTORY.open(notebook, history_file.directory)
+        return HISTORY
+
+    def draw_plots(self) -> Uninstall:
+        """Draw what `nbray.plot` tells here, once it is imported; returns what ends that."""
+        undo: list[Uninstall] = []
+        gone = threading.Event()
+
+        def show(plots: Any) -> None:
+            if not gone.is_set():
+                plots.show_with(lambda cell_run, points: self._open_publisher().show_points(cell_run, points))
+                undo.append(lambda: plots.show_with(None))
+
+        when_imported("nbray.plots", show)
+
+        def stop() -> None:
+            gone.set()
+            for step in undo:
+                step()
+
+        return stop
 
     def draw_experiments(self) -> Uninstall:
         """Give each experiment a card, once the part of nbray that runs them is imported; returns what ends that."""
@@ -157,6 +219,11 @@ class CellHooks:
             notebook = notebook_path(os.environ, self._shell.user_ns)
             session.set_cell_run(run.id, cell_label(run.number, notebook))
             self._interrupts.watch(lambda: self._stop(run))
+            run.arrange = lambda: self._arrange(run)
+
+    def _arrange(self, run: CellRun) -> None:
+        if self._publisher is not None:
+            self._publisher.arrange(run, END_SECONDS)
 
     def _stop(self, run: CellRun) -> None:
         if self._publisher is not None:
@@ -181,4 +248,9 @@ class CellHooks:
         if self._publisher is not None:
             raised = result is None or not result.success
             self._publisher.end_cell(run, raised=raised, interrupted=interrupted, timeout=END_SECONDS)
+            if self._prompts is not None and not interrupted:
+                self._prompts.end_cell(run.id)
+            if result is not None:
+                error = result.error_before_exec or result.error_in_exec
+                self._publisher.note_end(run, result.info.raw_cell or "", error, interrupted=interrupted)
         self._interrupts.release(stays=interrupted and self._has_kernel)

@@ -37,6 +37,9 @@ class NbrayMagics(Magics):
     @argument("-i", "--inputs", nargs="+", action="extend", metavar="NAME", help="take these names along, not those found")
     @argument("-o", "--outputs", nargs="+", action="extend", metavar="NAME", help="bring these names back, not all assigned")
     @argument("--on", metavar="NAME", help="run it in the namespace NAME, in a worker of its own: what it assigns stays there")
+    @argument("-n", "--ranks", type=int, metavar="N", help="run it N times at once, each in a worker of its own; rank and world")
+    @argument("--all", action="store_true", help="the same on all workers: as many ranks as fit into the cluster")
+    @argument("--each", nargs="*", metavar="NAME", help="run it at once in each of these namespaces, or in all; rank and world")
     @argument("--bg", action="store_true", help="return at once: output keeps coming to this cell, names when it has ended")
     @argument("--plan", action="store_true", help="print what would be shipped, with sizes, and run nothing")
     @argument("--cache", action="store_true", help="keep what comes of it on disk: not run again with the same code and inputs")
@@ -59,6 +62,13 @@ class NbrayMagics(Magics):
         those after -o come back. Other names come from the notebook, each time anew. --cpus, --gpus and --memory are held as
         long as the namespace lives. `%remote who` lists what is there, `%remote fetch x --on NAME` brings x.
 
+        With -n 4, --all or --each it runs as several ranks at the same time, which find their number as rank and how many they
+        are as world. None begins before there is room for all, and more than fit are refused. Each line says whose it is; once
+        all have ended, each rank has a tab. Nothing comes back but the names after -o: lists by rank. All run to their end,
+        also when some fail: then the first error is raised. -n and --all run it in workers that remember nothing; --each a b
+        runs it in the namespaces a and b (made where they are missing), --each 'gpu*' in those that live, --each in all, and
+        what it assigns stays there.
+
         With --cache the names that come back and what the cell printed and displayed are kept on disk. The same code with the
         same inputs is not run again, also in another kernel: what was kept is shown and assigned, and it says so. Tracked are
         the names that it takes along, with all that functions and classes among them use, local modules, and versions of
@@ -72,6 +82,9 @@ class NbrayMagics(Magics):
           %%remote --cpus 2 --gpus 1 --memory 4GB      reserve these while it runs
           %%remote --timeout 60 --retries 2            a minute at most; twice more if its worker dies
           %%remote --on gpu0                           in the namespace gpu0: what it assigns stays there
+          %%remote -n 4 -o loss                        four ranks at once; loss becomes a list by rank
+          %%remote --all                               as many ranks as fit: on every worker at once
+          %%remote --each a b                          once in each of these namespaces, at the same time
           %%remote --cache                             run once; later, what came of it is taken from the disk
         """
         from nbray.notebook import cells
@@ -79,6 +92,11 @@ class NbrayMagics(Magics):
         asked = parse(self.remote, line)
         with failing_cleanly(self.shell):
             option_pairs.refuse(asked)
+            if asked.ranks is not None or asked.all or asked.each is not None:
+                from nbray.notebook import rank_cells
+
+                rank_cells.run(self.shell, line, cell, asked)
+                return
             if asked.on is not None:
                 from nbray.notebook import namespace_cells
 
@@ -131,7 +149,7 @@ class NbrayMagics(Magics):
     @kwds(description=actions.help_text())
     @argument("action", nargs="?", default="status", help="one of those above (status)", metavar="ACTION")
     @argument("words", nargs="*", metavar="WORD", help="what the action takes")
-    @argument("--all", action="store_true", help="cancel: all work of this notebook")
+    @argument("--all", action="store_true", help="cancel, history: all work of this notebook; the cells of all your notebooks")
     @argument("-n", "--workers", type=int, metavar="N", help="start: how many workers (as many as CPUs)")
     @argument("--memory", metavar="SIZE", help="start: size of the object store, for example 4GB")
     @line_magic

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from importlib import import_module
 from typing import Any, NamedTuple
 
+from nbray.notebook import run_measures
 from nbray.notebook.homecoming import at_home
+from nbray.notebook.rank_cell import reporting
+from nbray.notebook.ranks import Rank
 from nbray.notebook.remote_cell import CellCode, CellOutcome, bring
 from nbray.notebook.remote_shell import the_shell
 from nbray.notebook.shipment import Shipment, with_own
@@ -56,12 +60,20 @@ class Namespace:
 
     def run(
         self, code: CellCode, shipment: Shipment, modules: Mapping[str, str], submodules: Sequence[str],
-        wanted: tuple[str, ...], changed: Sequence[str], anew: Sequence[str],
+        wanted: tuple[str, ...], changed: Sequence[str], anew: Sequence[str], rank: Rank | None = None,
     ) -> NamespaceOutcome:  # fmt: skip
         """Run a cell and bring the `wanted` names; those `anew` are taken from the notebook even where there are own ones.
 
         Raises what the cell raised: what it had assigned until then stays.
         """
+        run_measures.begin()
+        with nullcontext() if rank is None else reporting(rank):
+            return self._run(code, shipment, modules, submodules, wanted, changed, anew)
+
+    def _run(
+        self, code: CellCode, shipment: Shipment, modules: Mapping[str, str], submodules: Sequence[str],
+        wanted: tuple[str, ...], changed: Sequence[str], anew: Sequence[str],
+    ) -> NamespaceOutcome:  # fmt: skip
         for name in submodules:
             import_module(name)
         values, home = shipment.unpack()

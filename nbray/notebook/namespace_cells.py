@@ -25,7 +25,7 @@ def run(shell: Any, line: str, cell: str, asked: Any, background: Callable[[], B
         kept = namespaces.known_names(asked.on).difference(asked.inputs or ())
         print(plan_text(cells.read_cell(shell, line, cell, _options(asked, kept))), end="")  # noqa: T201
         return
-    namespace = namespaces.open_namespace(asked.on, _reserved(asked))
+    namespace = namespaces.open_namespace(asked.on, reserved(asked))
     own = namespace.known() if asked.bg else frozenset(each.name for each in namespace.contents().names)
     ready = cells.read_cell(shell, line, cell, _options(asked, own.difference(asked.inputs or ())))
     name = (asked.name or "").strip("\"'") or f"{cells.task_name()} on {asked.on}"
@@ -50,7 +50,8 @@ def _options(asked: Any, kept: frozenset[str]) -> cells.CellOptions:
     return cells.CellOptions(asked.inputs, asked.outputs, kept=kept)
 
 
-def _reserved(asked: Any) -> dict[str, Any]:
+def reserved(asked: Any) -> dict[str, Any]:
+    """What the namespace shall hold, from the parsed line. Raises UsageError for amounts that are none."""
     given = {option: getattr(asked, name) for name, option in RESERVED.items() if getattr(asked, name) is not None}
     call_options.build(given)  # raises for amounts that are none
     return given

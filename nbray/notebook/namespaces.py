@@ -13,9 +13,11 @@ from nbray.actor_handles import ActorHandle
 from nbray.actors import ActorClass, get_actor, kill
 from nbray.errors import ActorDied, GetTimeoutError, NbrayError, UsageError
 from nbray.ids import BACKGROUND
-from nbray.notebook import cell_runs
+from nbray.notebook import cell_runs, promises
+from nbray.notebook.cell_history import HISTORY
 from nbray.notebook.cells import RemoteCell, RunningCell, cluster_for_cells, shipment_of
 from nbray.notebook.namespace import Contents, Namespace, NamespaceOutcome, RemoteName
+from nbray.notebook.ranks import Rank
 from nbray.notebook.remote_cell import CellOutcome
 from nbray.objects import cancel, get
 from nbray.tables import Rows
@@ -54,6 +56,12 @@ class OpenNamespace:
         assert self._contents is not None
         return self._contents
 
+    def look(self, patience: float) -> Contents | None:
+        """What is there; None where a cell that runs there leaves no time to tell."""
+        if self._contents is None and (found := self._soon(lambda: self._actor.contents.remote(), patience)) is not None:
+            self._note(found)
+        return self._contents
+
     def known(self) -> frozenset[str]:
         """The names of its own, as they were when they were seen last; does not wait."""
         return frozenset(each.name for each in (self._last_known.names if self._last_known else ()))
@@ -63,17 +71,25 @@ class OpenNamespace:
 
     # ---------------------------------------------------------------- cells
 
-    def submit(self, cell: RemoteCell, task_name: str, anew: Iterable[str] = ()) -> RunningCell:
+    def submit(self, cell: RemoteCell, task_name: str, anew: Iterable[str] = (), rank: Rank | None = None) -> RunningCell:
         """Send a cell there as a task of the cell run that goes on now, behind those that run there. Raises NotShippable.
 
         Names `anew` come from the notebook even where the namespace has its own.
         """
-        _, modules, submodules = cell.inputs
+        run = cell_runs.current()
+        sending = HISTORY.send(run, f"remote --on {self.name}")
+        values, modules, submodules = cell.inputs
         run_there = self._actor.run.options(name=task_name)
         changed = cell.names.changed
-        ref = run_there.remote(cell.code, shipment_of(cell), modules, submodules, cell.wanted, changed, tuple(anew))
-        run = cell_runs.current()
-        if run is not None:
+        shipment = shipment_of(cell)
+        ref = run_there.remote(cell.code, shipment, modules, submodules, cell.wanted, changed, tuple(anew), rank)
+        sending.sent(ref.id, session.current_backend(), values, shipment.size)
+        if rank is None:
+            promise = promises.Promise(
+                kind="cell", ids=[ref.id], wanted=cell.wanted, required=cell.required, namespace=self.name
+            )  # fmt: skip
+            promises.give(session.current_backend(), session.current_cell_run(), promise)
+        if run is not None and rank is None:
             run.own_tasks.add(ref.id)
         self._contents = None  # until it has ended well
         return RunningCell(cell, ref, session.current_backend(), run, self._receiver(cell))

@@ -4,6 +4,7 @@ Pure: events and times go in, what to publish comes out. The rules, as a reader 
 
 - While one task prints in a cell, its text appears as if the cell itself had printed it. As soon as two tasks print in
   the same cell run, each line begins with "(task, worker)"; the output of a `%%remote` cell's own code never does.
+- Of a cell that runs as several ranks each line does; once they have ended, their output may be shown rank by rank instead.
 - A line belongs to one task. The unfinished line of a task is shown at once while no other task prints in the cell, and
   held back while others do, until its newline comes or it is `HELD` seconds old.
 - Of a line that is rewritten with carriage returns (a progress bar) only what would be seen is sent.
@@ -16,13 +17,17 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from nbray import progress_board
 from nbray.backends.backend import OutputEvent
 from nbray.ids import CellRunId, TaskId
+from nbray.notebook import ranks
 from nbray.notebook.cell_output import INTERVAL, NEVER, CellOutput, Shown
+from nbray.notebook.rank_output import RankOutput
+from nbray.notebook.rank_tabs import tabs_html, tabs_text
+from nbray.notebook.ranks import Rank
 from nbray.wording import one_line
 
 MAX_CELLS = 200
@@ -31,6 +36,15 @@ STREAMS = ("stdout", "stderr")
 
 IsOwnTask = Callable[[CellRunId, TaskId], bool]
 """Is this the task that runs the code of a `%%remote` cell?"""
+
+
+class _Move(NamedTuple):
+    """The new place of a cell's output."""
+
+    alone: bool
+    """Nothing else is shown there."""
+    displays: set[str]
+    """What has been displayed there."""
 
 
 class OutputBuffer:
@@ -42,12 +56,22 @@ class OutputBuffer:
         self._busy: dict[CellRunId, CellOutput] = {}
         """Those that have something left to publish."""
         self._display_names: OrderedDict[str, str] = OrderedDict()
+        self._ranked: dict[CellRunId, RankOutput] = {}
+        """Of cells that run as several ranks, until they have ended."""
+        self._moved: OrderedDict[CellRunId, _Move] = OrderedDict()
+        """Cells that are shown in another place than they began in."""
 
     def handle(self, event: OutputEvent, now: float) -> None:
         """File away one event."""
         cell = self._busy[event.cell_run] = self._cell(event.cell_run)
+        ranked = self._ranked.get(event.cell_run)
         if event.stream in STREAMS:
             cell.handle_text(event, now)
+            if ranked is not None:
+                ranked.handle_text(event)
+            return
+        if event.stream == ranks.STREAM:
+            self._note_rank(event, cell)
             return
         if event.stream == progress_board.STREAM and (state := progress_board.decode(event.data)) is not None:
             cell.handle_progress(event, state, now)
@@ -57,9 +81,25 @@ class OutputBuffer:
             kind = one_line(event.stream, 40)
             text = f"[nbray] a {kind} that is not well formed is not shown\n"
             cell.handle_text(event._replace(stream="stderr", data=text.encode()), now)
-        else:
-            self._name_display(event, content)
+        elif event.stream != "clear_output" or event.cell_run not in self._moved or self._moved[event.cell_run].alone:
+            event = self._name_display(event, content)
+            if ranked is not None:
+                ranked.handle_display(event, content)
+                if event.stream == "clear_output":
+                    return  # the others' output stays
             cell.handle_display(event, content, now)
+
+    def begin_again(self, cell_run: CellRunId, *, alone: bool) -> None:
+        """What comes now has been shown before, elsewhere: nothing of it counts any more. Unless it is `alone` in its new place,
+        this cell run clears nothing there."""
+        self._cells.pop(cell_run, None)
+        self._busy.pop(cell_run, None)
+        self._ranked.pop(cell_run, None)
+        self._moved[cell_run] = _Move(alone, set())
+        if not alone:
+            self._cell(cell_run).name_all()
+        while len(self._moved) > MAX_CELLS:
+            self._moved.popitem(last=False)
 
     def due(self, now: float) -> list[Shown]:
         """What must be published now."""
@@ -89,6 +129,28 @@ class OutputBuffer:
                 del self._busy[cell.id]
         return messages
 
+    def by_rank(self, cell_run: CellRunId, known: Mapping[TaskId, Rank], failures: Mapping[TaskId, str]) -> list[Shown]:
+        """What takes the place of all that was shown in a cell, now that its ranks have ended; forgets what they printed."""
+        ranked = self._ranked.pop(cell_run, None)
+        pages = [] if ranked is None else ranked.pages(known, failures)
+        if not pages:
+            return []
+        name = f"nbray-ranks-{cell_run}"
+        tabs = {"data": {"text/html": tabs_html(pages, name), "text/plain": tabs_text(pages)}, "metadata": {}, "transient": {}}
+        bars = self._cell(cell_run).bars_again()
+        return [Shown(cell_run, "clear_output", {"wait": True}), *bars, Shown(cell_run, "display_data", tabs)]
+
+    def forget_ranks(self, cell_run: CellRunId) -> None:
+        """Their output stays as it was shown."""
+        self._ranked.pop(cell_run, None)
+
+    def _note_rank(self, event: OutputEvent, cell: CellOutput) -> None:
+        try:
+            self._ranked.setdefault(event.cell_run, RankOutput()).note(event, json.loads(event.data))
+        except (ValueError, KeyError, TypeError):
+            return  # no cell of ours has sent that
+        cell.name_all()
+
     def _cell(self, cell_run: CellRunId) -> CellOutput:
         cell = self._cells.get(cell_run)
         if cell is None:
@@ -100,21 +162,27 @@ class OutputBuffer:
         self._cells.move_to_end(cell_run)
         return cell
 
-    def _name_display(self, event: OutputEvent, content: dict[str, Any]) -> None:
-        """Give a task's display id a name of its own in the notebook.
+    def _name_display(self, event: OutputEvent, content: dict[str, Any]) -> OutputEvent:
+        """Give a task's display id a name of its own in the notebook; returns the event as it is to be shown.
 
         So two tasks that use one id do not meet, while a later task may update what an earlier one displayed.
         """
         display_id = content.get("transient", {}).get("display_id")
         if display_id is None:
-            return
+            return event
         own = f"nbray-{event.task_id}-{display_id}"
         known = self._display_names
         if event.stream == "display_data" or own in known:
             known[own] = known[display_id] = own
-        content["transient"] = {"display_id": known.get(display_id, own)}
+        name = known.get(display_id, own)
+        content["transient"] = {"display_id": name}
         while len(known) > MAX_DISPLAYS:
             known.popitem(last=False)
+        move = self._moved.get(event.cell_run)
+        if move is None or name in move.displays:
+            return event
+        move.displays.add(name)
+        return event._replace(stream="display_data")  # what it updates stands in another place
 
 
 def display_content(event: OutputEvent) -> dict[str, Any] | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from importlib import import_module
 from typing import Any, NamedTuple
 
 from msgspec import structs
@@ -14,12 +13,11 @@ from nbray.backends.backend import Backend, CallOptions
 from nbray.dual_errors import original
 from nbray.errors import NotShippable, TaskCancelledError
 from nbray.ids import ObjectId
-from nbray.notebook import cells
+from nbray.notebook import cell_runs, cells, homecoming, promises
+from nbray.notebook.cell_history import HISTORY
 from nbray.notebook.cells import CellOptions, RemoteCell
 from nbray.notebook.inputs import gather
 from nbray.notebook.item_cell import run_item
-from nbray.notebook.shipment import own_copy
-from nbray.notebook.values import ModuleName, RemoteValue
 from nbray.objects import ObjectRef
 from nbray.wording import count_text, one_line
 
@@ -78,6 +76,7 @@ class ParallelRun:
         refs = self._submit(backend, call)
         self._errors.clear()
         self._backend, self._refs = backend, refs
+        self._promise(backend, refs)
 
     def finish(self) -> None:
         """Wait until all have ended. What items raise is kept, not raised.
@@ -90,6 +89,7 @@ class ParallelRun:
             for index, ref in refs.items():
                 self._take(index, backend, ref.id)
         except BaseException:
+            promises.keep(refs.values())
             self._take_what_is_there(backend, refs)
             raise
         finally:
@@ -101,6 +101,7 @@ class ParallelRun:
         needed = [name for name in cell.names.needed if name not in kept]
         inputs = gather(needed, shell.user_ns, cell.code.source, only=self._given.inputs, is_own=cells.owned_by(shell))
         shipment = cells.shipment_of(cell._replace(inputs=inputs))
+        HISTORY.note_inputs(cell_runs.current(), inputs.values, shipment.size)
         return functools.partial(
             run_item, cell.code, shipment, inputs.modules, inputs.submodules, cell.wanted, cell.names.changed
         )
@@ -120,6 +121,11 @@ class ParallelRun:
             raise
         return refs
 
+    def _promise(self, backend: Backend, refs: Mapping[int, ObjectRef]) -> None:
+        if len(refs) == len(self._items):  # of a retry the other results are in this process alone
+            promise = promises.Promise(kind="items", ids=[ref.id for ref in refs.values()], wanted=self.cell.wanted, required=True)
+            promises.give(backend, session.current_cell_run(), promise)
+
     def _take(self, index: int, backend: Backend, object_id: ObjectId) -> None:
         """Wait for one item and note what became of it."""
         try:
@@ -132,7 +138,7 @@ class ParallelRun:
     def _succeed(self, index: int, values: Mapping[str, Any]) -> None:
         copied: dict[int, Any] = {}
         for name, results in self.results.items():
-            results[index] = _own(values[name], copied)
+            results[index] = homecoming.own(values[name], copied)
         self._left.pop(index, None)
 
     def _fail(self, index: int, error: BaseException) -> None:
@@ -180,10 +186,3 @@ def _named(error: NotShippable, index: int, bound: Mapping[str, Any]) -> NotShip
         except NotShippable as found:
             return NotShippable(f"item [{index}]: {found}")
     return error
-
-
-def _own(value: Any, copied: dict[int, Any]) -> Any:
-    """Something to be used like any other value: small arrays arrive as read-only views of a message."""
-    if type(value) is ModuleName:
-        return import_module(value.name)
-    return value if type(value) is RemoteValue else own_copy(value, copied)

@@ -17,20 +17,26 @@ from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from nbray import progress_board
-from nbray.backends.backend import Backend, CancelReport, OutputEvent
+from nbray import plot_points, progress_board
+from nbray.backends.backend import AGAIN, Backend, CancelReport, OutputEvent
 from nbray.engine.io_thread import call_reporting
 from nbray.errors import ClusterDied
 from nbray.ids import BACKGROUND, NO_TASK, CellRunId
 from nbray.notebook import stop
-from nbray.notebook.card import CardModel, Cleared, Drawing, Ended, Event, Lost, Replaced, Stopping
+from nbray.notebook.card import Again, CardModel, Cleared, Drawing, Ended, Event, Lost, Replaced, Stopping
 from nbray.notebook.card_html import card_html, card_text
+from nbray.notebook.cell_history import CellHistory
 from nbray.notebook.cell_output import NEVER, Shown
 from nbray.notebook.cell_runs import CellRun, CellRuns
+from nbray.notebook.charts import Charts
 from nbray.notebook.display import Display
 from nbray.notebook.output import OutputBuffer
+from nbray.notebook.run_measures import STREAM as MEASURES
+from nbray.plot_points import Points
 from nbray.progress_board import BarState
+from nbray.scheduler.messages import PROMPT
 from nbray.snapshot import CellRunSnapshot, ClusterSnapshot
+from nbray.wording import size_text
 
 POLL = 1.0
 """Snapshots are lossy: while work is left over and none came for so long, the engine is asked."""
@@ -49,12 +55,16 @@ Item = OutputEvent | ClusterSnapshot | Call
 class Publisher:
     """The display thread with all it needs; `close` ends it.
 
-    `work` hears of the work of all cell runs, and says whether it must go on hearing although no card needs it.
+    `work` hears of the work of all cell runs, and says whether it must go on hearing although no card needs it. `history`
+    writes down what cells took.
     """
 
-    def __init__(self, display: Display, runs: CellRuns, work: Work = lambda cell_runs: False) -> None:
+    def __init__(
+        self, display: Display, runs: CellRuns, work: Work = lambda cell_runs: False, history: CellHistory | None = None
+    ) -> None:  # fmt: skip
         self._display = display
         self._work = work
+        self._history = history
         self._works = False
         self._runs = runs
         self._inbox: SimpleQueue[Item | None] = SimpleQueue()
@@ -66,10 +76,17 @@ class Publisher:
         self._heard_at = 0.0
         self._counts: list[CellRunSnapshot] = []
         """Of the latest snapshot."""
+        self._moves: dict[CellRunId, tuple[CellRun, str, bool]] = {}
+        """Cell runs that are about to be shown again, elsewhere."""
+        self._asked_about: CellRunId | None = None
+        """The cell run whose interrupt was told from a restart last."""
+        self._charts = Charts(display, runs, wake=lambda: self._inbox.put(lambda: None))
         self._received = self._handled = self._shown = 0
         """Pieces of output: counted where they come in, when the buffer has them, when nothing is left in the buffer."""
         self._credit, self._settled_at = SETTLE_BURST, 0.0
         """How many waits may still be settled at once; main thread."""
+        self.on_prompt: Callable[[OutputEvent], None] = lambda event: None
+        """Hears of what tasks ask; any thread."""
         self._thread = threading.Thread(target=self._run, name="nbray-display", daemon=True)
         self._thread.start()
 
@@ -84,6 +101,18 @@ class Publisher:
         """A progress bar of the notebook's own code has moved; any thread."""
         self._receive(OutputEvent(cell_run, NO_TASK, "", "", progress_board.STREAM, state.encode()))
 
+    def show_output(self, cell_run: CellRunId) -> None:
+        """Put on the page what the tasks of a cell have printed so far; waits for that, a moment at most."""
+        self._call(lambda: self._show_output(self._buffer.hurry(cell_run, time.monotonic())), SETTLE_SECONDS)
+
+    def tell(self, cell_run: CellRunId, text: str) -> None:
+        """Show a line of our own in a cell; any thread."""
+        self._inbox.put(lambda: self._publish(Shown(cell_run, "stream", {"name": "stderr", "text": text})))
+
+    def show_points(self, cell_run: CellRunId, points: Points) -> None:
+        """A plot of the notebook's own code has something to add; any thread."""
+        self._receive(OutputEvent(cell_run, NO_TASK, "", "", plot_points.STREAM, points.encode()))
+
     def stop(self, run: CellRun) -> None:
         """Stop has been pressed while this cell runs: cancel its tasks now. Does not wait; signal handlers may call it."""
         self._inbox.put(lambda: self._stop(self._card(run.id)))
@@ -92,6 +121,25 @@ class Publisher:
         """Something else shows the work of this cell: draw no card of its tasks. Any thread."""
         self._inbox.put(lambda: self._tell_card(self._card(cell_run), Replaced()))
 
+    def arrange(self, run: CellRun, timeout: float) -> None:
+        """The ranks of a running cell have ended: show all that they have printed rank by rank, instead of as it came.
+
+        Waits until that is done, at most `timeout` seconds.
+        """
+        if self._display.live:
+            self._call(lambda: self._arrange(run), timeout)
+
+    def show_again(self, run: CellRun, head: str, *, alone: bool) -> None:
+        """What comes of this cell run behind the next event `AGAIN` is shown where `run` says, below `head`.
+
+        Unless it is `alone` there, it clears nothing. Any thread, before the event is asked for.
+        """
+        self._inbox.put(lambda: self._moves.update({run.id: (run, head, alone)}))
+
+    def card_again(self, run: CellRun, counts: CellRunSnapshot, timeout: float) -> None:
+        """Show what is left of the output of a cell run, then its card. Waits until that is done, at most `timeout` seconds."""
+        self._call(lambda: self._card_again(run, counts), timeout)
+
     def end_cell(self, run: CellRun, *, raised: bool, interrupted: bool, timeout: float) -> None:
         """The code of a cell has ended: show what is left of its remote work; after a Stop cancel its tasks.
 
@@ -99,12 +147,24 @@ class Publisher:
         """
         self._call(lambda: self._end_cell(run, raised, interrupted), timeout)
 
+    def note_end(self, run: CellRun, source: str, error: BaseException | None, *, interrupted: bool) -> None:
+        """Let it be written down how a cell has ended, whose work is shown; not on the display thread."""
+        if self._history is not None:
+            self._history.end_cell(run, source, error, interrupted=interrupted)
+
     def close(self) -> None:
         """Publish what is left and end the thread; idempotent."""
         self._inbox.put(None)
         self._thread.join(2.0)
 
     def _receive(self, event: OutputEvent) -> None:
+        if event.stream == PROMPT:
+            self.on_prompt(event)
+            return
+        if event.stream == MEASURES:
+            if self._history is not None:
+                self._history.measure(event)
+            return
         self._received += 1
         self._inbox.put(event)
 
@@ -166,7 +226,12 @@ class Publisher:
 
     def _take(self, item: Item) -> None:
         if isinstance(item, OutputEvent):
-            self._buffer.handle(item, time.monotonic())
+            if item.stream == AGAIN:
+                self._begin_again(item)
+            elif item.stream == plot_points.STREAM:
+                self._charts.handle(item, time.monotonic())
+            else:
+                self._buffer.handle(item, time.monotonic())
             self._handled += 1
         elif isinstance(item, ClusterSnapshot):
             self._take_snapshot(item)
@@ -176,10 +241,13 @@ class Publisher:
     def _next_deadline(self, now: float) -> float:
         cards = min((card.next_deadline() for card in self._live.values()), default=NEVER)
         poll = NEVER if self._backend is None or not self._watched() else max(now, self._heard_at + POLL)
-        return min(self._buffer.next_deadline(), cards, poll)
+        return min(self._buffer.next_deadline(), self._charts.deadline(), cards, poll)
 
     def _publish_due(self, now: float) -> None:
         self._show_output(self._buffer.due(now))
+        for cell_run in self._charts.beginning(now):
+            self._show_output(self._buffer.hurry(cell_run, now))
+        self._charts.draw_due(now)
         if now >= self._heard_at + POLL and self._watched():
             self._ask()
         for cell_run, card in list(self._live.items()):
@@ -205,6 +273,8 @@ class Publisher:
         self._heard_at = time.monotonic()
         self._counts = snapshot.cell_runs
         self._works = self._work(snapshot.cell_runs)
+        if self._history is not None:
+            self._history.hear(snapshot)
         for counts in snapshot.cell_runs:
             run = self._runs.get(counts.cell_run)
             if run is not None and (counts.waiting or counts.running or run.id in self._live):
@@ -224,7 +294,14 @@ class Publisher:
             self._live[card.cell_run] = card
         elif self._live.pop(card.cell_run, None) is not None:
             self._show_output(self._buffer.flush(card.cell_run, time.monotonic()))
+            self._charts.end(card.cell_run, time.monotonic())
+            self._buffer.forget_ranks(card.cell_run)
         self._show_card(card.cell_run, drawing)
+
+    def _arrange(self, run: CellRun) -> None:
+        now = time.monotonic()
+        self._show_output(self._buffer.flush(run.id, now))
+        self._show_output(self._buffer.by_rank(run.id, run.ranks, run.rank_failures))
 
     def _end_cell(self, run: CellRun, raised: bool, interrupted: bool) -> None:
         card = self._card(run.id)
@@ -238,7 +315,28 @@ class Publisher:
         if not card.known:  # no remote work, no card
             del self._cards[run.id]
 
+    def _begin_again(self, event: OutputEvent) -> None:
+        self._show_output(self._buffer.flush(event.cell_run, time.monotonic()))
+        run, head, alone = self._moves.pop(event.cell_run)
+        self._runs.adopt(run)
+        self._buffer.begin_again(event.cell_run, alone=alone)
+        cut = int(event.data)
+        text = f"{head}\n" + (f"[nbray] the first {size_text(cut)} of its output are not kept\n" if cut else "")
+        self._publish(Shown(run.id, "stream", {"name": "stdout", "text": text}))
+
+    def _card_again(self, run: CellRun, counts: CellRunSnapshot) -> None:
+        self._show_output(self._buffer.hurry(run.id, time.monotonic()))
+        card = self._card(run.id)
+        if run.ended:
+            card.handle(Ended(raised=False), time.monotonic())
+        self._tell_card(card, Again(counts))
+
     def _stop(self, card: CardModel) -> None:
+        if self._display.live and card.cell_run != self._asked_about:
+            self._asked_about = card.cell_run
+            stop.restart_follows()
+        if stop.restart_follows(0.0):
+            return
         try:
             report = self._backend.cancel_cell_runs([card.cell_run]) if self._backend is not None else CancelReport(0, 0)
         except ClusterDied:
@@ -254,6 +352,8 @@ class Publisher:
     def _show_output(self, messages: list[Shown]) -> None:
         for shown in messages:
             self._publish(shown)
+            if shown.kind == "clear_output":
+                self._charts.cleared(shown.cell_run)
             if shown.kind == "clear_output" and shown.cell_run in self._cards:
                 self._tell_card(self._cards[shown.cell_run], Cleared())
 
