@@ -72,6 +72,9 @@ class Feed:
         self._credit, self._told_at = BURST, time.monotonic()
         self._timer: threading.Timer | None = None
         self._closed = False
+        if self._context is None:
+            sys.stdout.flush()  # what was printed before belongs above it
+        self._tell()  # so that it is seen that it waits, and which lines there will be
 
     def take(self, item: Any) -> None:
         """The next item."""

@@ -17,7 +17,7 @@ from nbray.engine.io_thread import call_reporting
 from nbray.notebook.cell_runs import RUNS, CellRun
 from nbray.notebook.display import Display, Parent
 from nbray.widgets import learning_curves, tune_card
-from nbray.widgets.curves_figure import curves_of
+from nbray.widgets.curves_figure import curves_of, figure_json
 from nbray.widgets.picture import Picture, picture_of
 
 if TYPE_CHECKING:
@@ -96,7 +96,8 @@ class TuneCard:
     def _send(self, card: LiveCard, picture: Picture) -> None:
         lines = learning_curves.lines_of(picture)
         sections = tune_card.sections(picture, lines, drawn_live=card.draws_curves)
-        card.show(sections, curves_of(lines), tune_card.color(picture), logarithmic=lines.y.logarithmic)
+        figure = functools.partial(figure_json, lines.y.logarithmic)
+        card.show(sections, curves_of(lines), tune_card.color(picture), figure)
 
     def _publish(self, picture: Picture) -> None:
         html, text = tune_card.static_html(picture), tune_card.text(picture)

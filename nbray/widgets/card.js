@@ -223,7 +223,7 @@ class Curves {
   }
 
   async draw() {
-    if (this.busy || this.closed || !this.slot || !this.model.get("curves").lines) return;
+    if (this.busy || this.closed || !this.slot || !this.model.get("curves").sources) return;
     this.busy = true;
     try {
       const Bokeh = await bokeh(this.model);
@@ -261,17 +261,15 @@ class Curves {
 
   fill() {
     const curves = this.model.get("curves");
-    if (!this.document || !curves.lines) return;
-    this.named("lines").data = curves.lines;
-    this.named("points").data = curves.points;
-    this.named("across").axis_label = curves.x_label;
-    this.named("upward").axis_label = curves.y_label;
-    this.fit(this.named("x"), "x", curves.x);
-    this.fit(this.named("y"), "y", curves.y);
+    if (!this.document || !curves.sources) return;
+    for (const [name, data] of Object.entries(curves.sources)) this.named(name)?.setv({ data });
+    for (const [name, properties] of Object.entries(curves.set)) this.named(name)?.setv(properties);
+    for (const [name, range] of Object.entries(curves.ranges)) this.fit(this.named(name), name, range);
   }
 
-  /** Follow the data until the user moves the range. */
+  /** Follow the data until the user moves the range. A figure that is being replaced may not have it. */
   fit(range, axis, [start, end]) {
+    if (!range) return;
     const shown = this.shown?.[axis];
     if (shown && (range.start !== shown[0] || range.end !== shown[1])) return;
     range.setv({ start, end, reset_start: start, reset_end: end });
@@ -279,8 +277,8 @@ class Curves {
   }
 
   light(trial) {
-    if (!this.document) return;
-    const lines = this.model.get("curves").lines;
+    const lines = this.model.get("curves").sources?.lines;
+    if (!this.document || !lines) return;
     const index = trial === null ? -1 : lines.trial.indexOf(trial);
     const lit = (name) => (index < 0 ? [] : [lines[name][index]]);
     this.named("lit").data = { xs: lit("xs"), ys: lit("ys"), color: lit("color") };
@@ -291,12 +289,14 @@ class Curves {
     if (!this.document) return;
     const style = getComputedStyle(this.card);
     const [ink, faint] = [style.color, "rgba(128,128,128,.28)"];
-    for (const name of ["across", "upward"]) {
-      this.named(name).setv({
+    const { axes = [], grids = [], titles = [] } = this.model.get("curves");
+    for (const name of axes) {
+      this.named(name)?.setv({
         axis_label_text_color: ink, major_label_text_color: ink, axis_line_color: faint, major_tick_line_color: faint,
       });
     }
-    for (const name of ["grid-x", "grid-y"]) this.named(name).setv({ grid_line_color: faint });
+    for (const name of grids) this.named(name)?.setv({ grid_line_color: faint });
+    for (const name of titles) this.named(name)?.setv({ text_color: ink });
   }
 
   forget() {

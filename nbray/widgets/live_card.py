@@ -20,15 +20,17 @@ from typing import Any
 import anywidget
 import traitlets
 
-from nbray.widgets import bokeh_script, curves_figure
+from nbray.widgets import bokeh_script
 from nbray.widgets.elements import Element, as_lists
+from nbray.widgets.live_figure import Content
 from nbray.widgets.styles import style_sheet
 
 _FOLDER = Path(__file__).parent
 ASKS = frozenset({"stop", "pause", "resume"})
 Ask = Callable[[str, str], None]
 """What is asked, and of which trial ("" for all)."""
-Curves = Mapping[str, Any]
+Figure = Callable[[], str]
+"""Gives the figure, as `Bokeh.embed.embed_item` takes it; called only where a page draws it."""
 
 
 class LiveCard(anywidget.AnyWidget):
@@ -70,23 +72,24 @@ class LiveCard(anywidget.AnyWidget):
         """Whether a page draws the curves by itself."""
         return "drawn" in self._said
 
-    def show(self, sections: Mapping[str, Element], curves: Curves, tint: str, *, logarithmic: bool) -> None:
-        """Send what has changed, in one message."""
+    def show(self, sections: Mapping[str, Element], curves: Content, tint: str, figure: Figure) -> None:
+        """Send what has changed, in one message; `curves` fill the `figure`."""
+        self._figure = figure
         with self.hold_sync():
             for name, tree in sections.items():
                 self.set_trait(name, as_lists(tree))
             self.tint = tint
             self.curves = dict(curves)
-            if self.figure:
-                self.figure = curves_figure.figure_json(logarithmic)
-        self._logarithmic = logarithmic
+            if self._asked_for_figure:
+                self.figure = figure()
 
     def bundle(self, html: str, text: str) -> dict[str, Any]:
         """What is displayed: the widget, and beside it what a page without a kernel shows."""
         view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
         return {"application/vnd.jupyter.widget-view+json": view, "text/html": html, "text/plain": text}
 
-    _logarithmic = False
+    _figure: Figure | None = None
+    _asked_for_figure = False
 
     def _hear(self, widget: object, content: Any, buffers: object) -> None:
         """A request from a page, on whichever thread the kernel hears it."""
@@ -115,7 +118,9 @@ class LiveCard(anywidget.AnyWidget):
             return first
 
     def _send_bokeh(self, content: Mapping[str, Any]) -> None:
-        self.figure = curves_figure.figure_json(self._logarithmic)
+        self._asked_for_figure = True
+        if self._figure is not None:
+            self.figure = self._figure()
         has_it = content.get("have") == bokeh_script.version()
         self.send({"taken": content["id"]}, [] if has_it else [bokeh_script.gzipped()])
 

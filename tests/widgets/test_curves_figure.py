@@ -19,10 +19,11 @@ def test_the_figure_has_the_names_that_the_script_fills() -> None:
 def test_columns_fit_together() -> None:
     for view in (halving(running=2), single_reports()):
         curves = curves_of(lines_of(picture_of("e", view)))
-        assert (tuple(curves["lines"]), tuple(curves["points"])) == (LINES, POINTS)
-        for columns in (curves["lines"], curves["points"]):
+        lines, points = curves["sources"]["lines"], curves["sources"]["points"]
+        assert (tuple(lines), tuple(points)) == (LINES, POINTS)
+        for columns in (lines, points):
             assert len({len(column) for column in columns.values()}) == 1
-        assert all(len(xs) == len(ys) > 1 for xs, ys in zip(curves["lines"]["xs"], curves["lines"]["ys"], strict=True))
+        assert all(len(xs) == len(ys) > 1 for xs, ys in zip(lines["xs"], lines["ys"], strict=True))
         json.dumps(curves, allow_nan=False)
-        colors = {*curves["lines"]["color"], *curves["points"]["color"]}
+        colors = {*lines["color"], *points["color"]}
         assert all(re.fullmatch("#[0-9a-f]{6}", color) for color in colors)  # Bokeh draws nothing in a colour it knows not

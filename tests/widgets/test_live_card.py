@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,7 +8,7 @@ import comm
 import pytest
 
 from nbray.widgets import bokeh_script, tune_card
-from nbray.widgets.curves_figure import curves_of
+from nbray.widgets.curves_figure import curves_of, figure_json
 from nbray.widgets.learning_curves import lines_of
 from nbray.widgets.live_card import LiveCard, _keep_subshells
 from nbray.widgets.picture import picture_of
@@ -61,7 +62,25 @@ def test_bokeh_goes_to_pages_that_have_it_not(card: Card) -> None:
     card.hear({"ask": "bokeh", "have": None, "id": "a-1"})
     card.hear({"ask": "bokeh", "have": bokeh_script.version(), "id": "b-1"})
     assert card.sent == [({"taken": "a-1"}, [bokeh_script.gzipped()]), ({"taken": "b-1"}, [])]
-    assert "Figure" in card.figure
+
+
+def test_the_figure_is_made_once_a_page_asks_for_it(card: Card) -> None:
+    lines = lines_of(picture := picture_of("e", halving()))
+    made: list[int] = []
+
+    def figure() -> str:
+        made.append(1)
+        return f"figure {len(made)}"
+
+    def show() -> None:
+        card.show(tune_card.sections(picture, lines, drawn_live=True), curves_of(lines), "#123456", figure)
+
+    show()
+    assert card.figure == ""
+    card.hear({"ask": "bokeh", "have": None, "id": "a-1"})
+    assert card.figure == "figure 1"
+    show()
+    assert card.figure == "figure 2"
 
 
 @pytest.mark.parametrize("content", [None, {}, {"ask": "stop"}, {"ask": "stop", "id": 3}])
@@ -82,7 +101,7 @@ def test_only_what_has_changed_is_sent(card: Card, monkeypatch: pytest.MonkeyPat
     for _ in range(2):
         lines = lines_of(picture)
         sections = tune_card.sections(picture, lines, drawn_live=False)
-        card.show(sections, curves_of(lines), tune_card.color(picture), logarithmic=False)
+        card.show(sections, curves_of(lines), tune_card.color(picture), functools.partial(figure_json, False))
     assert [names for names in sent if names] == [{"head", "best", "figures", "table", "notes", "tint", "curves"}]
 
 

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import json
+import re
+
+from nbray.widgets.series_figure import content_of, figure_json, shape_of
+from tests.widgets.test_series_chart import chart
+
+
+def test_the_figure_has_every_name_that_is_filled() -> None:
+    for found in (chart(), chart("a", "b"), chart(names=["loss"]), chart(names=["a", "b", "c"])):
+        filled = content_of(found)
+        names = set(re.findall(r'"name": "([^"]+)"', figure_json(shape_of(found))))
+        assert {name for group in filled.values() for name in group} <= names
+        json.dumps(filled, allow_nan=False)
+
+
+def test_only_another_shape_makes_another_figure() -> None:
+    assert shape_of(chart(steps=10)) == shape_of(chart(steps=20))
+    assert shape_of(chart("a")) != shape_of(chart("a", "b"))
+    assert shape_of(chart(steps=10)) != shape_of(chart(steps=1000))  # which spans three powers of ten
+    assert "LogAxis" in figure_json(shape_of(chart(steps=1000)))
+
+
+def test_a_chart_before_its_first_value_has_no_panels() -> None:
+    found = chart(steps=0)
+    assert shape_of(found) == ((), ())
+    assert content_of(found)["sources"] == {}
+    json.loads(figure_json(shape_of(found)))
