@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from nbray import call_options
-from nbray.notebook import cells, namespaces
+from nbray.notebook import cells, namespace_stops, namespaces
 
 if TYPE_CHECKING:
     from nbray.notebook.background import Background
@@ -34,7 +34,7 @@ def run(shell: Any, line: str, cell: str, asked: Any, background: Callable[[], B
         background().follow(running)
         print(cells.background_text(running))  # noqa: T201
     else:
-        sys.stderr.write(cells.take_over(shell, ready, running.outcome()))
+        sys.stderr.write(cells.take_over(shell, ready, namespace_stops.outcome(namespace, running)))
 
 
 def run_whole(shell: Any, cell: str, name: str) -> None:
@@ -43,7 +43,7 @@ def run_whole(shell: Any, cell: str, name: str) -> None:
     own = frozenset(each.name for each in namespace.contents().names)
     ready = cells.read_cell(shell, "", cell, cells.CellOptions(magic="", kept=own))
     running = namespace.submit(ready, cells.task_name())
-    sys.stderr.write(cells.take_over(shell, ready, running.outcome()))
+    sys.stderr.write(cells.take_over(shell, ready, namespace_stops.outcome(namespace, running)))
 
 
 def _options(asked: Any, kept: frozenset[str]) -> cells.CellOptions:

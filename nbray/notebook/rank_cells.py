@@ -5,14 +5,14 @@ from __future__ import annotations
 import fnmatch
 import functools
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nbray import call_options, session
 from nbray.backends.backend import Backend
 from nbray.errors import UsageError
 from nbray.ids import ObjectId
-from nbray.notebook import cell_runs, cells, namespace_cells, namespaces
+from nbray.notebook import cell_runs, cells, namespace_cells, namespace_stops, namespaces
 from nbray.notebook.cells import CellOptions, RemoteCell
 from nbray.notebook.rank_cell import run_rank
 from nbray.notebook.rank_runs import Member, RankRun
@@ -25,6 +25,9 @@ from nbray.placement_groups import (
 )
 from nbray.resources import from_units
 from nbray.wording import count_text, size_text
+
+STOP_SECONDS = 1.0
+"""Stop ends workers without names within this time: SIGINT first, then they are killed."""
 
 _AMOUNTS = {"cpus": "num_cpus", "gpus": "num_gpus", "memory": "memory"}
 
@@ -56,7 +59,9 @@ def _run_gang(shell: Any, line: str, cell: str, asked: Any) -> None:
     gang = [placement_group([from_units(needs)] * world)]  # a list, so that nobody holds it once it is emptied
     try:
         members = _submit(backend, ready, world, gang[0], amounts, asked)
-        _finish(shell, RankRun(backend, members, ready.wanted, cell_runs.current()))
+        ids = [member.task_id for member in members]
+        ranks = RankRun(backend, members, ready.wanted, cell_runs.current())
+        _finish(shell, ranks, lambda: backend.wait(ids, len(ids), STOP_SECONDS))
         remove_placement_group(gang[0])  # else it would be found a moment later that nobody needs it
     finally:
         gang.clear()
@@ -141,7 +146,9 @@ def _run_each(shell: Any, line: str, cell: str, asked: Any) -> None:
         ready = _with_rank(cells.read_cell(shell, line, cell, given), rank)
         running = space.submit(ready, space.name, anew, rank)
         members.append(Member(rank, running.ref.id, functools.partial(_values_of, running)))
-    _finish(shell, RankRun(session.current_backend(), members, asked.outputs or (), cell_runs.current()))
+    sent = [(space, member.task_id) for space, member in zip(spaces, members, strict=True)]
+    ranks = RankRun(session.current_backend(), members, asked.outputs or (), cell_runs.current())
+    _finish(shell, ranks, lambda: namespace_stops.end_stopped(sent))
 
 
 def chosen(asked: Sequence[str], living: Sequence[str]) -> list[str]:
@@ -189,10 +196,10 @@ def _plan(ready: RemoteCell, where: str) -> None:
     print(f"Ranks: {where}.\n{plan_text(ready)}", end="")  # noqa: T201
 
 
-def _finish(shell: Any, ranks: RankRun) -> None:
+def _finish(shell: Any, ranks: RankRun, stopped: Callable[[], object]) -> None:
     run = cell_runs.current()
     try:
-        ranks.finish()
+        ranks.finish(stopped)
     finally:
         if run is not None and _is_whole_cell(shell):
             run.arrange()

@@ -14,7 +14,6 @@ from nbray.notebook.ranks import Rank
 from nbray.wording import count_text, one_line
 
 SHOWN_FAILURES = 5
-STOP_SECONDS = 1.0
 
 
 class Member(NamedTuple):
@@ -41,19 +40,17 @@ class RankRun:
         if run is not None:
             run.ranks.update((member.task_id, member.rank) for member in members)
 
-    def finish(self) -> None:
-        """Wait until all have ended. What ranks raise is kept, not raised; an interrupt of the waiting goes through."""
+    def finish(self, stopped: Callable[[], object]) -> None:
+        """Wait until all have ended. What ranks raise is kept, not raised.
+
+        An interrupt of the waiting goes through, after `stopped` has waited for what they say at their end.
+        """
         try:
             self._wait_for_all()
-        except BaseException:
-            self._wait_for_the_stopped()
+        except KeyboardInterrupt:
+            if not self._backend.lost:
+                stopped()
             raise
-
-    def _wait_for_the_stopped(self) -> None:
-        """Stop ends all of them within a second; what they say at their end is still shown with the rest."""
-        ids = [member.task_id for member in self._members]
-        if ids and not self._backend.lost:
-            self._backend.wait(ids, len(ids), STOP_SECONDS)
 
     def _wait_for_all(self) -> None:
         for index, member in enumerate(self._members):

@@ -38,7 +38,7 @@ def raises(error: BaseException) -> Callable[[], Mapping[str, Any]]:
 
 def test_lists_by_rank(backend: FakeBackend) -> None:
     run = RankRun(backend, [member(0, gives(x=1, y=2)), member(1, gives(x=3, y=4))], ("x", "y"), None)
-    run.finish()
+    run.finish(lambda: None)
     assert run.results == {"x": [1, 3], "y": [2, 4]}
     assert run.summary() == ""
     assert run.first_error is None
@@ -49,7 +49,7 @@ def test_the_others_results_stand_beside_an_error(backend: FakeBackend) -> None:
     error = ValueError("no batch\nat all")
     members = [member(0, gives(x=1)), member(1, raises(error)), member(2, raises(WorkerDied("exit code 3")))]
     run = RankRun(backend, members, ("x",), cell)
-    run.finish()
+    run.finish(lambda: None)
     assert run.results["x"][:2] == [1, error]
     assert run.first_error is error
     assert cell.rank_failures == {1: "ValueError: no batch\nat all", 2: "WorkerDied: exit code 3"}
@@ -62,13 +62,15 @@ def test_the_others_results_stand_beside_an_error(backend: FakeBackend) -> None:
 
 def test_many_failures_are_counted(backend: FakeBackend) -> None:
     run = RankRun(backend, [member(number, raises(ValueError("x"))) for number in range(8)], (), None)
-    run.finish()
+    run.finish(lambda: None)
     assert run.summary().startswith("nbray: 8 of 8 ranks failed.\n")
     assert run.summary().endswith("  rank 4: ValueError: x\n  and 3 more\n")
 
 
 def test_an_interrupt_of_the_waiting_goes_through(backend: FakeBackend) -> None:
     run = RankRun(backend, [member(0, raises(KeyboardInterrupt()))], ("x",), None)
+    waited: list[int] = []
     with pytest.raises(KeyboardInterrupt):
-        run.finish()
+        run.finish(lambda: waited.append(1))
+    assert waited == [1]
     assert run.results == {"x": [None]}
