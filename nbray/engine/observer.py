@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import resource
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,6 +41,8 @@ class Publisher:
         self._socket = self._context.socket(zmq.PUB)
         self._socket.setsockopt(zmq.SNDHWM, 8)
         self._socket.setsockopt(zmq.LINGER, 0)
+        if sys.platform == "linux":  # elsewhere the run directory alone keeps others out
+            self._socket.setsockopt(zmq.IPC_FILTER_UID, os.getuid())
         self._socket.bind(where)
 
     def publish(self, snapshot: ClusterSnapshot) -> None:
