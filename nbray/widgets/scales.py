@@ -49,8 +49,10 @@ class Scale(NamedTuple):
         return powers if len(powers) > 1 else [self.low, *powers, self.high] if len(powers) == 1 else [self.low, self.high]
 
 
-def scale_of(values: Iterable[float], *, robust: bool = False, exact: bool = False) -> Scale:
+def scale_of(values: Iterable[float], *, robust: bool = False, exact: bool = False, linear: bool = False) -> Scale:
     """A scale that shows these values: with a little air, or `exact`; `robust` gives no room to a few that lie far off.
+
+    Logarithmic where the values span powers of ten, unless `linear`.
 
     >>> scale_of([2.0, 2.0])
     Scale(low=1.5, high=2.5, logarithmic=False)
@@ -59,7 +61,7 @@ def scale_of(values: Iterable[float], *, robust: bool = False, exact: bool = Fal
     if not known:
         return Scale(0.0, 1.0)
     low, high = known[0], known[-1]
-    if low > 0 and high / low >= 10**DECADES:
+    if not linear and spans_decades(low, high):
         return Scale(low, high, True) if exact else Scale(low / 1.15, high * 1.15, True)
     if robust:
         low, high = _without_far(known)
@@ -67,6 +69,15 @@ def scale_of(values: Iterable[float], *, robust: bool = False, exact: bool = Fal
         return Scale(low - 0.5, high + 0.5)
     air = 0.0 if exact else 0.05 * (high - low)
     return Scale(low - air, high + air)
+
+
+def spans_decades(low: float, high: float) -> bool:
+    """Whether values from `low` to `high` are seen better on a logarithmic scale.
+
+    >>> spans_decades(0.01, 1.0), spans_decades(0.1, 1.0), spans_decades(0.0, 1.0)
+    (True, False, False)
+    """
+    return low > 0 and high / low >= 10**DECADES
 
 
 def _without_far(known: list[float]) -> tuple[float, float]:

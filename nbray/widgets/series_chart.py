@@ -8,7 +8,7 @@ from typing import NamedTuple
 from nbray.plot_points import Plot, Point, Series
 from nbray.widgets.axes import NARROW, WIDE, Axes
 from nbray.widgets.elements import Element, as_image, element, markup
-from nbray.widgets.scales import Scale, number_text, scale_of
+from nbray.widgets.scales import Scale, number_text, scale_of, spans_decades
 from nbray.widgets.styles import BLUE, GREEN, GREY, RED, style_of, without_variables
 from nbray.wording import count_text, one_line, time_text
 
@@ -86,12 +86,20 @@ def chart_of(plot: Plot, elapsed: float) -> Chart:
         found = [(run, series) for run in plot.runs if (series := plot.series(run, name)) is not None]
         lines = [Line(run, colors[run], series.points(), series) for run, series in found]
         if lines:
-            panels.append(Panel(name, lines, scale_of((y for line in lines for _, y in line.points), robust=True)))
+            panels.append(Panel(name, lines, _upward([y for line in lines for _, y in line.points])))
     xs = [x for panel in panels for line in panel.lines for x, _ in line.points]
     return Chart(
         title=plot.title, x_label=plot.x_name or "item", whole=not plot.x_name, panels=panels, x=_across(xs), runs=plot.runs,
         items=plot.items, elapsed=elapsed, closed=plot.closed, why=plot.why, said=plot.said,
     )  # fmt: skip
+
+
+def _upward(ys: Sequence[float]) -> Scale:
+    """Logarithmic only where most values span powers of ten: a few that are next to nothing shall not stretch all others."""
+    ranked = sorted(ys)
+    few = len(ranked) // 10
+    typical = ranked[few : len(ranked) - few]
+    return scale_of(ys, robust=True, linear=not (ranked[0] > 0 and spans_decades(typical[0], typical[-1])))
 
 
 def _across(xs: Sequence[float]) -> Scale:
@@ -106,7 +114,7 @@ def _across(xs: Sequence[float]) -> Scale:
 def sections(chart: Chart, *, drawn_live: bool) -> dict[str, Element]:
     """The chart for a live page; with `drawn_live` the place of the panels is left to the page's script."""
     panels = [] if drawn_live else [_grid([_panel(chart, panel, drawing(chart, panel)) for panel in chart.panels])]
-    slot = element("div", *panels, data_slot=SLOT, style="margin-top:0")
+    slot = element("div", *panels, data_slot=SLOT, style=f"margin-top:{-14 if drawn_live else 0}px")  # the tools need room
     return {
         "head": element("div", _head(chart)), "best": element("div", *_legend(chart)), "figures": element("div", slot),
         "notes": element("div", *_notes(chart)),

@@ -83,3 +83,17 @@ def test_one_value_is_drawn_as_a_point() -> None:
 
 def test_long_plots_stay_small() -> None:
     assert len(static_html(chart(steps=100_000))) < 30_000
+
+
+def test_a_few_tiny_values_do_not_stretch_the_others() -> None:
+    def scaled(values: list[float]) -> bool:
+        found = Plot()
+        rows = tuple((float(x), value) for x, value in enumerate(values))
+        found.take(Points(plot=1, names=("loss",), rows=rows, items=len(rows)))
+        return chart_of(found, 1.0).panels[0].y.logarithmic
+
+    noisy = [0.5 + x / 100 for x in range(50)]
+    assert not scaled(noisy)
+    assert not scaled([*noisy, 0.0001])
+    assert not scaled([*(10.0**-x for x in range(6)), 0.0])
+    assert scaled([10.0**-x for x in range(6)])

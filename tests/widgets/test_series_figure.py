@@ -3,8 +3,10 @@ from __future__ import annotations
 import json
 import re
 
+from nbray.plot_points import Points
+from nbray.widgets.series_chart import chart_of
 from nbray.widgets.series_figure import content_of, figure_json, shape_of
-from tests.widgets.test_series_chart import chart
+from tests.widgets.test_series_chart import chart, plot
 
 
 def test_the_figure_has_every_name_that_is_filled() -> None:
@@ -18,8 +20,10 @@ def test_the_figure_has_every_name_that_is_filled() -> None:
 def test_only_another_shape_makes_another_figure() -> None:
     assert shape_of(chart(steps=10)) == shape_of(chart(steps=20))
     assert shape_of(chart("a")) != shape_of(chart("a", "b"))
-    assert shape_of(chart(steps=10)) != shape_of(chart(steps=1000))  # which spans three powers of ten
-    assert "LogAxis" in figure_json(shape_of(chart(steps=1000)))
+    falling = plot(names=["loss"], steps=0)
+    falling.take(Points(plot=1, names=("loss",), rows=tuple((float(x), 10.0**-x) for x in range(6)), items=6))
+    assert shape_of(chart_of(falling, 1.0)) != shape_of(chart(names=["loss"]))
+    assert "LogAxis" in figure_json(shape_of(chart_of(falling, 1.0)))
 
 
 def test_a_chart_before_its_first_value_has_no_panels() -> None:
