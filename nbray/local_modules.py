@@ -54,8 +54,16 @@ def _local_file(module: ModuleType | None) -> Path | None:
     file = getattr(module, "__dict__", {}).get("__file__")  # not getattr: some modules import others on that
     if not isinstance(file, str) or not file.endswith(".py"):
         return None
+    folder, _, _ = file.rpartition("/")
+    if folder and is_installed(_resolved(folder)):  # nearly all: a look at each file would take 20 ms
+        return None
     path = Path(file).resolve()
     return None if is_installed(path) else path
+
+
+@functools.lru_cache(maxsize=1024)
+def _resolved(folder: str) -> Path:
+    return Path(folder).resolve() / "_"
 
 
 def is_installed(path: Path) -> bool:

@@ -34,6 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ |= {
         MARK: guard.mark,
         "XDG_RUNTIME_DIR": str(runtime),
+        "XDG_CACHE_HOME": str(_scratch / "cache"),
         "JUPYTER_RUNTIME_DIR": str(_scratch / "jupyter"),
         "IPYTHONDIR": str(_scratch / "ipython"),
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",

@@ -24,6 +24,8 @@ class TaskContext(NamedTuple):
     emit_output: Emit
     resources: Mapping[str, int] = {}
     """What it has reserved, in units of 1/10,000."""
+    began: float = 0.0
+    """`time.perf_counter()` when its worker took it up."""
 
     def emit(self, stream: str, data: bytes) -> None:
         """Send output of this task to the cell that submitted it."""

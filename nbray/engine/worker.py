@@ -208,7 +208,8 @@ class Worker:
 
     def _enter(self, spec: RunSpec, template: Template) -> None:
         context = TaskContext(
-            spec.task_id, template.name, template.cell_run, spec.attempt, self._name, self._emit_display, template.resources
+            spec.task_id, template.name, template.cell_run, spec.attempt, self._name, self._emit_display, template.resources,
+            time.perf_counter(),
         )  # fmt: skip
         task_context.enter(context)
 

@@ -14,7 +14,8 @@ from nbray.backends.backend import Backend, CallOptions
 from nbray.cached_calls import Order, about_reference, hit_text, order_of, surroundings
 from nbray.fingerprints import Untracked, fingerprint
 from nbray.module_versions import ModuleVersions
-from nbray.notebook import cells
+from nbray.notebook import cell_runs, cells
+from nbray.notebook.cell_history import HISTORY
 from nbray.notebook.cell_recording import Piece, run_recorded
 from nbray.notebook.cells import RemoteCell
 from nbray.notebook.remote_cell import bring
@@ -40,11 +41,13 @@ def run(shell: Any, cell: RemoteCell, options: CallOptions) -> None:
         kept = ResultCache(Path(order.directory)).find(order.key)
         if kept is not None:
             values, output = kept.value
+            HISTORY.note_cache(cell_runs.current(), "kept result", kept.head.took)
             sys.stderr.write(f"{hit_text(kept.head)}\n")
             replay(shell, output)
             sys.stderr.write(cells.take_over(shell, cell, bring(values, tuple(values))))
             return
         running = cells.submit(cell, options, functools.partial(_recorded, order, options.name))
+        HISTORY.note_cache(running.run, "to be kept")
     sys.stderr.write(cells.take_over(shell, cell, running.outcome()))
 
 

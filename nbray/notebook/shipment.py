@@ -15,6 +15,7 @@ from typing import Any
 
 from nbray import serialization
 from nbray.ids import ObjectId
+from nbray.notebook import run_measures
 from nbray.notebook.remote_cell import CellCode, CellOutcome, run_cell
 
 Buffers = Sequence[Any]
@@ -44,6 +45,11 @@ class Shipment:
             serialization.note_reference(object_id)
         return Shipment, (self._stream, list(self._buffers))
 
+    @property
+    def size(self) -> int:
+        """Bytes, those included that the cluster has already."""
+        return len(self._stream) + sum(memoryview(buffer).nbytes for buffer in self._buffers)
+
     def unpack(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """The values, and the namespace in which functions among them look up their globals; new ones at each call."""
         home, values = pickle.loads(self._stream, buffers=self._buffers)
@@ -55,6 +61,7 @@ def run_shipped(
     changed: Sequence[str], only_wanted: bool,
 ) -> CellOutcome:  # fmt: skip
     """Run a cell in the namespace that its functions share, so that they see what it assigns; in the worker."""
+    run_measures.begin()
     for name in submodules:
         import_module(name)
     values, namespace = shipment.unpack()

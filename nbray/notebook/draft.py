@@ -1,0 +1,151 @@
+"""The manifest of a cell run as long as it goes on: what is known of it so far."""
+
+from __future__ import annotations
+
+import time
+
+import xxhash
+
+from nbray.ids import TaskId
+from nbray.notebook.cell_runs import CellRun
+from nbray.notebook.manifest import FAILED, RUNNING, STOPPED, Manifest, Piece, Stages, Tasks
+from nbray.notebook.run_measures import Measures
+from nbray.notebook.stages import Errand, split
+from nbray.snapshot import CellRunSnapshot
+from nbray.wording import one_line
+
+LINE = 100
+"""Characters of the first line that are kept."""
+
+
+class Draft:
+    """Changed under the history's lock."""
+
+    def __init__(self, run: CellRun) -> None:
+        self.run = run
+        self.how = ""
+        self.engine = ""
+        self.errands: dict[TaskId, Errand] = {}
+        self.measures: dict[TaskId, Measures] = {}
+        self.inputs: tuple[Piece, ...] = ()
+        self.outputs: tuple[Piece, ...] = ()
+        self.shipped = 0
+        self.cache = ""
+        self.spared = 0.0
+        self.ended: float | None = None
+        """When the notebook's code had ended."""
+        self._source = ""
+        self._outcome = RUNNING
+        self._error = ""
+        self._counts: CellRunSnapshot | None = None
+        self._heard_at = 0.0
+        self._idle = 0.0
+        """Seconds in which tasks waited and none ran, as far as it was seen."""
+        self._waited_for = ""
+        self._cores = 0
+
+    @property
+    def over(self) -> bool:
+        """The notebook's code has ended, and all that it gave to the cluster."""
+        if self.ended is None:
+            return False
+        if self.errands:
+            return all(errand.came for errand in self.errands.values())
+        return self._counts is None or not (self._counts.waiting or self._counts.running)
+
+    @property
+    def worth_telling(self) -> bool:
+        """Something is known of it."""
+        return bool(self.errands or self._counts or self.cache)
+
+    def came(self, task_id: TaskId, now: float, outputs: tuple[Piece, ...]) -> None:
+        """The outcome of a cell's code is here."""
+        there = self.errands[task_id].there
+        if self.ended is not None and there is not None and there.packed < now:
+            now = there.packed  # nobody has waited for it: it was fetched between two cells
+        self.errands[task_id] = self.errands[task_id]._replace(came=now)
+        self.outputs += outputs
+
+    def fail(self, error: BaseException) -> None:
+        """The cell has raised this."""
+        self._outcome = FAILED
+        text = one_line(str(error).partition("\n")[0])
+        self._error = f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+    def end(self, source: str, outcome: str, error: BaseException | None) -> None:
+        """The notebook's code has ended."""
+        self.ended, self._source, self._outcome = time.perf_counter(), source, outcome
+        if error is not None and outcome == FAILED:
+            self.fail(error)
+        if outcome == STOPPED:  # nobody waits for what is left
+            self.errands = {key: each if each.came else each._replace(came=self.ended) for key, each in self.errands.items()}
+
+    def hear(self, counts: CellRunSnapshot, cores: int, now: float) -> None:
+        """What has become of its tasks."""
+        before = self._counts
+        if before is not None and before.waiting and not before.running:
+            self._idle += now - self._heard_at
+        self._counts, self._heard_at, self._cores = counts, now, cores
+        if counts.waiting and counts.waits_for:
+            self._waited_for = counts.waits_for
+
+    def manifest(self, notebook: str) -> Manifest:
+        """All that is known."""
+        told = self.measures.get(max(self.measures, default=TaskId(0)))
+        now = time.perf_counter()
+        ended = max([self.ended or now, *(errand.came or now for errand in self.errands.values())])
+        source = _body(self._source)
+        return Manifest(
+            cell_run=self.run.id, number=self.run.number, notebook=notebook,
+            began=time.time() - (now - self.run.began), how=self._how(), line=first_line(source),
+            code=xxhash.xxh3_128_hexdigest(source.strip().encode())[:16] if source else "",
+            outcome=self._outcome if self.over else RUNNING, error=self._error,
+            stages=self._stages(ended), tasks=self._tasks(), inputs=self.inputs, outputs=self.outputs,
+            shipped=self.shipped, modules=told.modules if told else {}, packages=told.packages if told else {},
+            python=told.python if told else "", engine=self.engine, worker=told.worker if told else "",
+            attempt=told.attempt if told else 0, cpu=sum(each.cpu for each in self.measures.values()), cores=self._cores,
+            waited_for=self._waited_for, cache=self.cache, spared=self.spared,
+        )  # fmt: skip
+
+    def _how(self) -> str:
+        if not self.errands:
+            return "remote" if self.cache else "parallel" if self._source.lstrip().startswith("%%parallel") else "tasks"
+        bg = self.ended is not None and any(not each.came or each.came > self.ended for each in self.errands.values())
+        return f"{self.how} --bg" if bg else self.how
+
+    def _stages(self, ended: float) -> Stages:
+        if self.errands:
+            now = time.perf_counter()
+            errands = [each if each.came else each._replace(came=now) for each in self.errands.values()]
+            return split(errands, self.run.began, ended)
+        total = ended - self.run.began
+        if self._counts is None:
+            return Stages(here=total)
+        elapsed = min(total, self._counts.elapsed)
+        idle = min(elapsed, self._idle)
+        return Stages(queue=idle, run=elapsed - idle, here=total - elapsed)
+
+    def _tasks(self) -> Tasks:
+        counts = self._counts
+        if counts is None:
+            return Tasks()
+        count = counts.succeeded + counts.failed + counts.cancelled
+        return Tasks(count, counts.failed, counts.cancelled, counts.run_seconds, counts.elapsed)
+
+
+def _body(source: str) -> str:
+    """The code below the line of a cell magic."""
+    first, _, rest = source.lstrip().partition("\n")
+    return rest if first.startswith("%%") else source
+
+
+def first_line(source: str) -> str:
+    """The first line that does something; imports where there is nothing else.
+
+    >>> first_line("# load\\n\\nimport x\\ny = 1")
+    'y = 1'
+    """
+    lines = [line.strip() for line in source.splitlines()]
+    code = [line for line in lines if line and not line.startswith("#")]
+    does = [line for line in code if not line.startswith(("import ", "from "))]
+    return one_line((does or code or [""])[0], LINE)

@@ -1,0 +1,150 @@
+"""From what happens in a cell to its manifest: which events make one, and which cell runs have none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from nbray.backends.backend import Backend, OutputEvent
+from nbray.errors import UsageError
+from nbray.ids import CellRunId, TaskId
+from nbray.notebook import cell_history
+from nbray.notebook.cell_history import CellHistory
+from nbray.notebook.cell_runs import CellRun, CellRuns
+from nbray.notebook.manifest import FAILED, OK, RUNNING
+from nbray.notebook.run_measures import STREAM, Measures
+from nbray.snapshot import CellRunSnapshot, ClusterSnapshot, StoreSnapshot
+
+TASK = TaskId(7)
+
+
+class Engine:
+    name, epoch = "local", "e1"
+    hurried = 0
+
+    def hurry(self) -> None:
+        self.hurried += 1
+
+
+@pytest.fixture
+def runs() -> CellRuns:
+    return CellRuns()
+
+
+@pytest.fixture
+def history(runs: CellRuns, tmp_path: Path) -> CellHistory:
+    history = CellHistory(runs)
+    history.open("a.ipynb", lambda: tmp_path / "h")
+    return history
+
+
+def begin(runs: CellRuns, number: int = 4) -> CellRun:
+    return runs.begin(CellRun(CellRunId(f"run-{number}"), number, None, number))
+
+
+def send(history: CellHistory, run: CellRun, **values: Any) -> None:
+    sending = history.send(run, "remote")
+    sending.ready()
+    sending.sent(TASK, cast(Backend, Engine()), values, 500)
+
+
+def snapshot(*counts: CellRunSnapshot) -> ClusterSnapshot:
+    return ClusterSnapshot(1, "e1", {"CPU": 80_000}, {}, StoreSnapshot(0, 0, 0), cell_runs=list(counts))
+
+
+def counts(run: CellRun, **fields: Any) -> CellRunSnapshot:
+    return CellRunSnapshot(run.id, run.label, "job", **fields)
+
+
+def measures(run: CellRun, **fields: Any) -> OutputEvent:
+    at = run.began
+    told = Measures(at, at, at, at, 0.5, "worker 1 (pid 2)", 1, "3.11.7", {"rates": "ab"}, {"numpy": "2.4"})
+    data = msgspec.json.encode(msgspec.structs.replace(told, **fields))
+    return OutputEvent(run.id, TASK, "cell [4]", "worker 1 (pid 2)", STREAM, data)
+
+
+def test_a_remote_cell(history: CellHistory, runs: CellRuns) -> None:
+    run = begin(runs)
+    send(history, run, x=3)
+    assert [each.outcome for each in history.manifests()] == [RUNNING]
+    history.hear(snapshot(counts(run, running=1)))
+    history.measure(measures(run))
+    history.came(run, TASK, {"y": 4}, None)
+    history.end_cell(run, "%%remote\ny = x + 1", None, interrupted=False)
+    [found] = history.manifests()
+    assert (found.outcome, found.engine, found.worker, found.cpu) == (OK, "local cluster e1", "worker 1 (pid 2)", 0.5)
+    assert ([piece.name for piece in found.inputs], [piece.name for piece in found.outputs]) == (["x"], ["y"])
+    assert (found.modules, found.packages, found.shipped) == ({"rates": "ab"}, {"numpy": "2.4"}, 500)
+    assert history.file is not None
+    assert history.file.manifests() == [found]
+
+
+def test_what_comes_late_or_from_elsewhere_is_left_alone(history: CellHistory, runs: CellRuns) -> None:
+    run = begin(runs)
+    history.measure(measures(run))
+    history.came(run, TASK, {}, None)
+    history.came(None, TASK, {}, None)
+    history.hear(snapshot(CellRunSnapshot(CellRunId("another notebook's"), "", "job", running=1)))
+    history.end_cell(run, "1 + 1", None, interrupted=False)
+    history.hear(snapshot(counts(run, succeeded=3)))
+    assert history.manifests() == []
+    nobody = history.send(None, "remote")
+    nobody.ready()
+    nobody.sent(TASK, cast(Backend, None), {}, 0)
+
+
+def test_a_cell_whose_tasks_go_on(history: CellHistory, runs: CellRuns) -> None:
+    run = begin(runs)
+    history.note_inputs(run, {"path": "a"}, 100)
+    history.hear(snapshot(counts(run, running=2)))
+    history.end_cell(run, "refs = [f.remote(i) for i in range(2)]", None, interrupted=False)
+    assert [each.outcome for each in history.manifests()] == [RUNNING]
+    history.hear(snapshot(counts(run, succeeded=2, run_seconds=1.5)))
+    [found] = history.manifests()
+    assert (found.outcome, found.how, found.tasks.count, found.tasks.run_seconds, found.cores) == (OK, "tasks", 2, 1.5, 8)
+
+
+def test_a_failed_cell(history: CellHistory, runs: CellRuns) -> None:
+    run = begin(runs)
+    send(history, run)
+    error = ValueError("no")
+    history.came(run, TASK, None, error)
+    history.end_cell(run, "%%remote\nf()", error, interrupted=False)
+    [found] = history.manifests()
+    assert (found.outcome, found.error) == (FAILED, "ValueError: no")
+
+
+def test_a_kept_result(history: CellHistory, runs: CellRuns) -> None:
+    run = begin(runs)
+    history.note_cache(run, "kept result", 12.0)
+    history.end_cell(run, "%%remote --cache\nf()", None, interrupted=False)
+    [found] = history.manifests()
+    assert (found.how, found.cache, found.spared) == ("remote", "kept result", 12.0)
+
+
+def test_the_oldest_make_room(history: CellHistory, runs: CellRuns, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cell_history, "MOST_KEPT", 3)
+    monkeypatch.setattr(cell_history, "MOST_DONE", 3)
+    for number in range(6):
+        run = begin(runs, number)
+        history.note_cache(run, "kept result")
+        history.end_cell(run, "1", None, interrupted=False)
+        runs.end(run.id)
+    assert [each.number for each in history.manifests()] == [3, 4, 5]
+    history.forget()
+    assert history.manifests() == []
+
+
+def test_where_there_is_no_directory_memory_must_do(runs: CellRuns) -> None:
+    def refuse() -> Path:
+        raise UsageError("somebody else's")
+
+    history = CellHistory(runs)
+    history.open("a", refuse)
+    run = begin(runs)
+    history.note_cache(run, "kept result")
+    history.end_cell(run, "1", None, interrupted=False)
+    assert (len(history.manifests()), history.problem) == (1, "somebody else's")

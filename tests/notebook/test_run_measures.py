@@ -1,0 +1,104 @@
+"""What a worker tells of a cell's code: moments in order, what it used of the CPU, and the versions that it really had."""
+
+from __future__ import annotations
+
+import sys
+import time
+import types
+from collections.abc import Iterator
+from importlib import import_module, reload
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from nbray.engine import task_context
+from nbray.engine.task_context import TaskContext
+from nbray.ids import CellRunId, TaskId
+from nbray.notebook import run_measures
+from nbray.notebook.run_measures import EDITED, STREAM, LoadedModules, Measures, packages_of
+
+Told = list[tuple[TaskId, str, bytes]]
+
+
+@pytest.fixture
+def told() -> Iterator[Told]:
+    found: Told = []
+    began = time.perf_counter()
+    context = TaskContext(
+        TaskId(7), "cell", CellRunId("c"), 2, "worker 1", lambda task, stream, data: found.append((task, stream, data)), {}, began
+    )
+    task_context.enter(context)
+    yield found
+    task_context.enter(None)
+
+
+def test_what_a_cell_took(told: Told) -> None:
+    run_measures.begin()
+    with run_measures.running({"np": np}):
+        until = time.process_time() + 0.05
+        while time.process_time() < until:
+            pass
+    assert told == []
+    task_context.end(TaskId(7))
+    [(task, stream, data)] = told
+    found = msgspec.json.decode(data, type=Measures)
+    assert (task, stream, found.worker, found.attempt) == (7, STREAM, "worker 1", 2)
+    assert found.began <= found.unpacked <= found.ran <= found.packed
+    assert found.ran - found.unpacked >= 0.05
+    assert 0.03 <= found.cpu < 5.0
+    assert found.packages == {"numpy": np.__version__}
+    assert found.python == ".".join(map(str, sys.version_info[:3]))
+
+
+def test_a_cell_that_fails_is_told_of_too(told: Told) -> None:
+    run_measures.begin()
+    with pytest.raises(ZeroDivisionError), run_measures.running({}):
+        _ = 1 / 0
+    task_context.end(TaskId(7))
+    assert len(told) == 1
+
+
+def test_code_that_belongs_to_no_such_task_is_not_measured(told: Told) -> None:
+    with run_measures.running({}):
+        pass
+    task_context.end(TaskId(7))
+    task_context.enter(None)
+    run_measures.begin()
+    assert told == []
+
+
+def test_packages_are_those_of_the_names() -> None:
+    space = {"np": np, "zeros": np.zeros, "x": np.float64(1), "json": import_module("json"), "n": 3, "T": msgspec.Struct}
+    assert packages_of(space) == {"msgspec": msgspec.__version__, "numpy": np.__version__}
+    assert packages_of({"own": types.ModuleType("made_here")}) == {}
+
+
+@pytest.fixture
+def rates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "history_rates", raising=False)
+    path = tmp_path / "history_rates.py"
+    path.write_text("RATE = 1\n")
+    return path
+
+
+def test_a_module_has_the_version_that_was_imported(rates: Path) -> None:
+    loaded = LoadedModules()
+    assert "history_rates" not in loaded.versions(time.time())
+    module = import_module("history_rates")
+    since = time.time() + 60.0
+    first = loaded.versions(since)["history_rates"]
+    rates.write_text("RATE = 22\n")
+    assert loaded.versions(since)["history_rates"] == first  # which is what this process goes on with
+    reload(module)
+    assert loaded.versions(since)["history_rates"] not in (first, EDITED)
+    del sys.modules["history_rates"]
+    assert "history_rates" not in loaded.versions(since)
+
+
+def test_where_it_cannot_be_told_it_is_said(rates: Path) -> None:
+    import_module("history_rates")
+    assert LoadedModules().versions(time.time() - 60.0)["history_rates"] == EDITED
+    del sys.modules["history_rates"]
