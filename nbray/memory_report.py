@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import html
 import sys
+import types
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -20,6 +22,11 @@ DEEPEST = 3
 """So many containers inside each other are looked into for refs."""
 MOST_ITEMS = 10_000
 """So many items of one container are looked at."""
+MOST_PARTS = 1000
+"""So many parts of any other value, as a frame or a model, are looked into for arrays over the store."""
+
+_NO_PARTS = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.FrameType, type)
+"""What leads to all that there is."""
 
 _COLUMNS = ("object_id", "size", "state", "place", "cell", "holders", "names")
 
@@ -51,8 +58,9 @@ class MemoryReport:
 def memory(limit: int = 50, names: Mapping[str, Any] | None = None) -> MemoryReport:
     """What is in the store, the largest objects first: who keeps each alive, and which names here hold refs to it.
 
-    Names are those of the notebook, or `__main__`, with `Out[3]` for a cell's value that IPython keeps. An array that was got
-    from the store keeps its object without a ref, and is found by its name too. `names` are other names to look at.
+    Names are those of the notebook, or `__main__`, with `Out[3]` for a cell's value that IPython keeps. A handle keeps its
+    object as a ref does. An array that was got from the store, also one inside a frame or a model, keeps its object without
+    a ref, and is found by its name too. `names` are other names to look at.
 
     >>> import nbray
     >>> table = nbray.put(bytes(2_000_000))
@@ -105,18 +113,44 @@ def _is_history(name: str) -> bool:
 def _objects(path: str, value: Any, depth: int) -> Iterator[tuple[str, ObjectId]]:
     if isinstance(value, ObjectRef):
         yield path, value.id
+    elif hasattr(type(value), "__nbray_ref__"):
+        yield path, value.__nbray_ref__().id
     elif isinstance(value, ActorHandle):
         yield path, value._actor_id
-    elif type(value).__module__ == "numpy" and hasattr(value, "__array_interface__"):
-        object_id = session.current_backend().object_at(value.__array_interface__["data"][0])
-        if object_id is not None:
-            yield path, object_id
+    elif _is_array(value):
+        yield from ((path, object_id) for object_id in _under([value]))
     elif depth < DEEPEST and isinstance(value, (list, tuple)):
         for index, each in enumerate(value[:MOST_ITEMS]):
             yield from _objects(f"{path}[{index}]", each, depth + 1)
     elif depth < DEEPEST and type(value) is dict:
         for key, each in list(value.items())[:MOST_ITEMS]:
             yield from _objects(f"{path}[{key!r}]", each, depth + 1)
+    elif type(value).__module__ != "builtins" and not isinstance(value, _NO_PARTS):
+        yield from ((path, object_id) for object_id in _under(_arrays_inside(value)))
+
+
+def _is_array(value: Any) -> bool:
+    return type(value).__module__ == "numpy" and hasattr(value, "__array_interface__")
+
+
+def _under(arrays: Iterable[Any]) -> set[ObjectId]:
+    """The objects over which arrays lie."""
+    found = (session.current_backend().object_at(array.__array_interface__["data"][0]) for array in arrays)
+    return {object_id for object_id in found if object_id is not None}
+
+
+def _arrays_inside(value: Any) -> Iterator[Any]:
+    """The arrays that a frame, a model or an instance holds, as far as a short walk finds them."""
+    waiting, seen = [value], {id(value)}
+    while waiting and len(seen) < MOST_PARTS:
+        for part in gc.get_referents(waiting.pop()):
+            if id(part) in seen or isinstance(part, _NO_PARTS):
+                continue
+            seen.add(id(part))
+            if _is_array(part):
+                yield part
+            elif gc.is_tracked(part) or isinstance(part, (dict, tuple)):  # of arrays alone those need no tracking
+                waiting.append(part)
 
 
 def _readable(column: str, value: Any) -> Any:

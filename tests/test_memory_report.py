@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+import pandas as pd
 import pytest
 
 import nbray
@@ -53,3 +55,37 @@ def test_a_backend_without_lists_says_so() -> None:
         nbray.memory()
     with pytest.raises(nbray.NotSupportedHere, match="the backend 'fake' has no worker processes"):
         nbray.stack()
+
+
+class Handle:
+    """Stands for a value that lives on the cluster."""
+
+    def __init__(self, ref: nbray.ObjectRef) -> None:
+        self.ref = ref
+
+    def __nbray_ref__(self) -> nbray.ObjectRef:
+        return self.ref
+
+    def __getattr__(self, name: str) -> None:
+        raise AssertionError(f"{name} would fetch the value")
+
+
+def test_a_handle_holds_its_object_and_is_not_fetched_for_that() -> None:
+    ref = nbray.put(1)
+    handle = Handle(ref)
+    assert names_of_objects({"table": handle, "Out": {4: [handle]}}) == {ref.hex(): ["table", "Out[4][0]"]}
+
+
+class Model:
+    def __init__(self, weights: object) -> None:
+        self.layers = [{"weights": weights}]
+        self.module, self.function, self.itself = nbray, names_of_objects, self
+
+
+def test_what_arrays_inside_frames_and_models_hold_has_names(backend: FakeBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored, own = np.arange(4.0), np.arange(4.0)
+    addresses = {stored.ctypes.data: nbray.put(1).id}
+    monkeypatch.setattr(backend, "object_at", addresses.get)
+    names = {"model": Model(stored), "frame": pd.DataFrame({"a": stored}, copy=False), "array": stored, "other": Model(own)}
+    [held_by] = names_of_objects(names).values()
+    assert held_by == ["model", "frame", "array"]

@@ -12,7 +12,7 @@ from nbray.by_value import leave_home
 from nbray.engine import task_context
 from nbray.errors import NotShippable
 from nbray.notebook.remote_shell import TRACEBACK_ATTRIBUTE, CellCode, the_shell
-from nbray.notebook.values import LARGE, ModuleName, Preview, RemoteValue
+from nbray.notebook.values import ModuleName, Preview, RemoteValue, limit_of
 from nbray.objects import put
 
 __all__ = ["TRACEBACK_ATTRIBUTE", "CellCode", "CellOutcome", "run_cell"]
@@ -71,4 +71,4 @@ def _packed(name: str, value: Any) -> Any:
     size = serialization.encoded_size(serialization.dumps(value, name))
     if isinstance(value, type):
         leave_home(value)
-    return value if size <= LARGE else RemoteValue(put(value), Preview.of(value, size))
+    return value if size <= limit_of(value) else RemoteValue(put(value), Preview.of(value, size))

@@ -12,13 +12,18 @@ import sys
 import sysconfig
 from collections.abc import Callable
 from pathlib import Path
+from traceback import walk_tb
 from types import TracebackType
 from typing import Any
 
 from nbray.errors import InternalError, NbrayError, RemoteTraceback
 
 _OURS = str(Path(__file__).parents[1]) + os.sep
+_HANDLES = str(Path(__file__).with_name("values.py"))
 _STDLIB = sysconfig.get_path("stdlib")
+
+HANDLE = "RemoteValue"
+ABOUT_HANDLES = "A RemoteValue is a handle of a value on the cluster, and this code wants the value itself: x.get() gives it."
 
 Uninstall = Callable[[], None]
 
@@ -29,8 +34,10 @@ def install(shell: Any) -> Uninstall:
 
     def show_shortened(exc_tuple: Any = None, *args: Any, **options: Any) -> None:
         error = exc_tuple[1] if exc_tuple else sys.exc_info()[1]
-        if isinstance(error, BaseException) and is_about_user_code(error):
+        if isinstance(error, BaseException) and (is_about_user_code(error) or _comes_through_handle(error)):
             error.__traceback__ = user_frames(error.__traceback__)
+        if isinstance(error, TypeError) and HANDLE in str(error) and ABOUT_HANDLES not in getattr(error, "__notes__", ()):
+            error.add_note(ABOUT_HANDLES)
         show(exc_tuple, *args, **options)
 
     shell.showtraceback = show_shortened
@@ -47,6 +54,12 @@ def is_about_user_code(error: BaseException) -> bool:
     if isinstance(error, (NbrayError, KeyboardInterrupt, asyncio.CancelledError)):
         return not isinstance(error, InternalError)
     return isinstance(error.__cause__, RemoteTraceback)
+
+
+def _comes_through_handle(error: BaseException) -> bool:
+    """Is a handle all of nbray that stands between the cell and what its value raised?"""
+    files = [frame.f_code.co_filename for frame, _ in walk_tb(error.__traceback__)]
+    return {file for file in files if file.startswith(_OURS)} == {_HANDLES}
 
 
 def user_frames(traceback: TracebackType | None) -> TracebackType | None:

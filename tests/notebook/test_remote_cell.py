@@ -91,11 +91,11 @@ def test_a_reduction_that_raises_costs_only_its_name() -> None:
 
 @in_this_process
 def test_large_values_come_as_handles() -> None:
-    source = "small = np.zeros(1000)\nlarge = np.zeros(10_000)\ntext = 'x' * 70_000\nitems = list(range(100_000))"
+    source = "small = np.zeros(1000)\nlarge = np.zeros(10_000)\ntext = 'x' * 1_100_000\nitems = list(range(400_000))"
     values = run(source, "small", "large", "text", "items", modules={"np": "numpy"}).outcome.values
     assert [type(value) for value in values.values()] == [np.ndarray, RemoteValue, RemoteValue, RemoteValue]
     assert values["large"].preview.facts == "10,000, float64"
-    assert values["items"].fetch() == list(range(100_000))
+    assert values["items"].fetch() == list(range(400_000))
 
 
 @in_this_process

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import traceback
 from collections.abc import Callable
@@ -13,7 +14,10 @@ import pytest
 
 from nbray.errors import InternalError, RemoteTraceback, TaskCancelledError, UsageError
 from nbray.notebook import tracebacks
+from nbray.notebook.values import Preview, RemoteValue
+from nbray.objects import put
 from nbray.resources import to_units
+from tests.fakes import fake_session
 
 
 def remote_error() -> ZeroDivisionError:
@@ -62,3 +66,30 @@ def test_installing_can_be_undone() -> None:
     assert shown == [(UsageError, error, None)]
     undo()
     assert shell.showtraceback is original
+
+
+def shown_of(function: Callable[[], Any]) -> BaseException:
+    """The error as IPython gets it to be shown."""
+    shown: list[BaseException] = []
+    shell = SimpleNamespace(showtraceback=lambda exc_tuple: shown.append(exc_tuple[1]))
+    tracebacks.install(shell)
+    try:
+        function()
+    except Exception as error:  # noqa: BLE001
+        shell.showtraceback((type(error), error, error.__traceback__))
+    return shown[0]
+
+
+def test_what_a_value_raises_is_shown_without_its_handle() -> None:
+    with fake_session():
+        table: Any = RemoteValue(put({"a": 1}), Preview.of({"a": 1}, 10))
+        error = shown_of(lambda: table["b"])
+    assert [frame.name for frame in traceback.extract_tb(error.__traceback__)] == ["shown_of", "<lambda>"]
+
+
+def test_code_that_cannot_use_a_handle_says_how_to_get_the_value() -> None:
+    with fake_session():
+        words = RemoteValue(put(["a"]), Preview.of(["a"], 10))
+        error = shown_of(lambda: json.dumps(words))
+    assert error.__notes__ == [tracebacks.ABOUT_HANDLES]
+    assert "x.get()" in tracebacks.ABOUT_HANDLES

@@ -17,9 +17,9 @@ from IPython.core.formatters import DisplayFormatter
 
 import nbray
 from nbray import serialization, session
-from nbray.errors import WrongCluster
-from nbray.notebook import values
-from nbray.notebook.values import MOST_HTML, Preview, RemoteValue
+from nbray.errors import WrongCluster, WrongType
+from nbray.notebook import fetch_notices, values
+from nbray.notebook.values import LARGE, LARGE_PLAIN, Preview, RemoteValue, limit_of, only_looking
 from tests.fakes import FakeBackend, fake_session
 
 
@@ -59,7 +59,7 @@ LOOKS: dict[str, Callable[[Any], Any]] = {
     "repr": repr,
     "str": str,
     "format": lambda x: f"{x}",
-    "html": lambda x: x._repr_html_(),
+    "bundle": lambda x: x._repr_mimebundle_(),
     "dir": dir,
     "type": type,
     "isinstance": lambda x: isinstance(x, np.ndarray),
@@ -71,6 +71,8 @@ LOOKS: dict[str, Callable[[Any], Any]] = {
     "display": lambda x: DisplayFormatter().format(x),
     "is": lambda x: x is None,
     "callable": callable,
+    "len": len,
+    "keys": lambda x: x._ipython_key_completions_(),
 }
 
 
@@ -82,7 +84,7 @@ def test_looking_does_not_fetch(value: Any, look: Callable[[Any], Any]) -> None:
     assert not fetched(x)
 
 
-@pytest.mark.parametrize("name", ["_repr_png_", "_repr_mimebundle_", "_ipython_display_", "__wrapped__", "__name__", "__await__"])
+@pytest.mark.parametrize("name", ["_repr_png_", "_repr_html_", "_ipython_display_", "__wrapped__", "__name__", "__await__"])
 def test_who_asks_what_it_can_do_is_not_a_user(name: str) -> None:
     x = handle([1, 2])
     assert not hasattr(x, name)
@@ -91,21 +93,81 @@ def test_who_asks_what_it_can_do_is_not_a_user(name: str) -> None:
 
 def test_completion_knows_the_attributes_of_its_type() -> None:
     x = handle(pd.DataFrame({"a": [1]}))
-    assert {"groupby", "fetch", "preview", "ref"} <= set(dir(x))
-    strange = RemoteValue(x.ref, x.preview._replace(type_name="not_here.Thing"))
-    assert dir(strange) == ["fetch", "preview", "ref"]
+    assert {"groupby", "get", "fetch", "preview", "ref", "a"} <= set(dir(x))
+    strange = RemoteValue(x.ref, x.preview._replace(type_name="not_here.Thing", keys=()))
+    assert dir(strange) == ["fetch", "get", "preview", "ref"]
+
+
+def test_attributes_that_say_what_it_is_are_known() -> None:
+    x, frame = handle(np.ones((3, 4))), handle(pd.DataFrame({"a": [1, 2]}))
+    assert (x.shape, x.dtype, x.ndim, x.nbytes, len(x)) == ((3, 4), np.dtype("f8"), 2, 96, 3)
+    assert (frame.shape, list(frame.columns), str(frame.dtypes["a"]), len(frame)) == ((2, 1), ["a"], "int64", 2)
+    assert not fetched(x)
+    assert not fetched(frame)
+    frame["b"] = 3
+    assert frame.shape == (2, 2)
+
+
+def test_who_only_looks_sees_attributes_of_its_type_and_fetches_nothing() -> None:
+    x = handle(pd.DataFrame({"a": [1]}))
+    with only_looking():
+        assert x.groupby is pd.DataFrame.groupby
+        assert x.shape == (1, 1)
+        with pytest.raises(WrongType, match="only to be looked at"):
+            x["a"]
+        with pytest.raises(AttributeError):
+            x.nothing  # noqa: B018
+    assert not fetched(x)
+    assert x["a"].sum() == 1
+
+
+# -------------------------------------------------------------------- what fetches, and says so
+
+
+def test_a_use_says_once_what_was_fetched(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch_notices, "_notices", fetch_notices.Notices())
+    x = handle(np.ones((300, 40)))
+    assert x.sum() == (x + 0).sum() == 12_000
+    said = capsys.readouterr().err
+    assert said.count("nbray: fetched a value (numpy.ndarray, 96.1 kB) in 0.") == said.count("\n") == 1
+
+
+@pytest.mark.parametrize("ask", [lambda x: x.get(), lambda x: x.fetch()], ids=["get", "fetch"])
+def test_who_asks_for_the_plain_value_is_told_nothing(ask: Callable[[Any], Any], capsys: pytest.CaptureFixture[str]) -> None:
+    x = handle(np.ones(3))
+    assert type(ask(x)) is np.ndarray
+    assert x.sum() == 3
+    assert capsys.readouterr().err == ""
+
+
+def test_get_with_arguments_is_that_of_the_value() -> None:
+    assert (handle({"a": 1}).get("a"), handle({"a": 1}).get("b", 2), handle({"a": 1}).get()) == (1, 2, {"a": 1})
+    assert handle(pd.DataFrame({"a": [1]})).get("a").tolist() == [1]
+
+
+def test_a_dict_is_no_array() -> None:
+    with pytest.raises(WrongType, match=r"pandas.DataFrame\(x.get\(\)\)"):
+        pd.DataFrame(handle({"a": [1, 2]}))
+    assert pd.DataFrame(handle({"a": [1, 2]}).get()).a.sum() == 3
+
+
+def test_an_item_of_a_shared_array_is_not_set_and_it_says_what_to_type() -> None:
+    x = handle(np.ones(3))
+    x.fetch().flags.writeable = False
+    with pytest.raises(ValueError, match="read-only") as caught:
+        x[0] = 2
+    assert caught.value.__notes__ == [values.READ_ONLY]
 
 
 # -------------------------------------------------------------------- what fetches, once
 
 USES: dict[str, tuple[Any, Callable[[Any], Any]]] = {
-    "attribute": (np.ones((3, 4)), lambda x: x.shape),
+    "attribute": (np.array(4), lambda x: x.T),
     "method": ([1, 2], lambda x: x.index(2)),
     "call": (Counter(), lambda x: x(3)),
     "index": ([1, 2], lambda x: x[1]),
     "slice": ([1, 2], lambda x: x[:1]),
     "key": ({"a": 1}, lambda x: x["a"]),
-    "len": ([1, 2], len),
     "iter": ([1, 2], list),
     "unpack": ([1, 2], lambda x: [*x]),
     "mapping": ({"a": 1}, lambda x: {**x}),
@@ -169,7 +231,7 @@ def test_it_is_fetched_once(backend: FakeBackend, monkeypatch: pytest.MonkeyPatc
     get = Mock(wraps=backend.get)
     monkeypatch.setattr(backend, "get", get)
     x = handle([1, 2])
-    assert (len(x), x[0], x.fetch()) == (2, 1, [1, 2])
+    assert (x[1], x[0], x.fetch()) == (2, 1, [1, 2])
     get.assert_called_once()
 
 
@@ -316,7 +378,7 @@ def test_what_was_changed_here_travels_as_it_is_now() -> None:
 def test_what_cannot_have_been_changed_stays_on_the_cluster() -> None:
     for value in (ARRAY, "text", b"bytes"):
         x = handle(value)
-        len(x)
+        x[:1]
         assert fetched(x)
         assert type(pickle.loads(pickle.dumps(x))) is RemoteValue
 
@@ -334,74 +396,59 @@ def test_the_object_lives_as_long_as_a_handle(backend: FakeBackend) -> None:
 def test_without_its_cluster_the_preview_is_left(backend: FakeBackend) -> None:
     x = handle(ARRAY)
     with fake_session():
-        assert "numpy.ndarray on the cluster" in repr(x)
+        assert "lost with its cluster" in repr(x)
         with pytest.raises(WrongCluster, match="run the cell that made it again"):
-            len(x)
+            x[0]
 
 
-# -------------------------------------------------------------------- previews
+def test_what_is_here_outlives_its_cluster(backend: FakeBackend) -> None:
+    x = handle(ARRAY)
+    x.fetch()
+    with fake_session():
+        assert np.array_equal(pickle.loads(pickle.dumps(x)), ARRAY)
+        assert repr(x) == repr(ARRAY)
 
 
-def test_the_preview_has_type_facts_and_size() -> None:
-    first, *head = repr(handle(np.zeros((1000, 3)))).splitlines()
-    assert first == "<numpy.ndarray on the cluster: 1,000 x 3, float64, 24.1 kB; fetched when used>"
-    assert head[0] == "array([[0., 0., 0.],"
-    assert Preview.of([1] * 12_345, 1).facts == "12,345 items"
-    assert Preview.of(Counter(), 1).facts == ""
-    assert Preview.of(np.float64(3), 1).facts == "float64"
+UNCHANGED: dict[str, tuple[Any, Callable[[Any], Any]]] = {
+    "frame": (pd.DataFrame({"a": np.arange(3.0), "b": ["x", "y", "z"]}), lambda x: x.groupby("b").sum()),
+    "series": (pd.Series([1.0, 2.0]), lambda x: x.mean()),
+    "list": ([[1, "a"], {"b": 2}], lambda x: x[0]),
+    "object": (Counter(3), lambda x: x.count),
+}
 
 
-def test_a_frame_is_previewed_by_its_head() -> None:
-    preview = Preview.of(pd.DataFrame({"a": range(100)}), 10)
-    assert preview.facts == "100 x 1"
-    assert len(preview.head.splitlines()) == 6
-    assert "<table" in preview.html
-    assert preview.html.count("<tr") == 6
-    x = handle(pd.DataFrame({"a": range(100)}))
-    assert x._repr_html_().startswith("<div><code>&lt;pandas.")
-    assert "<table" in x._repr_html_()
+@pytest.mark.parametrize(("value", "use"), UNCHANGED.values(), ids=UNCHANGED)
+def test_what_was_only_used_stays_on_the_cluster(value: Any, use: Callable[[Any], Any]) -> None:
+    x = handle(value)
+    use(x)
+    assert fetched(x)
+    payload = serialization.dumps([x])
+    assert payload.nested == [x.ref.id]
+    assert payload.buffers == []
 
 
-def test_text_of_a_value_is_no_html() -> None:
-    assert handle(["<script>"])._repr_html_() == (
-        "<pre>&lt;list on the cluster: 1 items, 26 B; fetched when used&gt;\n[&#x27;&lt;script&gt;&#x27;]</pre>"
-    )
+def test_a_copy_of_what_is_here_is_another_value() -> None:
+    x = handle({"a": [1]})
+    x["b"] = 2
+    shallow, deep = copy.copy(x), copy.deepcopy(x)
+    assert shallow == deep == {"a": [1], "b": 2}
+    shallow["c"] = deep["c"] = 3
+    deep["a"].append(4)
+    assert x.fetch() == {"a": [1], "b": 2}
+
+
+def test_a_shown_value_that_is_here_is_shown_as_it_is_now() -> None:
+    frame, items = handle(pd.DataFrame({"a": [1]})), handle([1] * 1000)
+    frame["b"] = 2
+    items.append(2)
+    assert repr(frame) == repr(frame.get())
+    assert repr(items).startswith("<list fetched from the cluster: 1,001 items, ")
+    assert repr(items).endswith("\n[1, 1, 1, 1, 1, ...]")
 
 
 @pytest.mark.parametrize(
-    "value",
-    [["x" * 10_000] * 10_000, dict.fromkeys(range(1000), "x" * 10_000), "x" * 1_000_000, b"x" * 1_000_000, set(range(10_000)),
-     np.zeros((2000, 2000)), pd.DataFrame(np.zeros((1000, 1000))), [[[0] * 1000] * 1000] * 1000],
-    ids=lambda x: type(x).__name__,
-)  # fmt: skip
-def test_a_preview_stays_small(value: Any) -> None:
-    preview = Preview.of(value, 10)
-    assert 0 < len(preview.head) <= values.HEAD_CHARACTERS
-    assert len(preview.head.splitlines()) <= values.HEAD_LINES
-
-
-def test_a_table_that_is_too_long_is_left_out_whole() -> None:
-    wide = pd.DataFrame({f"column {n} " + "x" * 100: range(3) for n in range(400)})
-    with pd.option_context("display.max_columns", 400):
-        assert len(wide._repr_html_()) > MOST_HTML
-        assert Preview.of(wide, 1).html == ""
-
-
-class Hostile:
-    shape = ("?",)
-
-    def __len__(self) -> int:
-        raise RuntimeError("no length")
-
-    def __repr__(self) -> str:
-        raise RuntimeError("no repr")
-
-    def head(self, count: int) -> Any:
-        raise RuntimeError("no head")
-
-
-def test_a_hostile_value_is_only_shown_worse() -> None:
-    preview = Preview.of(Hostile(), 10)
-    assert preview.type_name.endswith(".Hostile")
-    assert (preview.facts, preview.head, preview.html) == ("", "", "")
-    assert repr(RemoteValue(nbray.put(1), preview)).endswith(".Hostile on the cluster: 10 B; fetched when used>")
+    ("value", "limit"),
+    [(np.ones(1), LARGE), (pd.DataFrame(), LARGE), ([1], LARGE_PLAIN), ("text", LARGE_PLAIN), ({}, LARGE_PLAIN), (1, LARGE)],
+)
+def test_what_c_code_wants_comes_back_as_it_is_while_it_is_not_too_large(value: Any, limit: int) -> None:
+    assert limit_of(value) == limit
