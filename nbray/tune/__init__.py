@@ -23,8 +23,9 @@ Importing it imports none of this: a name is looked up when it is first used.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from nbray.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from nbray.checkpoints import Checkpoint
@@ -68,42 +69,29 @@ __all__ = [
     "Callback", "Stopper", "register_trainable", "register_env", "make_env", "simulate", "Simulated", "Curve",
 ]  # fmt: skip
 
-_HOMES = {
-    "checkpoints": ("Checkpoint",),
-    "errors": ("TuneError",),
-    "tune.callbacks": ("Callback",),
-    "tune.configs": ("CheckpointConfig", "FailureConfig", "ResumeConfig", "RunConfig", "TuneConfig"),
-    "tune.experiment_analysis": ("ExperimentAnalysis",),
-    "tune.one_call": ("run",),
-    "tune.registry": ("make_env", "register_env", "register_trainable"),
-    "tune.reporting": ("TuneContext", "get_checkpoint", "get_context", "report"),
-    "tune.result": ("Result",),
-    "tune.result_grid": ("ResultGrid",),
-    "tune.simulator": ("Curve", "Simulated", "simulate"),
-    "tune.spaces": (
-        "choice", "grid_search", "lograndint", "loguniform", "qlograndint", "qloguniform", "qrandint", "qrandn", "quniform",
-        "randint", "randn", "sample_from", "uniform",
-    ),
-    "tune.stoppers": ("Stopper",),
-    "tune.trainables": ("Trainable", "with_parameters", "with_resources"),
-    "tune.launch": ("attach",),
-    "tune.tune_run": ("TuneRun",),
-    "tune.tuner": ("Tuner",),
-}  # fmt: skip
-_MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
-_MODULES = ("logger", "loggers", "registry", "schedulers", "search", "simulator", "stopper", "stoppers")
-
-
-def __getattr__(name: str) -> Any:
-    """Import what is asked for at its first use."""
-    if name in _MODULES:
-        return import_module(f"nbray.tune.{name}")
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module 'nbray.tune' has no attribute {name!r}")
-    value = getattr(import_module(f"nbray.{_MODULE_OF[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_MODULES})
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "nbray.checkpoints": ["Checkpoint"],
+        "nbray.errors": ["TuneError"],
+        "nbray.tune.callbacks": ["Callback"],
+        "nbray.tune.configs": ["CheckpointConfig", "FailureConfig", "ResumeConfig", "RunConfig", "TuneConfig"],
+        "nbray.tune.experiment_analysis": ["ExperimentAnalysis"],
+        "nbray.tune.one_call": ["run"],
+        "nbray.tune.registry": ["make_env", "register_env", "register_trainable"],
+        "nbray.tune.reporting": ["TuneContext", "get_checkpoint", "get_context", "report"],
+        "nbray.tune.result": ["Result"],
+        "nbray.tune.result_grid": ["ResultGrid"],
+        "nbray.tune.simulator": ["Curve", "Simulated", "simulate"],
+        "nbray.tune.spaces": [
+            "choice", "grid_search", "lograndint", "loguniform", "qlograndint", "qloguniform", "qrandint", "qrandn",
+            "quniform", "randint", "randn", "sample_from", "uniform",
+        ],
+        "nbray.tune.stoppers": ["Stopper"],
+        "nbray.tune.trainables": ["Trainable", "with_parameters", "with_resources"],
+        "nbray.tune.launch": ["attach"],
+        "nbray.tune.tune_run": ["TuneRun"],
+        "nbray.tune.tuner": ["Tuner"],
+    },
+    ["logger", "loggers", "registry", "schedulers", "search", "simulator", "stopper", "stoppers"],
+)  # fmt: skip

@@ -5,8 +5,9 @@ Importing it imports none of them: a name is looked up when it is first used.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from nbray.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from nbray.tune.loggers.csv_logger import CSVLoggerCallback
@@ -21,14 +22,6 @@ __all__ = [
     "WandbLoggerCallback",
 ]  # fmt: skip
 
-_HOMES = {
-    "CSVLoggerCallback": "csv_logger",
-    "JsonLoggerCallback": "json_logger",
-    "LoggerCallback": "logger",
-    "MLflowLoggerCallback": "mlflow_logger",
-    "TBXLoggerCallback": "tensorboard_logger",
-    "WandbLoggerCallback": "wandb_logger",
-}
 BY_NAME = {
     "csv": "CSVLoggerCallback",
     "json": "JsonLoggerCallback",
@@ -38,15 +31,14 @@ BY_NAME = {
 }
 """What `report_to=` of a Trainer calls them."""
 
-
-def __getattr__(name: str) -> Any:
-    """Import what is asked for at its first use."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'nbray.tune.loggers' has no attribute {name!r}")
-    value = getattr(import_module(f"nbray.tune.loggers.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        f"{__name__}.csv_logger": ["CSVLoggerCallback"],
+        f"{__name__}.json_logger": ["JsonLoggerCallback"],
+        f"{__name__}.logger": ["LoggerCallback"],
+        f"{__name__}.mlflow_logger": ["MLflowLoggerCallback"],
+        f"{__name__}.tensorboard_logger": ["TBXLoggerCallback"],
+        f"{__name__}.wandb_logger": ["WandbLoggerCallback"],
+    },
+)

@@ -9,8 +9,9 @@ Importing it imports none of them: a name is looked up when it is first used.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from nbray.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from nbray.tune.schedulers.asha import ASHAScheduler, AsyncHyperBandScheduler
@@ -19,20 +20,6 @@ if TYPE_CHECKING:
     from nbray.tune.schedulers.median_stopping import MedianStoppingRule
     from nbray.tune.schedulers.pbt import PopulationBasedTraining
     from nbray.tune.schedulers.scheduler import Decision, Resumption, Rung, TrialScheduler
-
-_MODULE_OF = {
-    "ASHAScheduler": "asha",
-    "AsyncHyperBandScheduler": "asha",
-    "Decision": "scheduler",
-    "FIFOScheduler": "fifo",
-    "HyperBandForBOHB": "hyperband",
-    "HyperBandScheduler": "hyperband",
-    "MedianStoppingRule": "median_stopping",
-    "PopulationBasedTraining": "pbt",
-    "Resumption": "scheduler",
-    "Rung": "scheduler",
-    "TrialScheduler": "scheduler",
-}
 
 __all__ = [
     "ASHAScheduler",
@@ -48,15 +35,14 @@ __all__ = [
     "TrialScheduler",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Import what is asked for at its first use."""
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module 'nbray.tune.schedulers' has no attribute {name!r}")
-    value = getattr(import_module(f"nbray.tune.schedulers.{_MODULE_OF[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        f"{__name__}.asha": ["ASHAScheduler", "AsyncHyperBandScheduler"],
+        f"{__name__}.scheduler": ["Decision", "Resumption", "Rung", "TrialScheduler"],
+        f"{__name__}.fifo": ["FIFOScheduler"],
+        f"{__name__}.hyperband": ["HyperBandForBOHB", "HyperBandScheduler"],
+        f"{__name__}.median_stopping": ["MedianStoppingRule"],
+        f"{__name__}.pbt": ["PopulationBasedTraining"],
+    },
+)

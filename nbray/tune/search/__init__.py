@@ -9,8 +9,9 @@ Importing it imports none of them: a name is looked up when it is first used.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from nbray.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from nbray.tune.search.basic_variant import BasicVariantGenerator
@@ -21,18 +22,6 @@ if TYPE_CHECKING:
     from nbray.tune.search.random_search import RandomSearch
     from nbray.tune.search.repeater import Repeater
     from nbray.tune.search.searcher import FINISHED, Searcher
-
-_MODULE_OF = {
-    "BasicVariantGenerator": "basic_variant",
-    "ConcurrencyLimiter": "concurrency_limiter",
-    "FINISHED": "searcher",
-    "GridSearch": "grid_search",
-    "OptunaSearch": "optuna",
-    "QuasiRandomSearch": "quasi_random",
-    "RandomSearch": "random_search",
-    "Repeater": "repeater",
-    "Searcher": "searcher",
-}
 
 __all__ = [
     "FINISHED",
@@ -46,15 +35,16 @@ __all__ = [
     "Searcher",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Import what is asked for at its first use."""
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module 'nbray.tune.search' has no attribute {name!r}")
-    value = getattr(import_module(f"nbray.tune.search.{_MODULE_OF[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        f"{__name__}.basic_variant": ["BasicVariantGenerator"],
+        f"{__name__}.concurrency_limiter": ["ConcurrencyLimiter"],
+        f"{__name__}.searcher": ["FINISHED", "Searcher"],
+        f"{__name__}.grid_search": ["GridSearch"],
+        f"{__name__}.optuna": ["OptunaSearch"],
+        f"{__name__}.quasi_random": ["QuasiRandomSearch"],
+        f"{__name__}.random_search": ["RandomSearch"],
+        f"{__name__}.repeater": ["Repeater"],
+    },
+)
