@@ -22,4 +22,4 @@ def test_every_name_is_there_and_says_what_it_is() -> None:
 def test_importing_it_imports_nothing_else() -> None:
     code = "import sys, typing, nbray.util; print(sorted(name for name in sys.modules if name.startswith('nbray')))"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ran.stdout == "['nbray', 'nbray.import_hooks', 'nbray.util']\n"
+    assert ran.stdout == "['nbray', 'nbray.import_hooks', 'nbray.lazy_names', 'nbray.util']\n"
