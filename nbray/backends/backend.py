@@ -88,6 +88,15 @@ class CancelReport(NamedTuple):
     stopping: int = 0
 
 
+class Written(NamedTuple):
+    """What this process has put into the store so far."""
+
+    size: int
+    """Bytes."""
+    seconds: float
+    """How long that took."""
+
+
 class OutputEvent(NamedTuple):
     """Something that a task printed or displayed, on its way to the cell that submitted it."""
 
@@ -375,6 +384,10 @@ class Backend(ABC):
     def scale(self, least: int, most: int) -> None:
         """From now on at least and at most so many workers, with one CPU each. Raises UsageError."""
         raise NotSupportedHere(f"scale(): the backend {self.name!r} cannot change its size; end it and start another")
+
+    def written(self) -> Written:
+        """What this process has put into the store so far, from memory; nothing where the engine does not count it."""
+        return Written(0, 0.0)
 
     def object_at(self, address: int) -> ObjectId | None:
         """The stored object that memory at this address of the process belongs to, if it is one's that an array looks into."""

@@ -25,6 +25,7 @@ from nbray.backends.backend import (
     OutputEvent,
     OutputHandler,
     SnapshotHandler,
+    Written,
 )  # fmt: skip
 from nbray.backends.local_actors import LocalActors
 from nbray.backends.local_arguments import LocalArguments
@@ -436,6 +437,10 @@ class LocalBackend(Backend):
         if error:
             raise UsageError(f"scale(): {error}")
         self._resources = self._resources | {amounts.CPU: most * amounts.UNIT}
+
+    def written(self) -> Written:
+        """See `Backend.written`."""
+        return Written(*self._exchange.written)
 
     def object_at(self, address: int) -> ObjectId | None:
         """See `Backend.object_at`."""

@@ -40,6 +40,9 @@ class ObjectExchange:
         connection.reading = store.reading
         self.on_full: Callable[[], bool] = lambda: False
         """Called when the store is full, to let go of what is only kept for speed; says whether that was anything."""
+        self.written = (0, 0.0)
+        """Bytes that were written into the arena, and the seconds that took, room for them included; of threads that write at the
+        same time one may be left out."""
 
     def pack(self, value: Any, name: str = "") -> Value:
         """The value as it travels; large ones are written into the arena first. Raises NotShippable, StoreFull.
@@ -116,12 +119,15 @@ class ObjectExchange:
         return serialization.loads(self._store.view(object_id, value.offset, value.size, value.restored))
 
     def _write(self, payload: Payload, size: int) -> Stored:
+        began = time.perf_counter()
         extent = self._allocate(size)
         try:
             self._store.write(payload, extent.offset, size, extent.warm)
         except BaseException:  # an interrupt too: the extent must not stay taken
             self._connection.post(GiveBack(extent.offset))
             raise
+        so_far, seconds = self.written
+        self.written = so_far + size, seconds + time.perf_counter() - began
         return Stored(extent.offset, size, payload.nested)
 
     def _allocate(self, size: int) -> Granted:

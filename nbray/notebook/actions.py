@@ -131,6 +131,18 @@ def _memory(call: ActionCall) -> None:
     cluster_actions.memory()
 
 
+def _history(call: ActionCall) -> Any:
+    from nbray.notebook import history_actions
+
+    return history_actions.history(call.words, of_all=call.options["all"])
+
+
+def _why(call: ActionCall) -> Any:
+    from nbray.notebook import history_actions
+
+    return history_actions.why(call.words)
+
+
 def _cache(call: ActionCall) -> Any:
     from nbray.notebook import kept_results
 
@@ -182,6 +194,15 @@ _ROWS = (
         "cache", "[clear [NAME]]", 100, (),
         "the results that --cache and cache=True keep on disk; %nbray cache clear deletes them, "
         "%nbray cache clear fit those of fit", _cache,
+    ),
+    Action(
+        "history", "[CELL|clear] [--all]", 2, ("all",),
+        "the cells that had work on the cluster, what they took along, brought back and took; of one all that is known, with the "
+        "versions that it used: %nbray history 4; with --all those of all your notebooks", _history,
+    ),
+    Action(
+        "why", "[CELL]", 1, (),
+        "where the time of the latest cell went, or of one: %nbray why 4, and what would make it faster", _why,
     ),
     Action("stack", "", 0, (), "what every worker is doing now, line by line, without stopping it", _stack),
     Action(

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from nbray import session
-from nbray.backends.backend import Backend, OutputEvent
+from nbray.backends.backend import Backend, OutputEvent, Written
 from nbray.errors import UsageError
 from nbray.ids import CellRunId, TaskId
 from nbray.notebook.cell_runs import RUNS, CellRun, CellRuns
@@ -87,13 +87,13 @@ class CellHistory:
                 draft.fail(error)
             self._finish_if_over(draft)
 
-    def note_inputs(self, run: CellRun | None, values: Mapping[str, Any], size: int) -> None:
-        """These names go along with every task of a cell."""
+    def note_inputs(self, run: CellRun | None, values: Mapping[str, Any], size: int, how: str = "") -> None:
+        """These names go along with every task of a cell, packed into so many bytes."""
         if run is not None:
             found = pieces(values)
             with self._lock:
                 draft = self._draft(run)
-                draft.inputs, draft.shipped = found, size
+                draft.inputs, draft.shipped, draft.how = found, size, how
 
     def note_cache(self, run: CellRun | None, said: str, spared: float = 0.0) -> None:
         """What became of a cell whose results are kept: "kept result" where nothing was run."""
@@ -132,7 +132,7 @@ class CellHistory:
             if draft is None:
                 self._note_done(run.id)
                 return
-            draft.end(source, STOPPED if interrupted else OK if error is None else FAILED, error)
+            draft.end(source, STOPPED if interrupted else OK if error is None else FAILED, error, _written())
             self._finish_if_over(draft)
 
     # ---------------------------------------------------------------- what there is
@@ -171,6 +171,11 @@ class CellHistory:
         self._done[cell_run] = None
         while len(self._done) > MOST_DONE:
             self._done.popitem(last=False)
+
+
+def _written() -> Written:
+    backend = session.current.backend
+    return Written(0, 0.0) if backend is None else backend.written()
 
 
 def _engine(epoch: str) -> str:

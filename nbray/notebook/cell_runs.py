@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from nbray.ids import CellRunId, TaskId
 
 if TYPE_CHECKING:
+    from nbray.backends.backend import Written
     from nbray.notebook.ranks import Rank
 
 MAX_RUNS = 2000
@@ -31,6 +32,8 @@ class CellRun:
     """The thread that runs the cell's code."""
     ended: bool = False
     began: float = field(default_factory=time.perf_counter)
+    written: Written | None = None
+    """What this process had put into the store when the cell began."""
     own_tasks: set[TaskId] = field(default_factory=set)
     """Tasks that run the code of a `%%remote` cell itself; what they print bears no prefix."""
     ranks: dict[TaskId, Rank] = field(default_factory=dict)

@@ -13,6 +13,7 @@ from nbray.backends.backend import Backend, CallOptions
 from nbray.errors import NotShippable, NotSupportedHere
 from nbray.ids import CellRunId
 from nbray.notebook import cell_runs, homecoming
+from nbray.notebook.cell_history import HISTORY
 from nbray.notebook.inputs import Inputs, gather, require
 from nbray.notebook.names import Names, find_names
 from nbray.notebook.remote_cell import CellCode, CellOutcome
@@ -101,8 +102,13 @@ class RunningCell(NamedTuple):
 
     def outcome(self) -> CellOutcome:
         """Wait for what it brings back; raises what it raised."""
-        result = self.receive(lambda: self.backend.get([self.ref.id])[0])
+        try:
+            result = self.receive(lambda: self.backend.get([self.ref.id])[0])
+        except BaseException as error:
+            HISTORY.came(self.run, self.ref.id, None, error)
+            raise
         assert isinstance(result, CellOutcome)
+        HISTORY.came(self.run, self.ref.id, result.values, None)
         return result
 
 
@@ -111,12 +117,16 @@ def submit(cell: RemoteCell, options: CallOptions, wrap: Callable[[Any], Any] = 
 
     Raises NotShippable, InfeasibleRequest, StoreFull.
     """
-    backend = cluster_for_cells()
-    cell_run: CellRunId = session.current_cell_run()
-    [task_id] = backend.submit(wrap(as_task(cell)), (), {}, options, cell_run)
     run = cell_runs.current()
+    sending = HISTORY.send(run, "remote")
+    backend = cluster_for_cells()
+    sending.ready()
+    cell_run: CellRunId = session.current_cell_run()
+    task = as_task(cell)
+    [task_id] = backend.submit(wrap(task), (), {}, options, cell_run)
     if run is not None:
         run.own_tasks.add(task_id)
+    sending.sent(task_id, backend, cell.inputs.values, task.args[1].size)
     return RunningCell(cell, ObjectRef(task_id, backend.epoch, options.name), backend, run)
 
 

@@ -6,6 +6,7 @@ import time
 
 import xxhash
 
+from nbray.backends.backend import Written
 from nbray.ids import TaskId
 from nbray.notebook.cell_runs import CellRun
 from nbray.notebook.manifest import FAILED, RUNNING, STOPPED, Manifest, Piece, Stages, Tasks
@@ -16,6 +17,9 @@ from nbray.wording import one_line
 
 LINE = 100
 """Characters of the first line that are kept."""
+
+
+NOTHING_WRITTEN = Written(0, 0.0)
 
 
 class Draft:
@@ -42,6 +46,8 @@ class Draft:
         self._idle = 0.0
         """Seconds in which tasks waited and none ran, as far as it was seen."""
         self._waited_for = ""
+        self._stored, self._storing = 0, 0.0
+        """Bytes that the cell's code has put into the store, and the seconds that took."""
         self._cores = 0
 
     @property
@@ -72,13 +78,15 @@ class Draft:
         text = one_line(str(error).partition("\n")[0])
         self._error = f"{type(error).__name__}: {text}" if text else type(error).__name__
 
-    def end(self, source: str, outcome: str, error: BaseException | None) -> None:
-        """The notebook's code has ended."""
+    def end(self, source: str, outcome: str, error: BaseException | None, written: Written = NOTHING_WRITTEN) -> None:
+        """The notebook's code has ended; by then this process had `written` so much into the store."""
+        before = self.run.written or written
+        self._stored, self._storing = max(0, written.size - before.size), max(0.0, written.seconds - before.seconds)
         self.ended, self._source, self._outcome = time.perf_counter(), source, outcome
         if error is not None and outcome == FAILED:
             self.fail(error)
         if outcome == STOPPED:  # nobody waits for what is left
-            self.errands = {key: each if each.came else each._replace(came=self.ended) for key, each in self.errands.items()}
+            self.errands = {key: each._replace(came=each.came or self.ended) for key, each in self.errands.items()}
 
     def hear(self, counts: CellRunSnapshot, cores: int, now: float) -> None:
         """What has become of its tasks."""
@@ -101,7 +109,8 @@ class Draft:
             code=xxhash.xxh3_128_hexdigest(source.strip().encode())[:16] if source else "",
             outcome=self._outcome if self.over else RUNNING, error=self._error,
             stages=self._stages(ended), tasks=self._tasks(), inputs=self.inputs, outputs=self.outputs,
-            shipped=self.shipped, modules=told.modules if told else {}, packages=told.packages if told else {},
+            shipped=self.shipped, stored=self._stored,
+            modules=told.modules if told else {}, packages=told.packages if told else {},
             python=told.python if told else "", engine=self.engine, worker=told.worker if told else "",
             attempt=told.attempt if told else 0, cpu=sum(each.cpu for each in self.measures.values()), cores=self._cores,
             waited_for=self._waited_for, cache=self.cache, spared=self.spared,
@@ -109,6 +118,8 @@ class Draft:
 
     def _how(self) -> str:
         if not self.errands:
+            if self.how:
+                return self.how
             return "remote" if self.cache else "parallel" if self._source.lstrip().startswith("%%parallel") else "tasks"
         bg = self.ended is not None and any(not each.came or each.came > self.ended for each in self.errands.values())
         return f"{self.how} --bg" if bg else self.how
@@ -119,11 +130,10 @@ class Draft:
             errands = [each if each.came else each._replace(came=now) for each in self.errands.values()]
             return split(errands, self.run.began, ended)
         total = ended - self.run.began
-        if self._counts is None:
-            return Stages(here=total)
-        elapsed = min(total, self._counts.elapsed)
-        idle = min(elapsed, self._idle)
-        return Stages(queue=idle, run=elapsed - idle, here=total - elapsed)
+        elapsed = 0.0 if self._counts is None else min(total, self._counts.elapsed)
+        ship, idle = min(total, self._storing), min(elapsed, self._idle)
+        here = max(0.0, total - elapsed - ship)
+        return Stages(ship=ship, queue=idle, run=max(0.0, total - here - ship - idle), here=here)
 
     def _tasks(self) -> Tasks:
         counts = self._counts

@@ -12,7 +12,7 @@ from nbray.notebook.manifest import Manifest
 from nbray.wording import count_text
 
 NOTHING = (
-    "nbray: no cell of this notebook has had work on the cluster yet. Those with %%remote, %%parallel, nbray.map and the like are "
+    "nbray: no cell of this notebook has had work on the cluster yet. Those with %%remote, %%parallel, nbray.map and so on are "
     "remembered."
 )
 

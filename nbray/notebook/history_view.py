@@ -127,6 +127,7 @@ class Details:
             ("where", ", ".join(filter(None, [manifest.engine, manifest.worker + attempt]))),
             ("code", f"{manifest.code}  {manifest.line}".strip()),
             ("packed", size_text(manifest.shipped) if manifest.shipped else ""),
+            ("stored", f"{size_text(manifest.stored)} written into the cluster's store" if manifest.stored else ""),
             ("tasks", _tasks(manifest) if tasks.count > 1 or not manifest.worker else ""),
             ("local modules", ", ".join(f"{name} {version[:8] if ' ' not in version else f'({version})'}"
                                         for name, version in manifest.modules.items())),

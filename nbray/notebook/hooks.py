@@ -215,6 +215,9 @@ class CellHooks:
         self._begun += 1
         cell_run = CellRunId(parent["header"]["msg_id"] if parent else f"{self._process}-{self._begun}")
         run = RUNS.begin(CellRun(cell_run, self._number(position), parent, threading.get_ident()))
+        backend = session.current.backend
+        if run.written is None and backend is not None:
+            run.written = backend.written()
         if session.current.cell_run != run.id:
             notebook = notebook_path(os.environ, self._shell.user_ns)
             session.set_cell_run(run.id, cell_label(run.number, notebook))

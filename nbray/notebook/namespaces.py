@@ -77,7 +77,7 @@ class OpenNamespace:
         Names `anew` come from the notebook even where the namespace has its own.
         """
         run = cell_runs.current()
-        sending = HISTORY.send(run, f"remote --on {self.name}")
+        sending = HISTORY.send(run, f"remote --on {self.name}" if rank is None else "remote --each")
         values, modules, submodules = cell.inputs
         run_there = self._actor.run.options(name=task_name)
         changed = cell.names.changed

@@ -13,6 +13,7 @@ from nbray.backends.backend import Backend
 from nbray.errors import UsageError
 from nbray.ids import ObjectId
 from nbray.notebook import cell_runs, cells, namespace_cells, namespace_stops, namespaces
+from nbray.notebook.cell_history import HISTORY
 from nbray.notebook.cells import CellOptions, RemoteCell
 from nbray.notebook.rank_cell import run_rank
 from nbray.notebook.rank_runs import Member, RankRun
@@ -95,6 +96,7 @@ def _submit(
 ) -> list[Member]:  # fmt: skip
     _, modules, submodules = ready.inputs
     shipment = cells.shipment_of(ready)
+    HISTORY.note_inputs(cell_runs.current(), ready.inputs.values, shipment.size, f"remote -n {world}")
     members: list[Member] = []
     try:
         for number in range(world):

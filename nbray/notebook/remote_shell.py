@@ -30,6 +30,7 @@ from traitlets.config import Config
 from nbray import sources
 from nbray.engine import task_context
 from nbray.errors import UsageError
+from nbray.notebook import run_measures
 
 TRACEBACK_ATTRIBUTE = "nbray_traceback"
 """Where an exception carries the traceback as IPython rendered it on the worker: a list of strings with ANSI colours."""
@@ -132,8 +133,9 @@ class RemoteShell(InteractiveShell):
         self._rendered, self._leaving = [], False
         warnings.filterwarnings("ignore", message="To exit: use")  # IPython's advice after SystemExit is not for a worker
         self.compile = _CellCompiler(code)  # a new one, since a compiler remembers what the cell imports from __future__
-        result = self.run_cell(code.source, store_history=False)
-        _show_figures()
+        with run_measures.running(self.user_ns):
+            result = self.run_cell(code.source, store_history=False)
+            _show_figures()
         error = result.error_before_exec or result.error_in_exec
         result.error_before_exec = result.error_in_exec = None
         self._hand_out_tracebacks(error)

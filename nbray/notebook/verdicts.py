@@ -77,6 +77,12 @@ def _brief(manifest: Manifest, earlier: Sequence[Manifest]) -> str:
 def _ship(manifest: Manifest, earlier: Sequence[Manifest]) -> str:
     if not _stands_out(manifest, manifest.stages.ship):
         return ""
+    if not manifest.worker and manifest.stored:
+        return (
+            f"{_share(manifest, manifest.stages.ship)} was writing arguments and captured values into the store "
+            f"({size_text(manifest.stored)}): nbray.put what several tasks use once, and pass them the reference; "
+            "later cells find it there."
+        )
     largest = _largest(manifest.inputs)
     if largest is None:
         what = f"shipping its names ({size_text(manifest.shipped)})"

@@ -152,6 +152,18 @@ def test_large_values_travel_through_the_arena(parts: Parts) -> None:
     assert np.array_equal(parts.exchange.unpack(ObjectId(1), packed), LARGE)
 
 
+def test_what_is_written_is_counted(parts: Parts) -> None:
+    assert parts.exchange.written == (0, 0.0)
+    parts.exchange.pack(3)
+    assert parts.exchange.written == (0, 0.0)
+    first, second = parts.exchange.pack(LARGE), parts.exchange.pack(LARGE)
+    assert isinstance(first, Stored)
+    assert isinstance(second, Stored)
+    size, seconds = parts.exchange.written
+    assert size == first.size + second.size
+    assert 0.0 < seconds < 10.0
+
+
 def test_references_inside_are_named(parts: Parts) -> None:
     payload = Payload(serialization.dumps("x").stream, [], [ObjectId(5)])
     packed = parts.exchange.pack_payload(payload)

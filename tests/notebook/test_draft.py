@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from nbray.backends.backend import Written
 from nbray.ids import CellRunId, TaskId
 from nbray.notebook.cell_runs import CellRun
 from nbray.notebook.draft import Draft
@@ -94,3 +95,15 @@ def test_parallel_cells_say_so(draft: Draft) -> None:
     draft.hear(counts(succeeded=2), 8, 10.0)
     draft.end("%%parallel for i in range(2)\ni", OK, None)
     assert (draft.manifest("").how, draft.manifest("").line) == ("parallel", "i")
+
+
+def test_what_a_cell_writes_into_the_store_is_shipping(draft: Draft) -> None:
+    draft.how = ""
+    draft.run.began -= 10.0
+    draft.run.written = Written(1000, 1.0)
+    draft.hear(counts(succeeded=4), 8, 10.0)
+    draft.end("nbray.get([f.remote(big) for _ in range(4)])", OK, None, Written(5000, 4.0))
+    found = draft.manifest("")
+    assert found.stored == 4000
+    assert (found.stages.ship, found.stages.run) == (3.0, 2.0)
+    assert found.stages.total == pytest.approx(10.0, abs=1.0)

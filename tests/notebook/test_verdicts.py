@@ -34,6 +34,10 @@ SAYS: list[tuple[Manifest, str]] = [
         manifest(Stages(ship=2.0), inputs=(Piece("a", "A"), Piece("b", "B")), shipped=9_000_000),
         "100 % of the 2.0 s was shipping its names (8.6 MiB). Name what it needs: %%remote -i a b.",
     ),
+    (
+        manifest(Stages(ship=2.0, run=1.0), how="tasks", stored=9_000_000, tasks=Tasks(30, run_seconds=1.0, elapsed=1.0)),
+        "67 % of the 3.0 s was writing arguments and captured values into the store (8.6 MiB): nbray.put what several tasks use",
+    ),
     (manifest(Stages(ship=0.1), inputs=(SMALL,), shipped=600), "100 % of the 0.1 s was making the worker ready"),
     (manifest(Stages(start=1.0, run=0.1)), "91 % of the 1.1 s was starting the cluster, which runs now"),
     (
