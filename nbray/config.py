@@ -36,6 +36,8 @@ class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Modules that the zygote imports, so that a forked worker has them at once."""
     sys_path: tuple[str, ...] = ()
     working_directory: str = ""
+    notebook: str = ""
+    """The path of the notebook that starts it."""
     memory_threshold: float = 0.95
     """The part of the memory that may be used before a task is ended for it."""
     memory_limit: int = 0

@@ -147,12 +147,22 @@ class Backend(ABC):
     settings: Mapping[str, Any] = {}
     """What it runs with, by the names of `nbray.init`'s arguments: a second `init` compares with them."""
 
+    joined = False
+    """The engine was there before this process came to it."""
+
     settle: Callable[[], None] = staticmethod(lambda: None)
     """Called by `get` and `wait` on the caller's thread before they return or raise: whoever shows the output of tasks may
     catch up first, so that it stands above what the caller makes of their results."""
 
     def interrupt_waits(self, interlude: Interlude) -> None:  # noqa: B027 - where no task asks, nothing comes up
         """From now on waits of the main thread play this when it is due: who answers the prompts of tasks there."""
+
+    def is_interlude_due(self) -> bool:
+        """Whether there is something to play now, for waits that are not this backend's own, as those of event loops."""
+        return False
+
+    def play_interlude(self) -> None:  # noqa: B027 - as above
+        """Play it; on the main thread."""
 
     def ask_person(self, task_id: TaskId, prompt: str) -> dict[str, str]:
         """What a person at the driver says to a task of this process: `{"text": ...}`, or `{"refused": why}`.
@@ -328,12 +338,12 @@ class Backend(ABC):
         """The cell runs of this job, or `of_all` jobs, as far as they are kept, oldest first in each job."""
         return []
 
-    def take_over(self, cell_run: CellRunId, *, whole: bool = False) -> list[ObjectId] | None:
+    def take_over(self, cell_run: CellRunId, output: Literal["unseen", "all", "none"] = "none") -> list[ObjectId] | None:
         """Go on with a cell run that an earlier driver of this job began; None where it is not known any more.
 
-        Returns the objects that only its record referred to, of which the caller now holds one reference each. Its output comes
-        to the handler of `on_output` again, what nobody has seen of it or the `whole`, as far as it is kept, behind an event
-        whose stream is `AGAIN` and whose data says how many bytes are not; all of it before this returns.
+        Returns the objects that only its record referred to, of which the caller now holds one reference each. Unless it is
+        "none", its `output` comes to the handler of `on_output` again, as far as it is kept, behind an event whose stream is
+        `AGAIN` and whose data says how many bytes are not kept; all of it before this returns.
         """
         return None
 

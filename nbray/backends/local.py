@@ -45,6 +45,7 @@ from nbray.runtime_env import profile_of
 from nbray.scheduler.messages import (
     INLINE_LIMIT,
     PROMPT,
+    TAKEN_OVER,
     Answer,
     Ask,
     Cancel,
@@ -347,9 +348,9 @@ class LocalBackend(Backend):
         """See `Backend.left_work`."""
         return msgspec.convert(self.rows("left_work", int(of_all)), list[LeftCellRun])
 
-    def take_over(self, cell_run: CellRunId, *, whole: bool = False) -> list[ObjectId] | None:
+    def take_over(self, cell_run: CellRunId, output: Literal["unseen", "all", "none"] = "none") -> list[ObjectId] | None:
         """See `Backend.take_over`."""
-        answer = self.rows("take_over", int(whole), cell_run)
+        answer = self.rows("take_over", TAKEN_OVER.index(output), cell_run)
         if not answer["found"]:
             return None
         for object_id in answer["results"]:
@@ -379,6 +380,15 @@ class LocalBackend(Backend):
     def interrupt_waits(self, interlude: Interlude) -> None:
         """See `Backend.interrupt_waits`."""
         self._link.interlude = interlude
+
+    def is_interlude_due(self) -> bool:
+        """See `Backend.is_interlude_due`."""
+        return self._link.is_interlude_due()
+
+    def play_interlude(self) -> None:
+        """See `Backend.play_interlude`."""
+        if self._link.interlude is not None:
+            self._link.interlude.play()
 
     def ask_person(self, task_id: TaskId, prompt: str) -> dict[str, str]:
         """See `Backend.ask_person`."""
@@ -469,22 +479,23 @@ class LocalBackend(Backend):
         num_gpus: float | None = None, resources: Mapping[str, float] | None = None, linger: float = 0.0,
         default_max_retries: int = 0, preload: Sequence[str] = ("numpy",), job: str = "",
         spill_directory: str | Literal[False] | None = None, min_workers: int | None = None, max_workers: int | None = None,
-        runtime_env: Mapping[str, Any] | None = None, namespace: str = "",
+        runtime_env: Mapping[str, Any] | None = None, namespace: str = "", cluster: str = "", notebook: str = "",
     ) -> LocalBackend:  # fmt: skip
         """Start a cluster on this machine and connect to it; sizes in bytes. Raises StartFailed.
 
         A cluster of the same job that lingers after a kernel restart is joined instead, if it has all that is asked for
-        explicitly.
+        explicitly; `cluster` names one by its epoch, which is joined in any case. `notebook` is the path of the caller's.
         """
         driver, config = local_clusters.connect(
             num_workers=num_workers, memory=memory, num_cpus=num_cpus, num_gpus=num_gpus, resources=resources, linger=linger,
             default_max_retries=default_max_retries, preload=preload, job=job, spill_directory=spill_directory,
-            min_workers=min_workers, max_workers=max_workers,
+            min_workers=min_workers, max_workers=max_workers, cluster=cluster, notebook=notebook,
         )  # fmt: skip
         backend = cls(driver.connection, driver.exchange, driver.welcome, driver, profile_of(runtime_env))
         if namespace:
             driver.connection.post(Ask(NO_REQUEST, "namespace", text=namespace))
         backend.linger = linger
+        backend.joined = driver.joined
         backend.settings = local_clusters.settings_of(driver) | {
             "linger": linger, "default_max_retries": default_max_retries, "preload": config.preload,
         }  # fmt: skip

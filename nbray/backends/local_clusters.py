@@ -33,11 +33,13 @@ class Asked(NamedTuple):
 def connect(
     *, num_workers: int | None, memory: int | None, num_cpus: float | None, num_gpus: float | None,
     resources: Mapping[str, float] | None, linger: float, default_max_retries: int, preload: Sequence[str], job: str,
-    spill_directory: str | Literal[False] | None, min_workers: int | None, max_workers: int | None,
+    spill_directory: str | Literal[False] | None, min_workers: int | None, max_workers: int | None, cluster: str = "",
+    notebook: str = "",
 ) -> tuple[Driver, ClusterConfig]:  # fmt: skip
     """A driver, and with what a cluster was started if it was; the arguments are those of `LocalBackend.start`.
 
-    A cluster of the same job that lingers is joined if it is what is asked for. Raises StartFailed.
+    A cluster of the same job that lingers is joined if it is what is asked for, and `cluster`, by its epoch, whatever it is.
+    Raises StartFailed.
     """
     has = ClusterShape.of(
         num_workers=num_workers, min_workers=min_workers, max_workers=max_workers, num_cpus=num_cpus, num_gpus=num_gpus,
@@ -60,7 +62,10 @@ def connect(
         preload=tuple(preload),
         sys_path=tuple(sys.path),
         working_directory=str(Path.cwd()),
+        notebook=notebook,
     )
+    if cluster:
+        return Driver.join_named(cluster, job, linger, notebook), config
     shape = (num_workers, num_cpus, num_gpus, resources, min_workers, max_workers)
     asked = Asked(num_workers, memory, None if shape == (None,) * 6 else config.resources)
     return (_rejoin(asked, job, linger) if job else None) or Driver.start(config, job), config

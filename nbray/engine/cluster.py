@@ -95,7 +95,7 @@ def start(config: ClusterConfig, job: str) -> ClusterProcess:
         started = run_directory.process_started(process.pid)
         content = ClusterFile(
             config.epoch, job, process.pid, started, run_directory.machine(), PROTOCOL, config.num_workers, config.store_limit,
-            config.spill_directory, run_directory.host(),
+            config.spill_directory, run_directory.host(), config.notebook,
         )  # fmt: skip
         run_directory.write(directory, content)
         _wait_until_ready(process, directory)

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nbray.config import ClusterConfig
-from nbray.engine import cluster, run_directory
+from nbray.engine import cluster, job_list, run_directory
 from nbray.engine.cluster import ClusterProcess
 from nbray.engine.connection import Connection
 from nbray.engine.io_thread import IoThread
+from nbray.engine.job_list import Member
 from nbray.engine.object_exchange import ObjectExchange
 from nbray.errors import ClusterDied, StartFailed
 from nbray.scheduler.messages import PROTOCOL, STAYS, Emitted, Exit, FromScheduler, Goodbye, Welcome
@@ -34,7 +35,10 @@ class Driver:
         self.directory = directory
         self.on_emitted: Callable[[Emitted], None] = lambda emitted: None
         """Gets the output of this job's tasks, in order and before their results, on the thread that receives."""
+        self.joined = process is None
+        """The cluster was there before."""
         self._process = process
+        self._job = job
         self._pid = os.getpid()
         self._closed = False
         self._watcher: Watcher | None = None
@@ -67,10 +71,21 @@ class Driver:
     def join(cls, job: str, linger: float) -> Driver | None:
         """Connect to the cluster of this job that lingers after a kernel restart; None when there is none."""
         for directory, content in run_directory.clusters():
-            if content.job == job and content.protocol == PROTOCOL:
+            is_member = any(member.job == job for member in job_list.members(directory, content))
+            if is_member and content.protocol == PROTOCOL:
                 with contextlib.suppress(StartFailed):  # it ended between the look and the call
                     return cls(directory, content.epoch, job, linger, None)
         return None
+
+    @classmethod
+    def join_named(cls, epoch: str, job: str, linger: float, notebook: str = "") -> Driver:
+        """Connect to the cluster of this epoch, as a job that may be new there. Raises StartFailed."""
+        for directory, content in run_directory.clusters():
+            if content.epoch == epoch:
+                driver = cls(directory, epoch, job, linger, None)
+                job_list.note(directory, Member(job, notebook))
+                return driver
+        raise StartFailed(f"no cluster {epoch} of yours runs on this machine")
 
     def _handle(self, message: FromScheduler) -> None:
         """Output goes out before the results that follow it, so not by way of another thread."""
@@ -101,7 +116,10 @@ class Driver:
             return
         self._closed = True
         lost = bool(self.connection.lost)
-        ends = stop and not self._stays()
+        stays = stop and self._stays()
+        ends = stop and not stays
+        if stays:
+            job_list.note(self.directory, Member(self._job, left=True))
         self.connection.close(Goodbye())
         self._end_io()
         if self._process is not None and (ends or lost):

@@ -1,6 +1,7 @@
 """The run directory of a cluster: private, randomly named, and swept away when its cluster died without doing so.
 
     nbray-<epoch>/           0700, under XDG_RUNTIME_DIR or Jupyter's runtime directory
+        jobs.jsonl           which jobs have joined it since (`engine.job_list`)
         cluster.json         marker and connection file, 0600: who made it, which job, the zygote's pid and start time
         scheduler.sock       task plane
         observer.sock        observer plane
@@ -46,6 +47,8 @@ class ClusterFile(msgspec.Struct, frozen=True):
     spill_directory: str = ""
     """Where the cluster moves objects that its store has no room for."""
     host: str = ""
+    notebook: str = ""
+    """The path of the notebook that started it, where that is known."""
 
 
 def parent() -> Path:

@@ -92,7 +92,13 @@ def help_text() -> str:
 def _status(call: ActionCall) -> None:
     from nbray.notebook import cluster_actions
 
-    cluster_actions.status()
+    cluster_actions.status(call.options["all"])
+
+
+def _attach(call: ActionCall) -> Any:
+    from nbray.notebook import attachment
+
+    return attachment.attach(call.shell, call.page, call.background, call.word, of_all=call.options["all"])
 
 
 def _start(call: ActionCall) -> None:
@@ -174,10 +180,20 @@ def _doctor(call: ActionCall) -> Any:
 
 
 _ROWS = (
-    Action("status", "", 0, (), "the cluster: its workers, resources, store and cell runs; the same as plain %nbray", _status),
+    Action(
+        "status", "[--all]", 0, ("all",),
+        "the cluster: its workers, resources, store and this notebook's cell runs; those of others too: %nbray status --all; the "
+        "same as plain %nbray", _status,
+    ),
     Action(
         "start", "[-n N] [--memory SIZE]", 0, ("workers", "memory"),
         "start it with other settings, as %nbray start -n 4 --memory 4GB; by itself it starts at the first use", _start,
+    ),
+    Action(
+        "attach", "[CELL|NAME] [--all]", 1, ("all",),
+        "after a restart of the kernel or a reload of the page: the cards of the cells that go on and of those that were missed, "
+        "what they have printed, the names that they assign; all of one cell, as %nbray attach 4; to another notebook's cluster, "
+        "as %nbray attach train.ipynb; with --all also what others do", _attach,
     ),
     Action("stop", "", 0, (), "end it, with its tasks and objects", _stop),
     Action("scale", "N", 1, (), "change how many workers it has while it runs, as %nbray scale 8", _scale),
@@ -207,8 +223,8 @@ _ROWS = (
     Action("stack", "", 0, (), "what every worker is doing now, line by line, without stopping it", _stack),
     Action(
         "debug", "[TASK]", 100, (),
-        "pdb in the frames of a task that failed, with copies of its variables: the latest one, or by name, id or cell, as "
-        "%nbray debug fit or %nbray debug 4", _debug,
+        "the tasks that wait at a breakpoint or for input(); where none does, pdb in the frames of a task that failed, with "
+        "copies of its variables: the latest one, or by name, id or cell, as %nbray debug fit or %nbray debug 4", _debug,
     ),
     Action(
         "tune", "[NAME] [stop|pause|resume [TRIAL]]", 3, (),

@@ -66,13 +66,19 @@ class Replaced(NamedTuple):
     """Something else shows what this cell's work comes to: the card stays hidden, and goes on only for the counts."""
 
 
+class Again(NamedTuple):
+    """The card is asked for, whatever it has to say, and not where it was drawn before; `counts` are those of now."""
+
+    counts: CellRunSnapshot
+
+
 class Lost(NamedTuple):
     """The cluster is gone; nothing more will be heard of the cell's tasks."""
 
     reason: str
 
 
-Event = ClusterSnapshot | Ended | Stopping | Cleared | Replaced | Lost
+Event = ClusterSnapshot | Ended | Stopping | Cleared | Replaced | Again | Lost
 
 
 class Picture(NamedTuple):
@@ -128,6 +134,7 @@ class CardModel:
         self._ended: Ended | None = None
         self._stopped = False
         self._replaced = False
+        self._asked_for = False
         self._lost = ""
         self._on_page = False
         self._drawn_at = -NEVER
@@ -154,7 +161,7 @@ class CardModel:
             self._news |= self._take_snapshot(event, now)
         else:
             self._news = True
-            self._take_event(event)
+            self._take_event(event, now)
         return self.due(now)
 
     def due(self, now: float) -> Drawing | None:
@@ -167,7 +174,7 @@ class CardModel:
                 return self._draw(now)
             return self._draw(now) if self.stage is Stage.FINAL and self._news else None
         if self.stage is Stage.HIDDEN:
-            if _open(self._counts) == 0 or self._counts.elapsed < SHOW_AFTER:
+            if not self._asked_for and (_open(self._counts) == 0 or self._counts.elapsed < SHOW_AFTER):
                 return None  # what was running may have ended since: the next snapshot tells
             self._move(Stage.LIVE)
             return self._draw(now)
@@ -198,7 +205,7 @@ class CardModel:
             lost=self._lost,
         )
 
-    def _take_event(self, event: Ended | Stopping | Cleared | Replaced | Lost) -> None:
+    def _take_event(self, event: Ended | Stopping | Cleared | Replaced | Again | Lost, now: float) -> None:
         if isinstance(event, Ended):
             self._ended = event
         elif isinstance(event, Stopping):
@@ -207,6 +214,9 @@ class CardModel:
             self._on_page = False
         elif isinstance(event, Replaced):
             self._replaced = True
+        elif isinstance(event, Again):
+            self._counts, self._heard_at = event.counts, now
+            self._asked_for, self._on_page, self._replaced, self._drawn_at = True, False, False, -NEVER
         else:
             self._lost = event.reason
 
@@ -233,7 +243,7 @@ class CardModel:
 
     def _worth_showing(self) -> bool:
         assert self._counts is not None
-        if self._on_page or self._stopped or self._lost:
+        if self._on_page or self._stopped or self._lost or self._asked_for:
             return True
         unseen_failure = self._counts.failed > 0 and self._ended is not None and not self._ended.raised
         return unseen_failure or _done(self._counts) > HANDFUL or self._counts.elapsed > SHOW_AFTER

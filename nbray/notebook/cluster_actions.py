@@ -11,13 +11,23 @@ from nbray import session
 from nbray.notebook import cell_runs
 
 
-def status() -> None:
-    """Show the cluster, or say that none runs."""
+def status(of_all: bool = False) -> None:
+    """Show the cluster with the work of this notebook, or `of_all`; or say that none runs."""
     from nbray.notebook.status import Status
 
+    job = session.current.defaults.get("job")
     if session.is_initialized():
         backend = session.current_backend()
-        display(Status(backend.name, backend.snapshot()))
+        display(Status(backend.name, backend.snapshot(), None if of_all else job))
+        return
+    from nbray.notebook import own_cluster
+
+    left_behind = own_cluster.lingering(job or "")
+    if left_behind is not None:
+        print(  # noqa: T201
+            f"nbray: the cluster {left_behind.epoch} of this notebook goes on from an earlier kernel: %nbray attach shows what "
+            "its cells print, and brings what they assign."
+        )
     else:
         print("nbray: no cluster runs. It starts with the first %%remote cell or task, or by %nbray start.")  # noqa: T201
 
@@ -77,10 +87,10 @@ def stack() -> None:
 
 
 def debug(shell: Any, wanted: str) -> None:
-    """Open pdb in the frames of a failed task."""
-    from nbray.notebook import post_mortem
+    """Talk to the tasks that wait at a breakpoint, or for input; where none does, open pdb in the frames of a failed one."""
+    from nbray.notebook import post_mortem, prompts
 
-    if is_running():
+    if is_running() and (wanted or not prompts.ask_all()):
         post_mortem.debug_task(shell, wanted, session.current_backend().failed_frames())
 
 

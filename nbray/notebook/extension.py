@@ -8,7 +8,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from nbray import session
-from nbray.notebook import hooks
+from nbray.notebook import figures, hooks, looking, stop
 from nbray.notebook.display import KernelDisplay, TerminalDisplay
 
 LINGER = 600.0
@@ -31,13 +31,13 @@ def load_ipython_extension(shell: Any) -> None:
 
     kernel = getattr(shell, "kernel", None)
     session.set_defaults(linger=0.0 if kernel is None else LINGER, preload=PRELOAD)  # a terminal that ends is ended for good
-    undo = [hooks.install(shell)]
+    undo = [hooks.install(shell), figures.install(shell)]
     magics = NbrayMagics(shell, TerminalDisplay() if kernel is None else KernelDisplay(kernel))
     shell.register_magics(magics)
     undo.append(magics.close)
     namespace_magics = RemoteMagics(shell)
     shell.register_magics(namespace_magics)
-    undo.append(namespace_magics.close)
+    undo += [namespace_magics.close, looking.install(shell)]
     parallel_magics = ParallelMagics(shell)
     shell.register_magics(parallel_magics)
     undo.append(parallel_magics.close)
@@ -53,12 +53,14 @@ def unload_ipython_extension(shell: Any) -> None:
 
 
 def _follow_shutdown(kernel: Any) -> Callable[[], None]:
-    """A kernel that is shut down for good takes its cluster along; one that restarts finds it again."""
+    """A kernel that is shut down for good takes its cluster along; one that restarts finds it again, with its work."""
     original = kernel.do_shutdown
 
     @functools.wraps(original)
     def do_shutdown(restart: bool) -> Any:
-        if not restart:
+        if restart:
+            stop.note_restart()
+        else:
             session.shutdown()
         return original(restart)
 
@@ -66,5 +68,6 @@ def _follow_shutdown(kernel: Any) -> Callable[[], None]:
 
     def undo() -> None:
         del kernel.do_shutdown
+        stop.note_life()
 
     return undo

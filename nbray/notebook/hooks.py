@@ -38,7 +38,7 @@ _installed: WeakKeyDictionary[Any, CellHooks] = WeakKeyDictionary()
 def install(shell: Any) -> Uninstall:
     """Follow the cells of this IPython shell from the one that runs now on; returns what undoes it."""
     hooks = _installed[shell] = CellHooks(shell)
-    session.set_defaults(job=job_of(shell))
+    session.set_defaults(job=job_of(shell), notebook=notebook_path(os.environ, shell.user_ns))
     hooks.begin(hooks.stored_inputs - 1)
     shell.events.register("pre_run_cell", hooks.pre_run_cell)
     shell.events.register("post_run_cell", hooks.post_run_cell)
@@ -113,6 +113,7 @@ class CellHooks:
     def _open_publisher(self) -> Publisher:
         """What puts things on the page; what it takes is imported with the first cluster or plot."""
         if self._publisher is None:
+            from nbray.notebook import prompts
             from nbray.notebook.publisher import Publisher
 
             status = getattr(getattr(self._shell, "kernel", None), "remote_status", None)  # of nbray's own kernel
@@ -120,16 +121,8 @@ class CellHooks:
             self._publisher = Publisher(self._display, RUNS, history=self._history(), **work)
             progress_bars.show_with(self._publisher.show_progress if self._has_kernel else None)
             atexit.register(self._publisher.close)
-            self._prompts = self._answer_prompts(self._publisher)
+            self._prompts = prompts.open_in(self._shell, RUNS, self._publisher)
         return self._publisher
-
-    def _answer_prompts(self, publisher: Publisher) -> Prompts:
-        """What asks in this notebook what tasks ask."""
-        from nbray.notebook import prompts
-
-        opened = prompts.open_in(self._shell, RUNS, publisher.show_output, publisher.tell)
-        publisher.on_prompt = opened.put
-        return opened
 
     def _history(self) -> CellHistory:
         """What writes down what this notebook's cells took."""
@@ -251,8 +244,8 @@ class CellHooks:
         if self._publisher is not None:
             raised = result is None or not result.success
             self._publisher.end_cell(run, raised=raised, interrupted=interrupted, timeout=END_SECONDS)
-            if self._prompts is not None and not interrupted:
-                self._prompts.end_cell(run.id)
+            if self._prompts is not None:
+                self._prompts.end_cell(run.id, stopped=interrupted)
             if result is not None:
                 error = result.error_before_exec or result.error_in_exec
                 self._publisher.note_end(run, result.info.raw_cell or "", error, interrupted=interrupted)

@@ -21,7 +21,7 @@ from nbray import plot_points, progress_board
 from nbray.backends.backend import AGAIN, Backend, CancelReport, OutputEvent
 from nbray.engine.io_thread import call_reporting
 from nbray.errors import ClusterDied
-from nbray.ids import BACKGROUND, NO_TASK, CellRunId
+from nbray.ids import BACKGROUND, NO_TASK, CellRunId, TaskId
 from nbray.notebook import stop
 from nbray.notebook.card import Again, CardModel, Cleared, Drawing, Ended, Event, Lost, Replaced, Stopping
 from nbray.notebook.card_html import card_html, card_text
@@ -87,6 +87,8 @@ class Publisher:
         """How many waits may still be settled at once; main thread."""
         self.on_prompt: Callable[[OutputEvent], None] = lambda event: None
         """Hears of what tasks ask; any thread."""
+        self._moved: dict[TaskId, CellRunId] = {}
+        """Tasks whose output appears in another cell than their own."""
         self._thread = threading.Thread(target=self._run, name="nbray-display", daemon=True)
         self._thread.start()
 
@@ -101,9 +103,14 @@ class Publisher:
         """A progress bar of the notebook's own code has moved; any thread."""
         self._receive(OutputEvent(cell_run, NO_TASK, "", "", progress_board.STREAM, state.encode()))
 
-    def show_output(self, cell_run: CellRunId) -> None:
-        """Put on the page what the tasks of a cell have printed so far; waits for that, a moment at most."""
+    def show_output(self, event: OutputEvent) -> None:
+        """Put on the page what was printed in this event's cell so far; waits for that, a moment at most."""
+        cell_run = self._moved.get(event.task_id, event.cell_run)
         self._call(lambda: self._show_output(self._buffer.hurry(cell_run, time.monotonic())), SETTLE_SECONDS)
+
+    def move(self, task_id: TaskId, cell_run: CellRunId) -> None:
+        """From now on what a task prints appears in this cell, where it is talked to; any thread."""
+        self._moved[task_id] = cell_run
 
     def tell(self, cell_run: CellRunId, text: str) -> None:
         """Show a line of our own in a cell; any thread."""
@@ -161,6 +168,8 @@ class Publisher:
         if event.stream == PROMPT:
             self.on_prompt(event)
             return
+        if event.task_id in self._moved:
+            event = event._replace(cell_run=self._moved[event.task_id])
         if event.stream == MEASURES:
             if self._history is not None:
                 self._history.measure(event)

@@ -19,18 +19,22 @@ Table = list[tuple[str, ...]]
 class Status:
     """One snapshot of a cluster, ready to be displayed."""
 
-    def __init__(self, backend: str, snapshot: ClusterSnapshot) -> None:
+    def __init__(self, backend: str, snapshot: ClusterSnapshot, job: str | None = None) -> None:
+        """Of the cell runs only those of `job`, if one is named."""
+        own = [run for run in snapshot.cell_runs if job is None or run.job == job]
         lasting = sum(worker.state != "stopping" for worker in snapshot.workers)
         self._title = f"nbray: {backend} cluster {snapshot.epoch}, {count_text(lasting, 'worker')}"
-        self._tables = [_resources(snapshot), _workers(snapshot.workers), _cell_runs(snapshot.cell_runs)]
+        self._tables = [_resources(snapshot), _workers(snapshot.workers), _cell_runs(own)]
+        hidden = len(snapshot.cell_runs) - len(own)
+        self._more = f"{count_text(hidden, 'cell')} of other notebooks: %nbray --all" if hidden else ""
 
     def __repr__(self) -> str:
         tables = [_as_text(table) for table in self._tables if len(table) > 1]
-        return "\n\n".join([self._title, *tables])
+        return "\n\n".join([self._title, *tables, *([self._more] if self._more else [])])
 
     def _repr_html_(self) -> str:
         tables = "".join(_as_html(table) for table in self._tables if len(table) > 1)
-        return f"<div><b>{html.escape(self._title)}</b>{tables}</div>"
+        return f"<div><b>{html.escape(self._title)}</b>{tables}{html.escape(self._more)}</div>"
 
 
 def _resources(snapshot: ClusterSnapshot) -> Table:

@@ -182,6 +182,10 @@ class Jobs:
         for job in self._jobs.values():
             yield from job.runs.values()
 
+    def drivers_by_job(self) -> dict[str, int]:
+        """How many drivers of each job are connected."""
+        return {name: len(job.drivers) for name, job in self._jobs.items()}
+
     def drivers(self) -> int:
         """How many drivers are connected."""
         return sum(len(job.drivers) for job in self._jobs.values())

@@ -76,6 +76,8 @@ PROMPT = "prompt"
 """The stream of an Emitted with what a task asks a person (Ask "prompt"): JSON that only its worker and the driver understand."""
 SKIPPED = "skipped"
 """The stream of an Output that only counts, in decimal, bytes of a worker's log which nobody reads for a cell."""
+TAKEN_OVER = "none", "unseen", "all"
+"""What the Ask "take_over" can ask for: which output of the cell run is sent again."""
 AGAIN = "again"
 """The stream of an Emitted behind which what was kept of a cell run is sent again; its data is how many bytes are missing."""
 
@@ -334,7 +336,8 @@ class Ask(msgspec.Struct, array_like=True, tag=18):
     (argument: most rows), "gangs", "gang" (text: its name), "renew" (workers import anew), "started" (argument: a task),
     "actors", "actor", "actor_state", "namespace", "prompt" (what a task, the argument, asks a person: answered when somebody
     has), "reply" (what a person says to a task; without text: whether it waits), "left_work" (argument: 1 for that
-    of all jobs), "take_over" (text: a cell run; argument: 1 for all that was kept of its output, else what nobody has seen).
+    of all jobs), "take_over" (text: a cell run; argument: which output comes again, an index of `TAKEN_OVER`), "jobs"
+    (how many drivers each has).
     """
 
     request_id: int

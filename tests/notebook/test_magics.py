@@ -269,7 +269,7 @@ def test_cancel(notebook: InteractiveShell, backend: FakeBackend, capsys: pytest
         ("%nbray scale", "expected how many workers there shall be, as %nbray scale 4"),
         ("%nbray scale -3", "%nbray scale -3: expected how many workers"),
         ("%nbray cancel 99", "no cell [99] has run"),
-        ("%nbray stop --all", "%nbray stop takes no --all; it belongs to %nbray cancel"),
+        ("%nbray stop --all", "%nbray stop takes no --all; it belongs to %nbray status"),
         ("%nbray start 3", "%nbray start takes no 3"),
         ("%nbray --wrokers 3", "did you mean --workers?"),
     ],

@@ -54,3 +54,13 @@ def test_what_runs_comes_first_then_the_latest() -> None:
 
 def test_an_empty_cluster_has_no_empty_tables() -> None:
     assert "cell run" not in repr(Status("local", snapshot(cell_runs=[])))
+
+
+def test_other_notebooks_work_is_counted_and_shown_when_asked_for() -> None:
+    runs = [CellRunSnapshot(CellRunId(name), f"cell {name}", job, running=1) for name, job in (("mine", "a"), ("theirs", "b"))]
+    own = Status("local", snapshot(cell_runs=runs), "a")
+    assert "cell mine" in repr(own)
+    assert "cell theirs" not in repr(own)
+    assert repr(own).endswith("1 cell of other notebooks: %nbray --all")
+    assert "1 cell of other notebooks: %nbray --all" in own._repr_html_()
+    assert "cell theirs" in repr(Status("local", snapshot(cell_runs=runs)))

@@ -50,12 +50,12 @@ def test_what_nobody_saw_is_sent_again_behind_a_mark() -> None:
     worker.say(messages.Output(task, "stdout", b"missed\n"))
     back = cluster.driver()
     assert not shown(back)
-    assert ask(back, "take_over", text="cell 1") == {"found": True, "results": [task]}
+    assert ask(back, "take_over", 1, "cell 1") == {"found": True, "results": [task]}
     assert shown(back) == [(AGAIN, b"0"), ("stdout", b"missed\n")]
     worker.say(messages.Output(task, "stdout", b"live\n"))
     assert shown(back)[-1] == ("stdout", b"live\n")
     assert not left(back)[0].missed
-    ask(back, "take_over", 1, "cell 1")
+    ask(back, "take_over", 2, "cell 1")
     assert b"".join(data for stream, data in shown(back)[3:] if stream == "stdout") == b"seen\nmissed\nlive\n"
 
 
@@ -68,7 +68,7 @@ def test_a_killed_driver_may_not_have_shown_the_last_that_it_got() -> None:
     worker.say(messages.Output(task, "stdout", b"in its socket\n"))
     driver.leave()
     back = cluster.driver()
-    ask(back, "take_over", text="cell 1")
+    ask(back, "take_over", 1, "cell 1")
     assert shown(back) == [(AGAIN, b"0"), ("stdout", b"in its socket\n")]
 
 
@@ -79,13 +79,13 @@ def test_results_pass_to_who_takes_over_and_live_as_long_as_it_holds_them() -> N
     driver.leave()
     cluster.workers[0].finish(task)
     back = cluster.driver()
-    assert ask(back, "take_over", text="cell 1")["results"] == [task]
+    assert ask(back, "take_over", 1, "cell 1")["results"] == [task]
     assert left(back)[0].results == []
     back.say(messages.Subscribe([task]))
     assert back.values == {task: b"result"}
     back.leave()
     again = cluster.driver()
-    assert ask(again, "take_over", text="cell 1")["results"] == [task]
+    assert ask(again, "take_over", 0, "cell 1")["results"] == [task]
     again.say(messages.Released([task]))
     again.say(messages.Subscribe([task]))
     assert again.failure(task).kind == "lost"
@@ -100,7 +100,7 @@ def test_notes_stay_for_every_successor() -> None:
     for _ in range(2):
         back = cluster.driver()
         assert left(back)[0].notes == [b"assigns x"]
-        ask(back, "take_over", text="cell 1")
+        ask(back, "take_over", 1, "cell 1")
         back.leave()
 
 
@@ -111,7 +111,7 @@ def test_work_of_other_jobs_is_listed_when_asked_for_and_not_taken_over() -> Non
     submit(other, "cell 9")
     assert [each.counts.job for each in left(mine)] == ["a.ipynb"]
     assert [(each.counts.job, each.drivers) for each in left(mine, 1)] == [("a.ipynb", 1), ("b.ipynb", 1)]
-    assert ask(mine, "take_over", text="cell 9") == {"found": False, "results": []}
+    assert ask(mine, "take_over", 2, "cell 9") == {"found": False, "results": []}
     assert not mine.heard(Emitted)
 
 
@@ -127,5 +127,5 @@ def test_what_all_cells_keep_is_bounded(monkeypatch: Any) -> None:
     assert sum(kept) <= 10_000
     assert kept[0] == 0
     assert kept[-1] > 1000
-    ask(driver, "take_over", 1, "cell 0")
+    ask(driver, "take_over", 2, "cell 0")
     assert shown(driver)[-1] == (AGAIN, b"1000")

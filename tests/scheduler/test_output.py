@@ -89,5 +89,5 @@ def test_what_nobody_saw_waits_until_it_is_asked_for(cluster: Cluster, driver: D
     worker.say(messages.Output(task, "stdout", b"x" * 600))
     back = cluster.driver()
     assert not back.heard(Emitted)
-    back.say(messages.Ask(1, "take_over", text="cell 4"))
+    back.say(messages.Ask(1, "take_over", 1, "cell 4"))
     assert text(back) == "0" + "x" * 600

@@ -1,0 +1,54 @@
+"""Which jobs use a cluster, in a file of its run directory: a kernel that comes back finds the one that it shares with others."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from nbray.engine.run_directory import ClusterFile
+
+FILE_NAME = "jobs.jsonl"
+
+
+class Member(msgspec.Struct, frozen=True):
+    """One job that has joined, or left for good."""
+
+    job: str
+    notebook: str = ""
+    """The path of its notebook, where that is known."""
+    left: bool = False
+
+
+def note(directory: Path, member: Member) -> None:
+    """Add what has become of a job; nobody else can read it."""
+    descriptor = os.open(directory / FILE_NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(msgspec.json.encode(member) + b"\n")
+
+
+def members(directory: Path, content: ClusterFile) -> list[Member]:
+    """The jobs that have not left for good, the one that started the cluster first."""
+    found = {content.job: Member(content.job, content.notebook)}
+    for member in _noted(directory):
+        if member.left:
+            found.pop(member.job, None)
+        else:
+            found[member.job] = member
+    return list(found.values())
+
+
+def _noted(directory: Path) -> Iterable[Member]:
+    try:
+        lines = (directory / FILE_NAME).read_bytes().splitlines()
+    except FileNotFoundError:
+        return []
+    found = []
+    for line in lines:
+        try:
+            found.append(msgspec.json.decode(line, type=Member))
+        except msgspec.MsgspecError:  # torn, or of another release
+            continue
+    return found
