@@ -39,11 +39,12 @@ async def arrival(backend: Backend, object_id: ObjectId) -> None:
 class _Waits:
     """The waits of one loop: they are woken together, and share the one timer that beats while there are any."""
 
-    __slots__ = ("_arrived", "_beats", "_hurries", "_loop", "_woken", "count")
+    __slots__ = ("_arrived", "_backend", "_beats", "_hurries", "_loop", "_woken", "count")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.count = 0
         self._loop = weakref.ref(loop)
+        self._backend: Backend | None = None
         self._arrived: deque[asyncio.Future[None]] = deque()
         self._woken = False
         """The loop will look at `_arrived`; cleared before it looks."""
@@ -53,6 +54,7 @@ class _Waits:
     def begin(self, backend: Backend) -> None:
         """One more waits. What it waits for may not have left yet: it does, with that of others, once the loop comes round."""
         self.count += 1
+        self._backend = backend
         loop = self._loop()
         if not self._hurries and loop is not None:
             self._hurries = True
@@ -82,15 +84,33 @@ class _Waits:
                 arrived.set_result(None)
 
     def _beat(self) -> None:
-        if self.count:
-            self._beat_later()
-        else:
+        if not self.count:
             self._beats = False
+            return
+        self._beat_later()
+        if self._backend is not None and self._backend.is_interlude_due():
+            _play(self._backend)
 
     def _beat_later(self) -> None:
         loop = self._loop()
         if loop is not None:
             loop.call_later(HEARTBEAT_SECONDS, self._beat)
+
+
+def _play(backend: Backend) -> None:
+    """Play what has come up; Stop ends that, and then reaches whoever awaits as it would between two steps of the loop."""
+    import signal
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    stopped = False
+    try:
+        backend.play_interlude()
+    except KeyboardInterrupt:
+        stopped = True
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if stopped:
+        signal.raise_signal(signal.SIGINT)
 
 
 _waits: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Waits] = weakref.WeakKeyDictionary()

@@ -11,6 +11,7 @@
     │   ├── RemoteError                  what the task raised; also an instance of the original class
     │   ├── TaskCancelledError           the task was cancelled
     │   ├── TaskTimeout (TimeoutError)   the task ran longer than its timeout=
+    │   ├── QuitAtBreakpoint             somebody has typed q at a breakpoint in the task
     │   ├── ResultNotShippable           the function returned something that cannot be sent
     │   └── TuneError                    a trial of an experiment failed
     ├── WorkerDied                     a worker process ended under a running task
@@ -110,6 +111,13 @@ class TaskCancelledError(TaskError):
 
 class TaskTimeout(TaskError, TimeoutError):
     """The task ran longer than its `timeout=` and was ended."""
+
+
+class QuitAtBreakpoint(TaskError):
+    """Somebody has typed q at a breakpoint in the task, which has ended there."""
+
+    def __init__(self, message: str = "q was typed at a breakpoint in the task, which has ended there") -> None:
+        super().__init__(message)
 
 
 class ResultNotShippable(TaskError):

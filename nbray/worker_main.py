@@ -28,6 +28,7 @@ HELLO_SECONDS = 20.0
 def main() -> NoReturn:
     """Become the zygote; does not return."""
     import nbray.backends.local
+    import nbray.breakpoints
     import nbray.functions
     import nbray.parallel_map
     import nbray.tqdm_routing  # noqa: F401 - imported before the forks, so that every worker shares the pages
@@ -44,7 +45,7 @@ def run_scheduler(inheritance: Inheritance) -> None:
 
 def run_worker(inheritance: Inheritance, slot: int) -> None:
     """What a worker does: connect, offer the API to tasks, run tasks."""
-    from nbray import session, streams, tqdm_routing
+    from nbray import breakpoints, session, streams, tqdm_routing, worker_input
     from nbray.backends.local import LocalBackend
 
     config = inheritance.config
@@ -67,6 +68,8 @@ def run_worker(inheritance: Inheritance, slot: int) -> None:
     process.streaming.bundle = streams.bundle
     process.take_streams()
     tqdm_routing.take_tqdm()
+    worker_input.take_input()
+    breakpoints.take_breakpoints()
     if "nbray.notebook.remote_shell" in sys.modules:  # preloaded where a notebook asked for it
         sys.modules["nbray.notebook.remote_shell"].take_displays()
     stack_dumps.install(Path(config.run_directory))

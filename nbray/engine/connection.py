@@ -346,6 +346,11 @@ class Connection:
             deadline += time.monotonic() - began  # a person's time is not the tasks'
         return True
 
+    def is_interlude_due(self) -> bool:
+        """Whether this is the main thread, and there is something for it to play."""
+        here = threading.current_thread() is threading.main_thread()
+        return here and self.interlude is not None and self.interlude.is_due()
+
     def _sleep_until(self, waiter: Waiter, deadline: float, is_due: Callable[[], bool]) -> bool:
         """Wait for the waiter until the deadline, or until something else is due; False then."""
         with PollShield() as shield:

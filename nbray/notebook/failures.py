@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from nbray import dual_errors, frame_snapshots
-from nbray.errors import InfeasibleRequest, RemoteTraceback, TaskTimeout, WorkerDied
+from nbray.errors import InfeasibleRequest, QuitAtBreakpoint, RemoteTraceback, TaskTimeout, WorkerDied
 from nbray.notebook.remote_cell import TRACEBACK_ATTRIBUTE
 
 _FRAME = re.compile(r"File ((?:\x1b\[[\d;]*m)*)([^\s\x1b:]+):(\d+)")
@@ -60,7 +60,7 @@ def _lines(error: BaseException) -> list[str]:
     if isinstance(remote, list) and remote:
         return [str(line) for line in remote]
     cause = error.__cause__
-    if isinstance(cause, RemoteTraceback):
+    if isinstance(cause, RemoteTraceback) and not isinstance(error, QuitAtBreakpoint):
         return cause.text.splitlines()
     message = str(error)
     hint = _IN_A_CELL.get(type(error))

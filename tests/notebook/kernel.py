@@ -50,6 +50,8 @@ class Cell:
     msg_id: str
     code: str
     outputs: list[Output] = field(default_factory=list)
+    prompts: list[str] = field(default_factory=list)
+    """What it asked the person at the notebook."""
     reply: dict[str, Any] | None = None
     idle: bool = False
 
@@ -140,6 +142,28 @@ class Kernel:
         """Run a cell that must succeed."""
         cell = self.run(code, timeout)
         assert cell.status == "ok", cell.everything()
+        return cell
+
+    def talk(self, code: str, *answers: str | Callable[[], object], timeout: float = 30.0) -> Cell:
+        """Run a cell that asks for input, once for each of the answers; one that is called types nothing: it may press Stop."""
+        msg_id = self.client.execute(code, allow_stdin=True)
+        cell = self.cells[msg_id] = Cell(msg_id, code)
+        left, deadline = list(answers), time.monotonic() + timeout
+        while not cell.done:
+            assert time.monotonic() < deadline, cell.everything()
+            self.pump(0.02)
+            try:
+                asked = self.client.get_stdin_msg(timeout=0)
+            except queue.Empty:
+                continue
+            cell.prompts.append(asked["content"]["prompt"])
+            assert left, f"asked {cell.prompts[-1]!r} beyond all answers; {cell.everything()}"
+            answer = left.pop(0)
+            if isinstance(answer, str):
+                self.client.input(answer)
+            else:
+                answer()
+        assert not left, f"never asked for {left}; {cell.everything()}"
         return cell
 
     def wait(self, cell: Cell, timeout: float = 30.0) -> Cell:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import queue
 import re
-import time
 from collections.abc import Iterator
 
 import pytest
 
-from tests.notebook.kernel import Cell, Kernel, running_kernel
+from tests.notebook.kernel import Kernel, running_kernel
 
 pytestmark = pytest.mark.local
-
-_ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @pytest.fixture(scope="module")
@@ -25,19 +21,8 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
 
 def debug(kernel: Kernel, *commands: str, magic: str = "%debug") -> str:
     """What is said in a session with the debugger, without colours; it must end with the last command."""
-    msg_id = kernel.client.execute(magic, allow_stdin=True)
-    cell = kernel.cells[msg_id] = Cell(msg_id, magic)
-    left, deadline = list(commands), time.monotonic() + 30
-    while not cell.done:
-        assert time.monotonic() < deadline, cell.everything()
-        kernel.pump(0.02)
-        try:
-            kernel.client.get_stdin_msg(timeout=0)
-        except queue.Empty:
-            continue
-        kernel.client.input(left.pop(0))
-    assert left == [], cell.everything()
-    return _ANSI.sub("", cell.stdout + cell.stderr + cell.error)
+    cell = kernel.talk(magic, *commands)
+    return cell.stdout + cell.stderr + cell.error
 
 
 def test_a_failed_remote_cell_is_looked_at_where_it_failed(kernel: Kernel) -> None:
