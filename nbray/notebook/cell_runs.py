@@ -32,6 +32,8 @@ class CellRun:
     """The thread that runs the cell's code."""
     ended: bool = False
     began: float = field(default_factory=time.perf_counter)
+    waited: float = 0.0
+    """Seconds that it waited for other cells in its namespace before it was sent there."""
     written: Written | None = None
     """What this process had put into the store when the cell began."""
     own_tasks: set[TaskId] = field(default_factory=set)

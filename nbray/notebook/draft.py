@@ -15,8 +15,8 @@ from nbray.notebook.stages import Errand, split
 from nbray.snapshot import CellRunSnapshot
 from nbray.wording import one_line
 
-LINE = 100
-"""Characters of the first line that are kept."""
+LINE, ERROR = 100, 120
+"""Characters of the first line, and of an error's, that are kept."""
 
 
 NOTHING_WRITTEN = Written(0, 0.0)
@@ -75,12 +75,12 @@ class Draft:
     def fail(self, error: BaseException) -> None:
         """The cell has raised this."""
         self._outcome = FAILED
-        text = one_line(str(error).partition("\n")[0])
+        text = one_line(str(error).partition("\n")[0].partition(". ")[0], ERROR)
         self._error = f"{type(error).__name__}: {text}" if text else type(error).__name__
 
     def end(self, source: str, outcome: str, error: BaseException | None, written: Written = NOTHING_WRITTEN) -> None:
         """The notebook's code has ended; by then this process had `written` so much into the store."""
-        before = self.run.written or written
+        before = self.run.written or NOTHING_WRITTEN  # by a cluster that the cell has started itself
         self._stored, self._storing = max(0, written.size - before.size), max(0.0, written.seconds - before.seconds)
         self.ended, self._source, self._outcome = time.perf_counter(), source, outcome
         if error is not None and outcome == FAILED:
@@ -128,7 +128,7 @@ class Draft:
         if self.errands:
             now = time.perf_counter()
             errands = [each if each.came else each._replace(came=now) for each in self.errands.values()]
-            return split(errands, self.run.began, ended)
+            return split(errands, self.run.began, ended, self.run.waited, self._idle)
         total = ended - self.run.began
         elapsed = 0.0 if self._counts is None else min(total, self._counts.elapsed)
         ship, idle = min(total, self._storing), min(elapsed, self._idle)

@@ -52,13 +52,18 @@ def _of_this_notebook() -> list[Manifest]:
     """Oldest first; what goes on now stands in memory only."""
     now = {manifest.cell_run: manifest for manifest in HISTORY.manifests()}
     kept = HISTORY.file.manifests() if HISTORY.file is not None else []
-    return [*(each for each in kept if each.cell_run not in now), *now.values()]
+    return _in_order([*(each for each in kept if each.cell_run not in now), *now.values()])
 
 
 def _of_everybody() -> list[Manifest]:
     now = {manifest.cell_run: manifest for manifest in HISTORY.manifests()}
     kept = [each for each in history_file.read_all(history_file.directory()) if each.cell_run not in now]
-    return sorted([*kept, *now.values()], key=lambda manifest: manifest.began)
+    return _in_order([*kept, *now.values()])
+
+
+def _in_order(manifests: Sequence[Manifest]) -> list[Manifest]:
+    """By when they began: one in the background is written down late."""
+    return sorted(manifests, key=lambda manifest: manifest.began)
 
 
 def _one(found: Sequence[Manifest], word: str, action: str) -> Manifest:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import PurePath
 
-from nbray.notebook.card_html import BLUE, GREEN, GREY, ORANGE
+from nbray.notebook.card_html import BLUE, GREEN, ORANGE
 from nbray.notebook.manifest import FAILED, OK, RUNNING, Manifest, Piece, Stages
 from nbray.notebook.verdicts import differences, verdict
 from nbray.wording import count_text, one_line, size_text, time_text
@@ -21,7 +21,7 @@ WIDTH = 40
 """Characters of a bar in plain text."""
 
 STAGES = (
-    ("start", "start", GREY), ("ship", "ship", ORANGE), ("queue", "queue", "#9e9d24"), ("run", "run", GREEN),
+    ("start", "start", "#7e57c2"), ("ship", "ship", ORANGE), ("queue", "queue", "#9e9d24"), ("run", "run", GREEN),
     ("return", "back", BLUE), ("here", "here", "#b0b0b0"),
 )  # fmt: skip
 """What a stage is called, its field, its colour."""
@@ -72,7 +72,7 @@ class History:
         body = []
         for each in self._shown:
             cells = [_escape(text) for text in self._row(each, "")]
-            cells[place] = _bar(each.stages, "80px", 8)
+            cells[place] = f"{_bar(each.stages, '80px', 8)}{_split_word(each.stages)}"
             body.append("".join(f'<td style="{_LEFT}">{cell}</td>' for cell in cells))
         rows = "".join(f"<tr>{row}</tr>" for row in body)
         notes = "".join(f"<div>{_escape(note)}</div>" for note in self._notes)
@@ -158,7 +158,7 @@ def _title(manifest: Manifest) -> str:
 
 
 def _ended(manifest: Manifest) -> str:
-    words = {OK: "ok", FAILED: f"failed: {one_line(manifest.error, 60)}", RUNNING: "runs"}
+    words = {OK: "ok", FAILED: f"failed: {one_line(manifest.error, 40)}", RUNNING: "runs"}
     ended = words.get(manifest.outcome, manifest.outcome)
     return f"{ended}, {manifest.cache}" if manifest.cache else ended
 
@@ -190,7 +190,8 @@ def _names(pieces: Sequence[Piece]) -> str:
 
 
 def _piece(piece: Piece) -> tuple[str, ...]:
-    kind = f"{one_line(piece.type_name, 40)} {one_line(piece.facts, 60)}".strip()
+    facts = "" if piece.facts == piece.type_name else piece.facts
+    kind = f"{one_line(piece.type_name, 40)} {one_line(facts, 60)}".strip()
     place = "on the cluster" if piece.on_cluster else piece.hash or (f"not hashed: {piece.unhashed}" if piece.unhashed else "")
     if piece.hash.startswith("~"):
         place += " (of a sample)"

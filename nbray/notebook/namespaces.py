@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
@@ -51,8 +52,12 @@ class OpenNamespace:
     def contents(self) -> Contents:
         """What is there; asks for it where a cell has failed in between, which waits for the cells that run there."""
         if self._contents is None:
+            began = time.perf_counter()
             with session.submitting_for(BACKGROUND):
                 self._note(self._guarded(lambda: self._patiently(self._actor.contents.remote())))
+            run = cell_runs.current()
+            if run is not None:
+                run.waited += time.perf_counter() - began
         assert self._contents is not None
         return self._contents
 

@@ -33,13 +33,15 @@ class Errand(NamedTuple):
     sent: float
     came: float
     there: OnWorker | None = None
-    """None where the worker has not told: it died, or the task never began."""
+    """None where the worker has not told: it died, goes on, or the task never began."""
 
 
-def split(errands: list[Errand], began: float, ended: float) -> Stages:
+def split(errands: list[Errand], began: float, ended: float, waited: float = 0.0, queued: float = 0.0) -> Stages:
     """The stages of a cell run from its first moment to its last.
 
-    Of tasks that ran side by side that counts which ended last; `here` is what is left.
+    `waited` is how long it waited for others before it was sent; `queued` how long it was seen not to run behind that; it
+    counts only where its worker has not told. Of tasks that ran side by side that one counts which ended last; `here` is what is
+    left.
 
     >>> one = Errand(0.0, 1.0, 1.5, 5.0, OnWorker(2.0, 2.25, 4.25, 4.5))
     >>> split([one], 0.0, 5.25)
@@ -48,19 +50,21 @@ def split(errands: list[Errand], began: float, ended: float) -> Stages:
     if not errands:
         return Stages(here=ended - began)
     last = max(errands, key=lambda errand: errand.came)
-    known = _of_worker(last)
+    known = _of_worker(last, queued)
     back = known.back + max(0.0, ended - last.came)
     here = max(0.0, ended - began - (known.start + known.ship + known.queue + known.run + back))
-    return Stages(known.start, known.ship, known.queue, known.run, back, here)
+    waited = min(waited, here)
+    return Stages(known.start, known.ship, known.queue + waited, known.run, back, here - waited)
 
 
-def _of_worker(errand: Errand) -> Stages:
+def _of_worker(errand: Errand, queued: float) -> Stages:
     """All but what follows when the outcome has come."""
     start, pack = errand.ready - errand.asked, errand.sent - errand.ready
     waited = max(0.0, errand.came - errand.sent)
     there = errand.there
     if there is None:
-        return Stages(start, pack, queue=waited)
+        queue = min(waited, queued)
+        return Stages(start, pack, queue, run=waited - queue)
     unpack, run, packing = there.unpacked - there.began, there.ran - there.unpacked, there.packed - there.ran
     left = max(0.0, waited - unpack - run - packing)
     before = there.began - errand.sent

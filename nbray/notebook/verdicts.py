@@ -108,7 +108,8 @@ def _queue(manifest: Manifest, earlier: Sequence[Manifest]) -> str:
     said = f"{_share(manifest, manifest.stages.queue)} was waiting"
     reason = manifest.waited_for
     if " --on " in manifest.how and not reason:
-        return f"{said} for an earlier cell in the namespace {manifest.how.split(' --on ')[1].split()[0]}."
+        name = manifest.how.split(" --on ")[1].split()[0]
+        return f"{said} for the namespace {name}: for an earlier cell there, or, where it is new, for its worker to start."
     if not reason:
         return f"{said} for a worker. %nbray scale N gives the cluster more of them."
     if "held by" not in reason:

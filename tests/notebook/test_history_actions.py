@@ -40,9 +40,9 @@ def test_where_nothing_is_remembered(file: HistoryFile, capsys: pytest.CaptureFi
 
 
 def test_the_latest_run_of_a_cell_is_meant(file: HistoryFile) -> None:
-    file.append(manifest(4, "old", line="yesterday"))
-    file.append(manifest(4, "new", line="today"))
-    file.append(manifest(5, "newer", line="now"))
+    file.append(manifest(4, "old", 1.0, line="yesterday"))
+    file.append(manifest(5, "newer", 3.0, line="now"))
+    file.append(manifest(4, "new", 2.0, line="today"))  # ran in the background, and was over last
     assert isinstance(history(()), History)
     assert isinstance(history(("4",)), Details)
     assert repr(history(("[4]",))).startswith("[4] today")

@@ -107,3 +107,25 @@ def test_a_stopped_cell(kernel: Kernel) -> None:
     kernel.interrupt()
     kernel.wait(cell)
     assert "You stopped it after" in kernel.run_ok("%nbray why").result
+
+
+def test_what_a_cell_waited_for(kernel: Kernel) -> None:
+    kernel.run_ok("import time")
+    for _ in range(2):
+        kernel.run_ok("%%remote --bg\ntime.sleep(1.5)")
+    kernel.run_ok("%%remote\ny = 1")
+    why = kernel.run_ok("%nbray why").result
+    assert re.search(r"was waiting: all CPUs held by cell \[\d\] and cell \[\d\]. %nbray scale N", why)
+    kernel.run_ok("%%remote --on shop\nz = 1")
+    kernel.run_ok("%%remote --bg --on shop\ntime.sleep(1.5)")
+    kernel.run_ok("%%remote --on shop\ny = 1")
+    assert "was waiting for the namespace shop: for an earlier cell there" in kernel.run_ok("%nbray why").result
+
+
+def test_arguments_that_are_written_again_and_again(kernel: Kernel) -> None:
+    kernel.run_ok("import numpy as np, nbray\nbig = np.ones(4_000_000)\nf = nbray.remote(lambda a: a[0])")
+    kernel.run_ok("_ = nbray.get([f.remote(big) for _ in range(8)])")
+    first = kernel.run_ok("%nbray why").result
+    assert "was writing arguments and captured values into the store (244 MiB): nbray.put what several tasks use" in first
+    kernel.run_ok("ref = nbray.put(big)\n_ = nbray.get([f.remote(ref) for _ in range(8)])")
+    assert "31 MiB written into the cluster's store" in kernel.run_ok("%nbray history 6").result

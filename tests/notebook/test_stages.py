@@ -23,7 +23,15 @@ def test_a_cell_with_code_of_its_own_around() -> None:
 
 
 def test_a_worker_that_told_nothing() -> None:
-    assert split([Errand(0.0, 0.0, 1.0, 4.0)], 0.0, 4.0) == Stages(ship=1.0, queue=3.0)
+    silent = Errand(0.0, 0.0, 1.0, 4.0)
+    assert split([silent], 0.0, 4.0) == Stages(ship=1.0, run=3.0)
+    assert split([silent], 0.0, 4.0, queued=2.0) == Stages(ship=1.0, queue=2.0, run=1.0)
+    assert split([silent], 0.0, 4.0, queued=9.0) == Stages(ship=1.0, queue=3.0)
+
+
+def test_waiting_before_it_was_sent_is_queue_too() -> None:
+    late = Errand(5.0, 5.0, 5.0, 8.0, OnWorker(5.0, 5.0, 8.0, 8.0))
+    assert split([late], 0.0, 8.0, waited=4.0) == Stages(queue=4.0, run=3.0, here=1.0)
 
 
 @pytest.mark.parametrize("hours", [-3600.0, 3600.0])

@@ -46,7 +46,7 @@ SAYS: list[tuple[Manifest, str]] = [
     ),
     (manifest(Stages(queue=3.0), waited_for="a worker that is starting"), "waiting for a worker that is starting."),
     (manifest(Stages(queue=3.0)), "waiting for a worker. %nbray scale N"),
-    (manifest(Stages(queue=3.0), how="remote --on gpu0 --bg"), "waiting for an earlier cell in the namespace gpu0."),
+    (manifest(Stages(queue=3.0), how="remote --on gpu0 --bg"), "waiting for the namespace gpu0: for an earlier cell there"),
     (
         manifest(Stages(run=1.0, back=2.0), outputs=(Piece("model", "Forest", size=1_200_000_000, on_cluster=True), SMALL)),
         "67 % of the 3.0 s was packing and bringing back `model` (1.1 GiB): -o NAME brings only what you need",
