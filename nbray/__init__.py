@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         ObjectLost,
         OutOfMemory,
         PlacementGroupRemoved,
+        QuitAtBreakpoint,
         RemoteError,
         ResultNotShippable,
         StartFailed,
@@ -107,7 +108,8 @@ __all__ = [
     "memory", "stack",
     "get_runtime_context", "get_gpu_ids",
     "NbrayError", "UsageError", "WrongType", "NotShippable", "InfeasibleRequest", "WrongCluster", "NotSupportedHere",
-    "TaskError", "RemoteError", "TaskCancelledError", "TaskTimeout", "ResultNotShippable", "TuneError", "WorkerDied",
+    "TaskError", "RemoteError", "TaskCancelledError", "TaskTimeout", "ResultNotShippable", "QuitAtBreakpoint", "TuneError",
+    "WorkerDied",
     "ActorDied", "PlacementGroupRemoved", "OutOfMemory",
     "ClusterError", "ClusterDied", "StoreFull", "ObjectLost", "StartFailed", "GetTimeoutError", "InternalError",
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import html
 import linecache
 import re
@@ -10,11 +11,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from nbray import session
+from nbray import introspection, session
+from nbray.errors import UsageError
+from nbray.objects import ObjectRef
 from nbray.snapshot import WorkerSnapshot
+from nbray.tables import Rows
 
 _FRAME = re.compile(r'^  File "(.*)", line (\d+|\?\?\?) in (.*)$')
 _PACKAGE = str(Path(__file__).parent)
+MOST_TASKS = 1000
+MOST_SHOWN = 8
 _STDLIB = sysconfig.get_path("stdlib")
 
 
@@ -61,17 +67,47 @@ class Stacks(list[WorkerStack]):
         return f"<pre>{html.escape(repr(self))}</pre>"
 
 
-def stack() -> Stacks:
-    """The Python stacks of all workers at this moment; works for a worker in a busy loop or in compiled code too.
+def stack(task: str | ObjectRef | None = None) -> Stacks:
+    """The Python stacks of all workers at this moment, or of those that run a task; also in a busy loop or in compiled code.
 
-    Nothing is stopped. Blocks for as long as the workers take to answer, a fraction of a second, and 2 s at most.
+    `task` is its ref, its name, its id, or the number of its cell, as "[4]". Nothing is stopped. Blocks for as long as the
+    workers take to answer, a fraction of a second, and 2 s at most. Raises UsageError where no such task runs.
 
     >>> import nbray
     >>> len(nbray.stack()) >= 1
     True
     """
     backend = session.current_backend()
-    return read(backend.snapshot().workers, backend.dump_stacks())
+    workers: Iterable[WorkerSnapshot] = backend.snapshot().workers
+    if task is not None:
+        slots = _slots_of(task, introspection.list_tasks(limit=MOST_TASKS))
+        workers = [worker for worker in workers if f"worker {worker.slot}" in slots]
+    return read(workers, backend.dump_stacks())
+
+
+def _slots_of(task: str | ObjectRef, known: Rows) -> set[str]:
+    """The workers that run a task. Raises UsageError where none does, with what is known of it."""
+    wanted = f"{task.id:016x}" if isinstance(task, ObjectRef) else str(task)
+    found = [row for row in known if wanted in (row.name, row.task_id, row.task_id.lstrip("0")) or _label(wanted) in row.cell]
+    running = [row for row in found if row.state == "RUNNING"]
+    if running:
+        return {row.worker.partition(" (")[0] for row in running}
+    others = dict.fromkeys(row.name for row in known if row.state == "RUNNING")
+    shown = ", ".join(list(others)[:MOST_SHOWN]) or "none"
+    near = _nearest(wanted, others)
+    state = f"it is {found[0].state}" if found else f"did you mean {near}?" if near else "there is none"
+    raise UsageError(f"stack({wanted!r}): no such task runs now: {state}. Running: {shown}")
+
+
+def _label(wanted: str) -> str:
+    """How cells are numbered where tasks are listed."""
+    number = wanted.strip("[]")
+    return f"[{number}]" if number.isdigit() else "[no cell]"
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    """The known word that is most like it, or ""."""
+    return next(iter(difflib.get_close_matches(word, list(known), 1)), "")
 
 
 def read(workers: Iterable[WorkerSnapshot], dumps: Mapping[int, str]) -> Stacks:

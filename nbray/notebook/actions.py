@@ -158,7 +158,7 @@ def _cache(call: ActionCall) -> Any:
 def _stack(call: ActionCall) -> None:
     from nbray.notebook import cluster_actions
 
-    cluster_actions.stack()
+    cluster_actions.stack(call.word)
 
 
 def _debug(call: ActionCall) -> None:
@@ -220,7 +220,11 @@ _ROWS = (
         "why", "[CELL]", 1, (),
         "where the time of the latest cell went, or of one: %nbray why 4, and what would make it faster", _why,
     ),
-    Action("stack", "", 0, (), "what every worker is doing now, line by line, without stopping it", _stack),
+    Action(
+        "stack", "[TASK]", 100, (),
+        "what every worker is doing now, line by line, without stopping it; or who runs one task: by name, id or cell, as "
+        "%nbray stack fit or %nbray stack 4", _stack,
+    ),
     Action(
         "debug", "[TASK]", 100, (),
         "the tasks that wait at a breakpoint or for input(); where none does, pdb in the frames of a task that failed, with "

@@ -78,12 +78,12 @@ def memory() -> None:
         display(memory_report.memory())
 
 
-def stack() -> None:
-    """Show what every worker is doing."""
+def stack(task: str) -> None:
+    """Show what every worker is doing, or those that run a task."""
     from nbray import worker_stacks
 
     if is_running():
-        display(worker_stacks.stack())
+        display(worker_stacks.stack(task or None))
 
 
 def debug(shell: Any, wanted: str) -> None:

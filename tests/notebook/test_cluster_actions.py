@@ -15,7 +15,7 @@ def test_without_a_cluster_each_says_so(capsys: pytest.CaptureFixture[str]) -> N
         cluster_actions.stop()
         cluster_actions.cancel("", everything=True)
         cluster_actions.memory()
-        cluster_actions.stack()
+        cluster_actions.stack("")
         cluster_actions.debug(None, "")
     assert capsys.readouterr().out.count("no cluster runs") == 6
 

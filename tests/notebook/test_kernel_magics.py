@@ -134,6 +134,12 @@ def test_stacks_show_the_line_of_the_cell(kernel: Kernel) -> None:
     (text, *_) = kernel.run_ok("%nbray stack").data("text/plain")
     assert "runs spinner" in text
     assert re.search(r"in spin\n    (while True|x = 1)", text), text
+    for task in ("spinner", kernel.run_ok("nbray.list_tasks(name='spinner')[0].task_id").result.strip("'")):
+        (text, *_) = kernel.run_ok(f"%nbray stack {task}").data("text/plain")
+        assert text.startswith("worker ")
+        assert text.count("worker ") == 1
+        assert "in spin" in text
+    assert "did you mean spinner?" in kernel.run("%nbray stack spiner").everything()
     kernel.run_ok("nbray.cancel(ref, force=True)\ndel ref")
 
 
