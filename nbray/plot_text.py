@@ -10,6 +10,7 @@ from nbray.wording import count_text, one_line
 
 WIDTH = 24
 LEVELS = "▁▂▃▄▅▆▇█"
+NOTHING = "no item came: nothing was yielded, and the last expression is no generator"
 
 
 def plot_text(plot: Plot) -> str:
@@ -24,12 +25,13 @@ def plot_text(plot: Plot) -> str:
     """
     title = f"{one_line(plot.title, 60)}: " if plot.title else ""
     why = f", {'; '.join(one_line(why) for why in plot.why)}" if plot.why else "" if plot.closed else ", more to come"
+    nothing = [f"  {NOTHING}"] if plot.closed and not plot.items else []
     lines = [f"{title}plot of {count_text(plot.items, 'item')}{why}"]
     labels = {(run, name): f"{one_line(name, 40)} {one_line(run, 40)}".rstrip() for name in plot.names for run in plot.runs}
     shown = {labels[run, name]: series for run, name in labels if (series := plot.series(run, name)) is not None}
     width = max(map(len, shown), default=0)
     lines += [f"  {label:<{width}}  {_sparks(series)}  {summary(series)}" for label, series in shown.items()]
-    return "\n".join([*lines, *(f"  {one_line(text)}" for text in plot.said)])
+    return "\n".join([*lines, *nothing, *(f"  {one_line(text)}" for text in plot.said)])
 
 
 def summary(series: Series) -> str:

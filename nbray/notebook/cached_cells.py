@@ -10,15 +10,17 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from nbray import plots
 from nbray.backends.backend import Backend, CallOptions
 from nbray.cached_calls import Order, about_reference, hit_text, order_of, surroundings
 from nbray.fingerprints import Untracked, fingerprint
 from nbray.module_versions import ModuleVersions
-from nbray.notebook import cell_runs, cells
+from nbray.notebook import cell_runs, cells, yields
 from nbray.notebook.cell_history import HISTORY
 from nbray.notebook.cell_recording import Piece, run_recorded
 from nbray.notebook.cells import RemoteCell
 from nbray.notebook.remote_cell import bring
+from nbray.plot_points import STREAM as POINTS
 from nbray.result_cache import ResultCache
 
 _CLOCKS = frozenset({"time.time", "time.time_ns", "time.perf_counter", "time.monotonic", "datetime.now", "datetime.today",
@@ -63,9 +65,10 @@ def order_for(shell: Any, backend: Backend, cell: RemoteCell, options: CallOptio
     modules = ModuleVersions()
     about = functools.partial(about_reference, backend, modules)
     transformed = shell.transform_cell(cell.code.source)
-    code = compile(transformed, "<cell>", "exec", shell.compile.flags | cells.MODULE_SCOPE, dont_inherit=True)
+    code = yields.compiled(transformed, "<cell>", shell.compile.flags | yields.MODULE_SCOPE).code
     # The tree counts beside the code, which is without a last expression that is a constant, and yet it is displayed.
-    shown = (ast.dump(ast.parse(transformed)), bool(shell.displayhook.semicolon_at_end_of_expression(cell.code.source)))
+    quiet = bool(shell.displayhook.semicolon_at_end_of_expression(cell.code.source))
+    shown = (ast.dump(ast.parse(transformed)), quiet, cell.code.plot)
     values, names, submodules = cell.inputs
     imported = [(name, sys.modules.get(module)) for name, module in sorted(names.items())]
     loaded = [sys.modules.get(name) for name in submodules]
@@ -111,6 +114,9 @@ def replay(shell: Any, output: Iterable[Piece]) -> None:
     for stream, data in output:
         if stream in ("stdout", "stderr"):
             getattr(sys, stream).write(data.decode("utf-8", "replace"))
+            continue
+        if stream == POINTS:
+            plots.show_again(data)
             continue
         content = json.loads(data)
         if stream == "clear_output":

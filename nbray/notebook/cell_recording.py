@@ -14,11 +14,12 @@ from nbray.notebook.remote_cell import CellCode, CellOutcome
 from nbray.notebook.remote_shell import the_shell
 from nbray.notebook.shipment import Shipment, run_shipped
 from nbray.notebook.values import ModuleName
+from nbray.plot_points import STREAM as POINTS
 
 MOST_OUTPUT = 2_000_000
 """Bytes of output that are kept; a cell with more is not."""
 
-SHOWN = frozenset({"stdout", "stderr", "display_data", "update_display_data", "clear_output"})
+SHOWN = frozenset({"stdout", "stderr", "display_data", "update_display_data", "clear_output", POINTS})
 """What is shown again; progress is over."""
 
 Piece = tuple[str, bytes]

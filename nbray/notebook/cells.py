@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import functools
 from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, NamedTuple
@@ -12,15 +11,15 @@ from nbray.backends import registry
 from nbray.backends.backend import Backend, CallOptions
 from nbray.errors import NotShippable, NotSupportedHere
 from nbray.ids import CellRunId
-from nbray.notebook import cell_runs, homecoming
+from nbray.notebook import cell_runs, given_items, homecoming, promises, yields
 from nbray.notebook.cell_history import HISTORY
 from nbray.notebook.inputs import Inputs, gather, require
 from nbray.notebook.names import Names, find_names
 from nbray.notebook.remote_cell import CellCode, CellOutcome
 from nbray.notebook.shipment import Shipment, run_shipped
 from nbray.objects import ObjectRef
+from nbray.plot_items import PlotOrder
 
-MODULE_SCOPE = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 MAGIC_LINE = "# %%{magic} {line}\n"
 """Stands where the magic's line was, so that line numbers in tracebacks are those of the cell on the page."""
 
@@ -36,6 +35,10 @@ class CellOptions(NamedTuple):
     """The magic whose line stands above the cell; empty where there is none."""
     kept: Set[str] | None = None
     """In a persistent namespace: the names of its own, which are not taken along. Nothing comes back there unless it is asked."""
+    plot: PlotOrder | None = None
+    """What to draw of the items that the cell yields."""
+    many: str = ""
+    """The option or magic that runs it several times; then it may not yield."""
 
 
 class RemoteCell(NamedTuple):
@@ -64,12 +67,16 @@ def read_cell(shell: Any, line: str, cell: str, options: CellOptions) -> RemoteC
     run = cell_runs.current()
     number = shell.execution_count if run is None else run.number
     filename = shell.compile.cache(transformed, number, raw_code=source)
-    compile(transformed, filename, "exec", shell.compile.flags | MODULE_SCOPE, dont_inherit=True)
+    gives_items = yields.compiled(transformed, filename, shell.compile.flags | yields.MODULE_SCOPE).yields
+    if gives_items and options.many:
+        yields.refuse_in(options.many)
+    gives_items = gives_items or options.plot is not None
     names = find_names(transformed)
     needed = [name for name in names.needed if name not in (options.kept or ())]
     inputs = gather(needed, shell.user_ns, source, only=options.inputs, is_own=owned_by(shell))
-    code = CellCode(source, filename, f"[{number}]")
+    code = CellCode(source, filename, f"[{number}]", options.plot, gives_items)
     wanted = wanted_names(names, inputs, options.outputs) if options.kept is None else tuple(dict.fromkeys(options.outputs or ()))
+    wanted += (yields.ITEMS,) * gives_items
     return RemoteCell(code, names, inputs, shell.user_ns, wanted, options.outputs is not None, options.kept or frozenset())
 
 
@@ -100,12 +107,23 @@ class RunningCell(NamedTuple):
     receive: Callable[[Callable[[], Any]], Any] = lambda wait: wait()
     """Makes what the cell brings back of its task's value, for which it calls `wait`."""
 
+    @property
+    def refs(self) -> tuple[ObjectRef]:
+        """What its task will give."""
+        return (self.ref,)
+
+    def take_over(self, shell: Any) -> str:
+        """Wait for what it brings back, and assign it; raises what it raised. Returns a warning about what stays there, or ""."""
+        return take_over(shell, self.cell, self.outcome())
+
     def outcome(self) -> CellOutcome:
         """Wait for what it brings back; raises what it raised."""
         try:
             result = self.receive(lambda: self.backend.get([self.ref.id])[0])
         except BaseException as error:
             HISTORY.came(self.run, self.ref.id, None, error)
+            if isinstance(error, KeyboardInterrupt):
+                promises.keep([self.ref])
             raise
         assert isinstance(result, CellOutcome)
         HISTORY.came(self.run, self.ref.id, result.values, None)
@@ -124,6 +142,8 @@ def submit(cell: RemoteCell, options: CallOptions, wrap: Callable[[Any], Any] = 
     cell_run: CellRunId = session.current_cell_run()
     task = as_task(cell)
     [task_id] = backend.submit(wrap(task), (), {}, options, cell_run)
+    promise = promises.Promise(kind="cell", ids=[task_id], wanted=cell.wanted, required=cell.required)
+    promises.give(backend, cell_run, promise)
     if run is not None:
         run.own_tasks.add(task_id)
     sending.sent(task_id, backend, cell.inputs.values, task.args[1].size)
@@ -149,7 +169,7 @@ def task_name() -> str:
 
 def background_text(running: RunningCell) -> str:
     """What `--bg` says before it returns."""
-    names = ", ".join(running.cell.wanted)
+    names = ", ".join(name for name in running.cell.wanted if name != yields.ITEMS)
     stop = "" if running.run is None else f" %nbray cancel {running.run.number} stops it."
     return f"nbray: runs in the background{f'; then it assigns {names}' if names else ''}.{stop}"
 
@@ -182,7 +202,8 @@ def _named(error: NotShippable, values: Mapping[str, Any]) -> NotShippable:
 
 def take_over(shell: Any, cell: RemoteCell, outcome: CellOutcome) -> str:
     """Assign in the notebook what a cell brought back; returns a warning about what it could not, or ""."""
+    said = given_items.hand_over(shell, cell.code, outcome)
     homecoming.assign(shell, outcome)
     if cell.required:
-        homecoming.require(outcome, cell.wanted)
-    return homecoming.warning(outcome)
+        homecoming.require(outcome, [name for name in cell.wanted if name != yields.ITEMS])
+    return said + homecoming.warning(outcome)

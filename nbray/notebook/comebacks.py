@@ -26,8 +26,11 @@ class Comeback:
     def __init__(self, promise: Promise, refs: Sequence[ObjectRef], backend: Backend, run: CellRun) -> None:
         self.promise = promise
         self.refs = refs
+        """Empty once it was taken over."""
         self.backend = backend
         self.run = run
+        self.failed = False
+        """It has raised something."""
         self.assigned: tuple[str, ...] = ()
         """The names that the notebook has got."""
         self.value: list[Any] | None = None
@@ -35,8 +38,8 @@ class Comeback:
 
     @property
     def done(self) -> bool:
-        """Have all its tasks ended, as far as this process knows?"""
-        return all(self.backend.state(ref.id) != "pending" for ref in self.refs)
+        """Has it been taken over?"""
+        return not self.refs
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -45,8 +48,15 @@ class Comeback:
 
     def take_over(self, shell: Any) -> str:
         """Wait for what comes, and assign it; raises what a cell's one task raised. Returns a warning, or ""."""
-        if self.promise.kind != "cell":
-            return self._take_lists(shell)
+        try:
+            return self._take_names(shell) if self.promise.kind == "cell" else self._take_lists(shell)
+        except Exception:
+            self.failed = True
+            raise
+        finally:
+            self.refs = ()
+
+    def _take_names(self, shell: Any) -> str:
         result = self.backend.get([self.refs[0].id])[0]
         outcome: CellOutcome = result.outcome if isinstance(result, NamespaceOutcome) else result
         self.value = given_items.taken(outcome)

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from nbray.notebook.background import Background
 
 
+ALL_HELP = (
+    "cancel, history, status, attach: all work of this notebook; the cells of all your notebooks; also what others do there"
+)
+
+
 @magics_class
 class NbrayMagics(Magics):
     """`%%remote` and `%nbray`; what they need is imported when they are first used."""
@@ -42,6 +47,8 @@ class NbrayMagics(Magics):
     @argument("--each", nargs="*", metavar="NAME", help="run it at once in each of these namespaces, or in all; rank and world")
     @argument("--bg", action="store_true", help="return at once: output keeps coming to this cell, names when it has ended")
     @argument("--plan", action="store_true", help="print what would be shipped, with sizes, and run nothing")
+    @argument("--plot", nargs="*", metavar="NAMES", help="draw these numbers of what it yields as they come; all without names")
+    @argument("--x", metavar="NAME", help="what --plot draws them against, unless it is the number of the item")
     @argument("--cache", action="store_true", help="keep what comes of it on disk: not run again with the same code and inputs")
     @argument("--cpus", type=float, metavar="N", help="CPUs to reserve while the cell runs (1)")
     @argument("--gpus", type=float, metavar="N", help="GPUs to reserve while the cell runs")
@@ -69,6 +76,10 @@ class NbrayMagics(Magics):
         runs it in the namespaces a and b (made where they are missing), --each 'gpu*' in those that live, --each in all, and
         what it assigns stays there.
 
+        A cell may yield, in a loop or by a last expression that is a generator: with --plot loss,acc these numbers are drawn
+        while they come, of items that are dicts, tuples (by position) or plain numbers. All items come back as a list: _ and
+        Out. What cannot be drawn is said beside the chart, and never ends the cell.
+
         With --cache the names that come back and what the cell printed and displayed are kept on disk. The same code with the
         same inputs is not run again, also in another kernel: what was kept is shown and assigned, and it says so. Tracked are
         the names that it takes along, with all that functions and classes among them use, local modules, and versions of
@@ -85,9 +96,11 @@ class NbrayMagics(Magics):
           %%remote -n 4 -o loss                        four ranks at once; loss becomes a list by rank
           %%remote --all                               as many ranks as fit: on every worker at once
           %%remote --each a b                          once in each of these namespaces, at the same time
+          %%remote --plot loss,acc                     draw these numbers of what the cell yields
+          %%remote --plot loss --x epoch               the same, against the epochs that are in it
           %%remote --cache                             run once; later, what came of it is taken from the disk
         """
-        from nbray.notebook import cells
+        from nbray.notebook import cells, given_items
 
         asked = parse(self.remote, line)
         with failing_cleanly(self.shell):
@@ -108,7 +121,8 @@ class NbrayMagics(Magics):
                     "max_retries": asked.retries, "name": (asked.name or "").strip("\"'") or cells.task_name(),
                 }
             )  # fmt: skip
-            ready = cells.read_cell(self.shell, line, cell, cells.CellOptions(asked.inputs, asked.outputs))
+            given = cells.CellOptions(asked.inputs, asked.outputs, plot=given_items.order_of(asked))
+            ready = cells.read_cell(self.shell, line, cell, given)
             if asked.plan:
                 from nbray.notebook.plan import plan_text
 
@@ -149,7 +163,7 @@ class NbrayMagics(Magics):
     @kwds(description=actions.help_text())
     @argument("action", nargs="?", default="status", help="one of those above (status)", metavar="ACTION")
     @argument("words", nargs="*", metavar="WORD", help="what the action takes")
-    @argument("--all", action="store_true", help="cancel, history: all work of this notebook; the cells of all your notebooks")
+    @argument("--all", action="store_true", help=ALL_HELP)
     @argument("-n", "--workers", type=int, metavar="N", help="start: how many workers (as many as CPUs)")
     @argument("--memory", metavar="SIZE", help="start: size of the object store, for example 4GB")
     @line_magic

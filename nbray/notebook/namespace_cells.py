@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from nbray import call_options
-from nbray.notebook import cells, namespace_stops, namespaces
+from nbray.notebook import cells, given_items, namespace_stops, namespaces
+from nbray.notebook.namespace import RESULTS
 
 if TYPE_CHECKING:
     from nbray.notebook.background import Background
@@ -41,13 +42,13 @@ def run_whole(shell: Any, cell: str, name: str) -> None:
     """Run a cell without a magic's line in the namespace of that name."""
     namespace = namespaces.open_namespace(name, {})
     own = frozenset(each.name for each in namespace.contents().names)
-    ready = cells.read_cell(shell, "", cell, cells.CellOptions(magic="", kept=own))
+    ready = cells.read_cell(shell, "", cell, cells.CellOptions(magic="", kept=own | RESULTS))
     running = namespace.submit(ready, cells.task_name())
     sys.stderr.write(cells.take_over(shell, ready, namespace_stops.outcome(namespace, running)))
 
 
 def _options(asked: Any, kept: frozenset[str]) -> cells.CellOptions:
-    return cells.CellOptions(asked.inputs, asked.outputs, kept=kept)
+    return cells.CellOptions(asked.inputs, asked.outputs, kept=kept | RESULTS, plot=given_items.order_of(asked))
 
 
 def reserved(asked: Any) -> dict[str, Any]:

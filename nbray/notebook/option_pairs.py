@@ -24,6 +24,9 @@ PAIRS: dict[tuple[str, str], str] = {
     ("ranks", "cache"): "what is kept is one run of a cell, not several ranks",
     ("all", "cache"): "what is kept is one run of a cell, not several ranks",
     ("each", "cache"): "a cell is kept that takes all its names from the notebook, and namespaces have their own",
+    ("plot", "ranks"): "a chart shows one run of a cell; nbray.plot([f.remote(x) for x in xs], 'loss') draws several generators",
+    ("plot", "all"): "a chart shows one run of a cell; nbray.plot([f.remote(x) for x in xs], 'loss') draws several generators",
+    ("plot", "each"): "a chart shows one run of a cell; nbray.plot([f.remote(x) for x in xs], 'loss') draws several generators",
     ("cache", "bg"): "a cell is kept that is waited for: take --bg or --cache off",
 }
 """By the long names of the two, the one that has to go first."""

@@ -25,7 +25,7 @@ def read(shell: Any, line: str, loop: Loop, cell: str, options: CellOptions, cal
     """Read a cell and its loop; raises SyntaxError, UsageError, and what the loop's expression raises."""
     if not cell.strip():
         raise UsageError(f"%%parallel {line.strip()}: the cell is empty; what stands below the line runs once for each item")
-    options = options._replace(magic="parallel", kept=frozenset(loop.names))
+    options = options._replace(magic="parallel", kept=frozenset(loop.names), many="%%parallel")
     ready = _read_body(shell, line, loop, cell, options)
     items = take_items(loop.items, eval(loop.items, shell.user_ns))
     return ParallelRun(ready, options, call, [_item(loop, number, item) for number, item in enumerate(items)])

@@ -15,6 +15,7 @@ from nbray.ids import ObjectId
 from nbray.notebook import cell_runs, cells, namespace_cells, namespace_stops, namespaces
 from nbray.notebook.cell_history import HISTORY
 from nbray.notebook.cells import CellOptions, RemoteCell
+from nbray.notebook.namespace import RESULTS
 from nbray.notebook.rank_cell import run_rank
 from nbray.notebook.rank_runs import Member, RankRun
 from nbray.notebook.ranks import NAMES, Rank
@@ -30,6 +31,7 @@ from nbray.wording import count_text, size_text
 STOP_SECONDS = 1.0
 """Stop ends workers without names within this time: SIGINT first, then they are killed."""
 
+MANY = "-n, --all and --each"
 _AMOUNTS = {"cpus": "num_cpus", "gpus": "num_gpus", "memory": "memory"}
 
 
@@ -48,7 +50,7 @@ def run(shell: Any, line: str, cell: str, asked: Any) -> None:
 
 
 def _run_gang(shell: Any, line: str, cell: str, asked: Any) -> None:
-    given = CellOptions(asked.inputs, asked.outputs, kept=frozenset(NAMES))
+    given = CellOptions(asked.inputs, asked.outputs, kept=frozenset(NAMES), many=MANY)
     ready = cells.read_cell(shell, line, cell, given)._replace(wanted=tuple(dict.fromkeys(asked.outputs or ())), required=True)
     amounts = {option: getattr(asked, name) for name, option in _AMOUNTS.items() if getattr(asked, name) is not None}
     backend = cells.cluster_for_cells()
@@ -134,8 +136,8 @@ def _run_each(shell: Any, line: str, cell: str, asked: Any) -> None:
     names = chosen(asked.each, namespaces.names())
     reserved = namespace_cells.reserved(asked)
     if asked.plan:
-        kept = frozenset(NAMES).union(*map(namespaces.known_names, names)).difference(asked.inputs or ())
-        ready = cells.read_cell(shell, line, cell, CellOptions(asked.inputs, asked.outputs, kept=kept))
+        kept = RESULTS.union(NAMES, *map(namespaces.known_names, names)).difference(asked.inputs or ())
+        ready = cells.read_cell(shell, line, cell, CellOptions(asked.inputs, asked.outputs, kept=kept, many=MANY))
         _plan(ready, f"the namespaces {', '.join(names)}")
         return
     spaces = [namespaces.open_namespace(name, reserved) for name in names]
@@ -144,7 +146,7 @@ def _run_each(shell: Any, line: str, cell: str, asked: Any) -> None:
     for number, space in enumerate(spaces):
         rank = Rank(number, len(spaces), space.name)
         own = frozenset(each.name for each in space.contents().names)
-        given = CellOptions(asked.inputs, asked.outputs, kept=own.difference(asked.inputs or ()).union(NAMES))
+        given = CellOptions(asked.inputs, asked.outputs, kept=own.difference(asked.inputs or ()).union(NAMES, RESULTS), many=MANY)
         ready = _with_rank(cells.read_cell(shell, line, cell, given), rank)
         running = space.submit(ready, space.name, anew, rank)
         members.append(Member(rank, running.ref.id, functools.partial(_values_of, running)))

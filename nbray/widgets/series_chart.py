@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from nbray.plot_points import Plot, Point, Series
+from nbray.plot_text import NOTHING
 from nbray.widgets.axes import NARROW, WIDE, Axes
 from nbray.widgets.elements import Element, as_image, element, markup
 from nbray.widgets.scales import Scale, number_text, scale_of, spans_decades
@@ -196,9 +197,6 @@ def _notes(chart: Chart) -> Iterable[Element]:
         yield element("div", NOTHING, class_="nbray-warning")
     for said in chart.said[:MOST_SAID]:
         yield element("div", one_line(said, 400), class_="nbray-warning")
-
-
-NOTHING = "no item came: nothing was yielded, and the last expression is no generator"
 
 
 def _last(line: Line) -> str:

@@ -4,7 +4,8 @@ import re
 from collections.abc import Sequence
 
 from nbray.plot_points import Plot, Points
-from nbray.widgets.series_chart import COLORS, NOTHING, Chart, chart_of, color, sections, static_html
+from nbray.plot_text import NOTHING
+from nbray.widgets.series_chart import COLORS, Chart, chart_of, color, sections, static_html
 from nbray.widgets.styles import BLUE, GREEN, GREY, RED
 
 
