@@ -23,7 +23,7 @@ _loaded: WeakKeyDictionary[Any, list[Callable[[], None]]] = WeakKeyDictionary()
 
 def load_ipython_extension(shell: Any) -> None:
     """Give this shell `%%remote`, `%nbray`, cards and Stop; once."""
-    if shell in _loaded:
+    if shell in _loaded or session.current.in_worker:  # a cell that runs remotely has %load_ext, too
         return
     from nbray.notebook.magics import NbrayMagics
     from nbray.notebook.parallel_magics import ParallelMagics
@@ -60,6 +60,7 @@ def _follow_shutdown(kernel: Any) -> Callable[[], None]:
     def do_shutdown(restart: bool) -> Any:
         if restart:
             stop.note_restart()
+            session.part()
         else:
             session.shutdown()
         return original(restart)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from importlib import import_module
 from typing import Any, NamedTuple
 
 from nbray.notebook import run_measures
+from nbray.notebook.held_modules import HeldModules, old_code_text
 from nbray.notebook.homecoming import at_home
 from nbray.notebook.rank_cell import reporting
 from nbray.notebook.ranks import Rank
@@ -15,10 +17,14 @@ from nbray.notebook.remote_cell import CellCode, CellOutcome, bring
 from nbray.notebook.remote_shell import the_shell
 from nbray.notebook.shipment import Shipment, with_own
 from nbray.notebook.values import facts_of
+from nbray.notebook.yields import ITEMS
 
 _ABSENT = object()
 _NUMBERS = (bool, int, float, complex)
 LONGEST_NUMBER = 30
+
+RESULTS = frozenset({"_", "__", "___", "Out"})
+"""Names of earlier last expressions, which each namespace has for itself."""
 
 
 class RemoteName(NamedTuple):
@@ -49,14 +55,19 @@ class Namespace:
     """Names that cells assign, and that the next cells find; in the worker, called on its main thread only.
 
     A name that a cell here has assigned or changed in place is the namespace's own. All others that a cell uses are borrowed
-    from the notebook: they come with each cell anew, so that they are never out of date.
+    from the notebook: they come with each cell anew, so that they are never out of date. `_`, `__` and `Out` have the last
+    expressions of the cells here.
     """
 
-    def __init__(self, reserved: Mapping[str, Any]) -> None:
+    def __init__(self, reserved: Mapping[str, Any], name: str = "") -> None:
+        self._name = name
+        self._modules = HeldModules()
         self._reserved = dict(reserved)
         self._names: dict[str, Any] = {}
         self._own: set[str] = set()
-        the_shell().begin(self._names, {})
+        shell = the_shell()
+        shell.begin(self._names, {})
+        shell.keeps_results = True
 
     def run(
         self, code: CellCode, shipment: Shipment, modules: Mapping[str, str], submodules: Sequence[str],
@@ -74,6 +85,9 @@ class Namespace:
         self, code: CellCode, shipment: Shipment, modules: Mapping[str, str], submodules: Sequence[str],
         wanted: tuple[str, ...], changed: Sequence[str], anew: Sequence[str],
     ) -> NamespaceOutcome:  # fmt: skip
+        edited = self._modules.edited()
+        if edited:
+            sys.stderr.write(old_code_text(edited, self._name))
         for name in submodules:
             import_module(name)
         values, home = shipment.unpack()
@@ -82,12 +96,16 @@ class Namespace:
         imported = {name: import_module(module) for name, module in modules.items()}
         self._borrow({**used, **imported, **with_own(values, changed)})
         before = dict(self._names)
+        shell = the_shell()
         try:
-            the_shell().run(code)
+            shell.run(code)
         finally:
             self._note_own(before, changed)
-            the_shell().forget()
-        return NamespaceOutcome(bring(self._names, wanted), self.contents())
+            self._modules.note()
+            shell.forget()
+        outcome = bring(self._names, wanted)
+        self._names.pop(ITEMS, None)
+        return NamespaceOutcome(outcome, self.contents())
 
     def fetch(self, names: tuple[str, ...]) -> CellOutcome:
         """Bring names: small values as they are, large ones as handles; what is not there is left out."""
@@ -115,7 +133,7 @@ class Namespace:
 
     def _borrow(self, values: Mapping[str, Any]) -> None:
         """Functions of the notebook read this namespace: they see what cells here assign."""
-        borrowed = [name for name in values if name not in self._own]
+        borrowed = [name for name in values if name not in self._own and name not in RESULTS]
         self._names.update((name, values[name]) for name in borrowed)
         self._names.update([(name, at_home(values[name], self._names)) for name in borrowed])
 

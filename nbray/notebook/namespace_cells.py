@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from nbray import call_options
-from nbray.notebook import cells, given_items, namespace_stops, namespaces
+from nbray.notebook import cell_environment, cells, given_items, namespace_stops, namespaces
 from nbray.notebook.namespace import RESULTS
 
 if TYPE_CHECKING:
@@ -54,5 +54,6 @@ def _options(asked: Any, kept: frozenset[str]) -> cells.CellOptions:
 def reserved(asked: Any) -> dict[str, Any]:
     """What the namespace shall hold, from the parsed line. Raises UsageError for amounts that are none."""
     given = {option: getattr(asked, name) for name, option in RESERVED.items() if getattr(asked, name) is not None}
+    given |= cell_environment.options_of(asked.env)
     call_options.build(given)  # raises for amounts that are none
     return given

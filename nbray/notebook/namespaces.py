@@ -205,7 +205,7 @@ def open_namespace(name: str, reserved: Mapping[str, Any]) -> OpenNamespace:
     if found is None:
         with session.submitting_for(BACKGROUND):
             options = {"name": PREFIX + name, "lifetime": "detached", "get_if_exists": True, **reserved}
-            actor = ActorClass(Namespace, options).remote(dict(reserved))
+            actor = ActorClass(Namespace, options).remote(dict(reserved), name)
         found = _open[name] = OpenNamespace(name, actor, backend.epoch, None)
     if reserved:
         _check_reserved(found, reserved)

@@ -12,7 +12,7 @@ from nbray import call_options, session
 from nbray.backends.backend import Backend
 from nbray.errors import UsageError
 from nbray.ids import ObjectId
-from nbray.notebook import cell_runs, cells, namespace_cells, namespace_stops, namespaces
+from nbray.notebook import cell_environment, cell_runs, cells, namespace_cells, namespace_stops, namespaces
 from nbray.notebook.cell_history import HISTORY
 from nbray.notebook.cells import CellOptions, RemoteCell
 from nbray.notebook.namespace import RESULTS
@@ -53,6 +53,7 @@ def _run_gang(shell: Any, line: str, cell: str, asked: Any) -> None:
     given = CellOptions(asked.inputs, asked.outputs, kept=frozenset(NAMES), many=MANY)
     ready = cells.read_cell(shell, line, cell, given)._replace(wanted=tuple(dict.fromkeys(asked.outputs or ())), required=True)
     amounts = {option: getattr(asked, name) for name, option in _AMOUNTS.items() if getattr(asked, name) is not None}
+    amounts |= cell_environment.options_of(asked.env)
     backend = cells.cluster_for_cells()
     needs = call_options.build(amounts).resources
     world = _world(asked.ranks, needs, backend.snapshot().resources)

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from nbray.notebook.cell_runs import RUNS
+from nbray.notebook.notebook_only import LINE_MAGICS
 
 MAIN = "main"
 """The namespace of remote mode, where none is named."""
 CELL_MAGIC = "nbray_remote_mode"
 """What a rewritten cell calls; nobody types it."""
 
-HERE = frozenset({"%remote", "%nbray", "%load_ext", "%reload_ext", "%unload_ext", "%debug"})
+HERE = frozenset({"%load_ext", "%reload_ext", "%unload_ext", *(f"%{name}" for name in LINE_MAGICS)})
 """A cell of nothing but these concerns the notebook, and runs here."""
 LOCAL = "%%local"
 _OWN_CELLS = ("%%remote", "%%parallel", LOCAL)

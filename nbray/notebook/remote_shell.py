@@ -17,26 +17,23 @@ import types
 import warnings
 from base64 import b64encode
 from collections.abc import Coroutine, Mapping
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from IPython.core import display_functions, page
 from IPython.core.compilerop import CachingCompiler
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
 from IPython.core.error import UsageError as MagicError
-from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 from traitlets.config import Config
 
-from nbray import sources
+from nbray import breakpoints, sources
 from nbray.engine import task_context
-from nbray.errors import UsageError
-from nbray.notebook import run_measures
+from nbray.notebook import notebook_only, run_measures, yielded_items, yields
+from nbray.plot_items import PlotOrder
 
 TRACEBACK_ATTRIBUTE = "nbray_traceback"
 """Where an exception carries the traceback as IPython rendered it on the worker: a list of strings with ANSI colours."""
-
-NOTEBOOK_ONLY = (("line", "nbray"), ("line", "remote"), ("cell", "remote"), ("cell", "local"), ("cell", "parallel"))
-"""Magics that make no sense on a worker."""
 
 INLINE_FIGURES = "module://matplotlib_inline.backend_inline"
 
@@ -47,6 +44,10 @@ class CellCode(NamedTuple):
     source: str
     filename: str
     label: str
+    plot: PlotOrder | None = None
+    """What to draw of the items that it yields."""
+    yields: bool = False
+    """Whether it gives items, which come back."""
 
 
 def emit(stream: str, content: Mapping[str, Any]) -> None:
@@ -79,6 +80,12 @@ class _RemotePublisher(DisplayPublisher):
 class _RemoteDisplayHook(DisplayHook):
     """Shows a cell's last expression."""
 
+    @property
+    def prompt_count(self) -> int:
+        """The number of the cell in its notebook, under which `Out` has it; IPython's own is of this shell."""
+        cell = getattr(getattr(self.shell, "compile", None), "cell", None)
+        return 0 if cell is None else int(cell.label.strip("[]"))
+
     def quiet(self) -> bool:
         """Whether the cell ends with a semicolon; IPython's own looks into the history, which is off here."""
         cell = the_shell().compile.cell
@@ -86,10 +93,14 @@ class _RemoteDisplayHook(DisplayHook):
 
     def __call__(self, result: Any = None) -> None:
         """See IPython's DisplayHook."""
-        if result is not None and not self.quiet():
+        if yielded_items.takes(result):
+            yielded_items.take_all(result)
+        elif result is not None and not self.quiet():
             data, metadata = self.compute_format_data(result)
             if data:
                 emit("display_data", {"data": _as_json(data), "metadata": metadata, "transient": {}})
+            if the_shell().keeps_results:
+                self.update_user_ns(result)
 
 
 class _CellCompiler(CachingCompiler):
@@ -117,6 +128,8 @@ class RemoteShell(InteractiveShell):
     _rendered: list[tuple[BaseException, list[str]]]
     """What IPython wanted to show as tracebacks during this cell: its error, and those of displays that failed."""
     _threads: set[threading.Thread]
+    keeps_results = False
+    """What is shown as the last expression of a cell stays, as `_` and `Out[4]`."""
     _leaving: bool
     """The cell's event loop is being closed: what is cancelled then has not failed."""
 
@@ -125,18 +138,28 @@ class RemoteShell(InteractiveShell):
     def begin(self, namespace: dict[str, Any], contents: Mapping[str, Any]) -> None:
         """Run what follows in this namespace, filled as that of a new kernel with these contents."""
         self._threads = set(threading.enumerate())
+        _close_figures()  # of earlier tasks, which would be shown as this cell's
         self._enter(namespace)
         self.user_ns.update(contents)
 
     def run(self, code: CellCode) -> None:
         """Run a cell under the name that its notebook gave it; raises what it raised."""
         self._rendered, self._leaving = [], False
+        self.last_execution_result = ExecutionResult(None)  # %xdel looks into it
         warnings.filterwarnings("ignore", message="To exit: use")  # IPython's advice after SystemExit is not for a worker
         self.compile = _CellCompiler(code)  # a new one, since a compiler remembers what the cell imports from __future__
         with run_measures.running(self.user_ns):
-            result = self.run_cell(code.source, store_history=False)
+            items = yielded_items.begin(code.plot)
+            try:
+                result = self.run_cell(code.source, store_history=False)
+            except BaseException as torn:
+                items.close(torn)
+                raise
             _show_figures()
         error = result.error_before_exec or result.error_in_exec
+        items.close(error)
+        if code.yields:
+            sys.stderr.write(yielded_items.leave(self.user_ns, items))
         result.error_before_exec = result.error_in_exec = None
         self._hand_out_tracebacks(error)
         if error is not None:
@@ -161,9 +184,7 @@ class RemoteShell(InteractiveShell):
         namespace, cell = self.user_ns, self.compile.cell
         self._enter({})
         self.forget()
-        pyplot = sys.modules.get("matplotlib.pyplot")
-        if pyplot is not None:
-            pyplot.close("all")
+        _close_figures()
         if self._threads.issuperset(threading.enumerate()):
             namespace.clear()
             if cell is not None:
@@ -193,6 +214,17 @@ class RemoteShell(InteractiveShell):
 
     # ---------------------------------------------------------------- what IPython asks of a shell
 
+    def should_run_async(self, raw_cell: str, *, transformed_cell: Any = None, preprocessing_exc_tuple: Any = None) -> bool:
+        """See InteractiveShell, which takes a cell that yields for one that awaits nothing."""
+        cell = self.compile.cell
+        if cell is None or not cell.yields or preprocessing_exc_tuple is not None:
+            asked = {"transformed_cell": transformed_cell, "preprocessing_exc_tuple": preprocessing_exc_tuple}
+            return bool(super().should_run_async(raw_cell, **asked))
+        try:
+            return yields.compiled(transformed_cell, "<cell>", yields.MODULE_SCOPE).awaits
+        except SyntaxError:
+            return False
+
     def _showtraceback(self, etype: Any, evalue: Any, stb: Any) -> None:
         """Nothing is printed here: the notebook shows the traceback with the exception."""
         self._rendered.append((evalue, [str(line) for line in stb]))
@@ -220,14 +252,11 @@ class RemoteShell(InteractiveShell):
     def enable_gui(self, gui: Any = None) -> None:
         """There is no event loop here; `%matplotlib inline` asks for none."""
 
-
-def _refuse_input(prompt: object = "") -> NoReturn:
-    raise UsageError(f"input({str(prompt)!r}): a cell on a worker cannot ask. Ask in the notebook, and use the answer here")
-
-
-def _refuse_magic(kind: str, name: str, *_: str) -> NoReturn:
-    sign = "%" if kind == "line" else "%%"
-    raise MagicError(f"{sign}{name} belongs to the notebook, and this cell runs on a worker: give it a cell of its own")
+    def enable_matplotlib(self, gui: Any = None) -> Any:
+        """Figures come as pictures; a window or a widget would have nobody to serve it."""
+        if gui not in (None, "inline", "agg", INLINE_FIGURES):
+            raise MagicError(f"%matplotlib {gui}: figures of a cell on a worker come as pictures: leave the line out")
+        return super().enable_matplotlib(gui)
 
 
 def _show_help(shell: InteractiveShell, text: Any, *_: Any, **__: Any) -> None:
@@ -258,16 +287,20 @@ def the_shell() -> RemoteShell:
             config=config, display_pub_class=_RemotePublisher, displayhook_class=_RemoteDisplayHook
         )  # fmt: skip
         _the_shell.compile = _CellCompiler()
-        _the_shell.builtin_trap.auto_builtins["input"] = _refuse_input
-        for kind, name in NOTEBOOK_ONLY:
-            _the_shell.register_magic_function(functools.partial(_refuse_magic, kind, name), kind, name)  # type: ignore[arg-type]
+        _the_shell.ast_transformers.append(yields.YieldsAsCalls())
+        _the_shell.builtin_trap.auto_builtins.update(yielded_items.BUILTINS)
+        notebook_only.forbid(_the_shell)
         _the_shell.loop_runner = _the_shell._run_in_loop
         _the_shell.set_hook("show_in_pager", page.as_hook(functools.partial(_show_help, _the_shell)), 99)
     return _the_shell
 
 
 def take_displays() -> None:
-    """Let `display(...)` and `plt.show()` in plain tasks reach the cell too: the first call makes the shell they need."""
+    """Let `display(...)` and `plt.show()` in plain tasks reach the cell too: the first call makes the shell they need.
+
+    A breakpoint opens IPython's debugger there, for which it is made, too.
+    """
+    breakpoints.make_debugger = _debugger
     os.environ.setdefault("MPLBACKEND", INLINE_FIGURES)
     for name in ("display", "publish_display_data", "clear_output"):
         original = getattr(display_functions, name)
@@ -275,6 +308,13 @@ def take_displays() -> None:
         for module in map(sys.modules.get, ("IPython.core.display_functions", "IPython.display", "IPython.core.display")):
             if getattr(module, name, None) is original:
                 setattr(module, name, wrapped)
+
+
+def _debugger() -> Any:
+    from IPython.core.debugger import Pdb  # 20 ms, for those who need it
+
+    the_shell()
+    return Pdb()
 
 
 def _with_shell(show: types.FunctionType) -> Any:
@@ -293,6 +333,12 @@ def _support_figures() -> None:
         from matplotlib_inline import backend_inline
 
         backend_inline.configure_inline_support(the_shell(), INLINE_FIGURES)
+
+
+def _close_figures() -> None:
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if pyplot is not None:
+        pyplot.close("all")
 
 
 def _show_figures() -> None:

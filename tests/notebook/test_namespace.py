@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,14 +26,14 @@ class Place:
         self.notebook: dict[str, Any] = {"__name__": "__main__"}
         self.shown = Shown()
         with as_task(self.shown):
-            self.namespace = Namespace({"num_cpus": 2})
+            self.namespace = Namespace({"num_cpus": 2}, "place")
 
-    def run(self, source: str, *wanted: str, anew: tuple[str, ...] = ()) -> dict[str, Any]:
+    def run(self, source: str, *wanted: str, anew: tuple[str, ...] = (), label: str = "[4]") -> dict[str, Any]:
         names = find_names(source)
         values = {name: self.notebook[name] for name in names.needed if name in self.notebook}
         with as_task(self.shown):
             shipment = Shipment(*_sent(Shipment.of(values, self.notebook)))
-            code = CellCode(source, "/tmp/ipykernel_1/4.py", "[4]")
+            code = CellCode(source, "/tmp/ipykernel_1/4.py", label)
             result = self.namespace.run(code, shipment, {}, (), wanted, names.changed, anew)
         return result.outcome.values
 
@@ -147,3 +149,34 @@ def test_completions_and_explanations(place: Place) -> None:
     assert complete("d", "d") == []
     assert "What it is." in place.namespace.inspect("c", 0)["text/plain"]
     assert place.namespace.inspect("missing", 0) == {}
+
+
+def test_last_expressions_stay_under_the_names_that_they_have_in_every_notebook(place: Place) -> None:
+    place.notebook["_"] = "the notebook's"
+    place.run("[1, 2]", label="[7]")
+    place.run("None", label="[8]")
+    place.run("sum(_);", label="[9]")
+    place.run("sum(_)", label="[10]")
+    assert place.run("found = _, __, Out, _7", "found") == {"found": (3, [1, 2], {7: [1, 2], 10: 3}, [1, 2])}
+    assert set(place.own) == {"found"}
+
+
+def test_a_name_of_the_users_is_left_to_him(place: Place) -> None:
+    place.run("for _ in range(3): pass")
+    place.run("'shown'")
+    assert place.run("x = _", "x") == {"x": 2}
+
+
+def test_old_code_is_told_before_it_runs(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    file = tmp_path / "held_by_place.py"
+    file.write_text("x = 1")
+    place.run("import held_by_place")
+    file.write_text("x = 1000")
+    place.run("print(held_by_place.x)")
+    [(_, told), (_, printed)] = [piece for piece in place.shown if piece[0] in ("stderr", "stdout")]
+    assert "since the namespace 'place' has imported it: held_by_place. The old code runs here." in told
+    assert printed == "1\n"
+    place.run("import importlib; importlib.reload(held_by_place); print(held_by_place.x)")
+    assert [text for stream, text in place.shown if stream == "stdout"][-1] == "1000\n"
+    del sys.modules["held_by_place"]

@@ -32,6 +32,34 @@ def test_names_stay_there_and_come_when_they_are_asked_for(kernel: Kernel) -> No
     assert kernel.run_ok("x, y != __import__('os').getpid()").result == "([1, 2], True)"
 
 
+def test_a_namespace_has_results_of_its_own(kernel: Kernel) -> None:
+    kernel.run_ok("'here'")
+    cell = kernel.run_ok("%%remote --on results\n[1, 2]")
+    assert "3" in kernel.run_ok("%%remote --on results\nsum(_)").data("text/plain")
+    assert "[1, 2]" in kernel.run_ok(f"%%remote --on results\nOut[{cell.number}]").data("text/plain")
+    assert kernel.run_ok("_").result == "'here'"
+    kernel.run_ok("%remote drop results")
+
+
+def test_an_edited_module_is_told_where_the_old_one_is_held(kernel: Kernel) -> None:
+    kernel.run_ok("import pathlib\npathlib.Path('held_here.py').write_text('def f(): return 1')\nimport held_here")
+    kernel.run_ok("%%remote --on old\nfrom held_here import f\nprint(f())")
+    kernel.run_ok("pathlib.Path('held_here.py').write_text('def f(): return 1000')")
+    cell = kernel.run_ok("%%remote --on old\nprint(f())")
+    assert cell.stdout == "1\n"
+    assert "nbray: 1 module edited since the namespace 'old' has imported it: held_here. The old code runs here." in cell.stderr
+    assert kernel.run_ok("%%remote --on old\nprint(f())").stderr == ""
+    kernel.run_ok("%remote drop old")
+    assert kernel.run_ok("%%remote --on old\nprint(held_here.f())").stdout == "1000\n"
+    kernel.run_ok("%remote drop old")
+
+
+def test_loading_the_extension_there_too_changes_nothing(kernel: Kernel) -> None:
+    kernel.run_ok("%%remote --on loads\n%load_ext nbray\nx = 1")
+    assert "%nbray belongs to the notebook" in kernel.run("%%remote --on loads\nx\n%nbray").everything()
+    kernel.run_ok("%remote drop loads")
+
+
 def test_two_namespaces_are_apart(kernel: Kernel) -> None:
     kernel.run_ok("%%remote --on left\nimport os\nside = 'left', os.getpid()")
     kernel.run_ok("%%remote --on right\nimport os\nside = 'right', os.getpid()")
