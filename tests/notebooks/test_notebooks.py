@@ -4,22 +4,43 @@ from __future__ import annotations
 
 import re
 import sys
+import tempfile
 from pathlib import Path
 
 import nbformat
+import papermill
 import pytest
+from jupyter_core.utils import ensure_event_loop
 from nbformat import NotebookNode
 
 from nbray import demo
 
+ensure_event_loop()  # papermill's client keeps one for good: made here, no test is blamed for it
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def run(name: str) -> NotebookNode:
-    notebook, failure = demo.execute(ROOT / "notebooks" / name, sys.stdout)
-    assert failure is None
+    """The notebook after papermill has run it, whose cells are run by nbclient; the first after nbclient alone."""
+    source = ROOT / "notebooks" / name
+    if name == demo.FIRST:
+        notebook, failure = demo.execute(source, sys.stdout)
+        assert failure is None
+        return notebook
+    with tempfile.TemporaryDirectory() as folder:
+        return run_with_papermill(source, Path(folder) / name)
+
+
+def run_with_papermill(source: Path, target: Path) -> NotebookNode:
+    """What papermill saves. It knows no tag for errors that belong there, and speaks of them when all cells have run."""
+    try:
+        papermill.execute_notebook(source, target, cwd=source.parent, progress_bar=False, execution_timeout=demo.CELL_TIMEOUT)
+    except papermill.PapermillExecutionError as error:
+        print(error)
+    notebook: NotebookNode = nbformat.read(target, as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.metadata.papermill.status for cell in code] == ["completed"] * len(code)
     return notebook
 
 
@@ -47,7 +68,8 @@ def check_errors_are_the_expected_ones(notebook: NotebookNode) -> None:
         if cell.cell_type == "code":
             failed = any(output.output_type == "error" for output in cell.outputs)
             assert failed == ("raises-exception" in cell.metadata.get("tags", [])), cell.source
-            assert not any(output.get("name") == "stderr" for output in cell.outputs), shown(cell)
+            trouble = "".join(output.text for output in cell.outputs if output.get("name") == "stderr")
+            assert all(line.startswith("nbray: fetched ") for line in trouble.splitlines()), shown(cell)
 
 
 def test_the_first_notebook() -> None:
