@@ -26,6 +26,7 @@ from nbray.notebook.cell_runs import RUNS, CellRun, CellRuns
 from nbray.notebook.draft import Draft
 from nbray.notebook.history_file import HistoryFile
 from nbray.notebook.input_hashes import pieces
+from nbray.notebook.local_versions import ModulesOnDisk
 from nbray.notebook.manifest import FAILED, OK, STOPPED, Manifest
 from nbray.notebook.run_measures import Measures
 from nbray.notebook.stages import Errand, OnWorker
@@ -46,6 +47,7 @@ class CellHistory:
         self._drafts: dict[CellRunId, Draft] = {}
         self._kept: OrderedDict[CellRunId, Manifest] = OrderedDict()
         self._done: OrderedDict[CellRunId, None] = OrderedDict()
+        self._modules = ModulesOnDisk()
         self.file = file
         self.notebook = ""
         self.problem = ""
@@ -152,7 +154,7 @@ class CellHistory:
         draft = self._drafts.get(run.id)
         if draft is None:
             self._kept.pop(run.id, None)  # it has been taken to be over
-            draft = self._drafts[run.id] = Draft(run)
+            draft = self._drafts[run.id] = Draft(run, self._modules.versions())
         return draft
 
     def _finish_if_over(self, draft: Draft) -> None:

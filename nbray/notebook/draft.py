@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 import xxhash
 
@@ -25,8 +26,10 @@ NOTHING_WRITTEN = Written(0, 0.0)
 class Draft:
     """Changed under the history's lock."""
 
-    def __init__(self, run: CellRun) -> None:
+    def __init__(self, run: CellRun, modules: Mapping[str, str] | None = None) -> None:
+        """`modules` are the local ones that workers import, with their versions: those of tasks that tell nothing themselves."""
         self.run = run
+        self._modules = dict(modules or {})
         self.how = ""
         self.engine = ""
         self.errands: dict[TaskId, Errand] = {}
@@ -110,7 +113,7 @@ class Draft:
             outcome=self._outcome if self.over else RUNNING, error=self._error,
             stages=self._stages(ended), tasks=self._tasks(), inputs=self.inputs, outputs=self.outputs,
             shipped=self.shipped, stored=self._stored,
-            modules=told.modules if told else {}, packages=told.packages if told else {},
+            modules=told.modules if told else self._modules, packages=told.packages if told else {},
             python=told.python if told else "", engine=self.engine, worker=told.worker if told else "",
             attempt=told.attempt if told else 0, cpu=sum(each.cpu for each in self.measures.values()), cores=self._cores,
             waited_for=self._waited_for, cache=self.cache, spared=self.spared,

@@ -26,6 +26,7 @@ PER_PART, PER_BYTE = 2e-6, 3e-10
 DIGITS = 16
 SAMPLED = "~"
 """Begins the hash of an array of which some bytes from everywhere were looked at: another one tells that it has changed."""
+_QUICK = frozenset({"builtins", "numpy", "pandas", "polars", "pyarrow", "torch"})
 MOST = 200
 """Names of a cell that are written down."""
 
@@ -62,8 +63,14 @@ def _piece(name: str, value: Any, weight: Weight, left: float) -> Piece:
         return Piece(name, type(value).__name__, on_cluster=True)
     if type(value) is ModuleName:
         return Piece(name, "module", value.name)
-    found = Piece(name, type(value).__name__, "" if callable(value) else facts_of(value), weight.size)
+    found = Piece(name, type(value).__name__, _facts(value), weight.size)
     return _hashed(found, value, weight, left)
+
+
+def _facts(value: Any) -> str:
+    """Of types that answer at once: anything else may run for its length."""
+    kind = type(value)
+    return facts_of(value) if kind.__module__.partition(".")[0] in _QUICK and not callable(value) else ""
 
 
 def _hashed(found: Piece, value: Any, weight: Weight, left: float) -> Piece:

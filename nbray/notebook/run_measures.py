@@ -13,22 +13,16 @@ import time
 import types
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import msgspec
-import xxhash
 
 from nbray.engine import task_context
 from nbray.engine.task_context import TaskContext
-from nbray.local_modules import LocalModules
+from nbray.notebook.local_versions import LoadedModules
 
 STREAM = "measures"
 """Under which they travel, as `OutputEvent.stream` has it."""
-
-DIGITS = 16
-EDITED = "edited while it ran"
-"""Stands for the hash of a module where it cannot be told which version was imported."""
 
 
 class Measures(msgspec.Struct, frozen=True):
@@ -108,35 +102,7 @@ def _cpu() -> float:
 # -------------------------------------------------------------------- versions
 
 
-class LoadedModules:
-    """Which versions of local modules this process has imported: hashes of their sources, taken when each is first seen."""
-
-    def __init__(self, modules: Mapping[str, types.ModuleType] | None = None) -> None:
-        self._modules = sys.modules if modules is None else modules
-        self._local = LocalModules(modules)
-        self._known: dict[str, tuple[Any, str]] = {}
-        """By name: what tells one import of it from the next, and the hash."""
-
-    def versions(self, since: float) -> dict[str, str]:
-        """The local modules that are imported now; those not seen before were imported after `since`, in seconds since 1970."""
-        for name, state in self._local.snapshot().items():
-            spec = getattr(self._modules.get(name), "__spec__", None)
-            known = self._known.get(name)
-            if known is None or known[0] is not spec:
-                self._known[name] = spec, _version(state.path, state.mtime_ns, since)
-        return {name: version for name, (_, version) in sorted(self._known.items()) if name in self._modules}
-
-
 LOADED = LoadedModules()
-
-
-def _version(path: str, written: int, since: float) -> str:
-    if written > since * 1e9:
-        return EDITED
-    try:
-        return xxhash.xxh3_128_hexdigest(Path(path).read_bytes())[:DIGITS]
-    except OSError:  # deleted meanwhile
-        return EDITED
 
 
 def packages_of(namespace: Mapping[str, Any]) -> dict[str, str]:

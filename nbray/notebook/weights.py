@@ -16,6 +16,8 @@ DEEPEST = 3
 CODE_PARTS, IMPORTED_PARTS = 200, 10
 """So many pieces is a function or class of a notebook, and one that is imported by its name."""
 _PICKLING = ("__reduce_ex__", "__reduce__", "__getstate__", "__getattribute__")
+MOST_COLUMNS = 200
+"""Of a frame with more nobody looks at each."""
 _PLAIN = (bool, int, float, complex, type(None))
 _SEQUENCES = (list, tuple, set, frozenset)
 
@@ -106,7 +108,7 @@ def _is_filled(cell: types.CellType) -> bool:
 def _of_library(value: Any, kind: type, depth: int) -> Weight:
     """What libraries' own types say; only of those that are known to answer at once."""
     if kind.__module__ == "numpy" and kind.__name__ != "ndarray":
-        return Weight(value.itemsize, 1) if hasattr(value, "itemsize") else Weight(0, IMPORTED_PARTS)  # a function
+        return Weight(int(value.nbytes), 10) if hasattr(value, "nbytes") else Weight(0, IMPORTED_PARTS)  # a function
     look = _LIBRARIES.get(f"{kind.__module__.partition('.')[0]}.{kind.__name__}")
     return _of_object(value, kind, depth) if look is None else look(value)
 
@@ -126,6 +128,8 @@ def _of_numpy(array: Any) -> Weight:
 
 def _of_pandas(frame: Any) -> Weight:
     """Columns of objects hold pointers: their texts are weighed by a sample."""
+    if len(frame.columns) > MOST_COLUMNS:
+        return Weight(int(frame.memory_usage(index=False).sum()), -1)
     columns = [frame[name] for name in frame.columns] if frame.columns.is_unique else []
     weights = [_of_column(column) for column in columns]
     return Weight(sum(each.size for each in weights), sum(each.parts for each in weights)) if columns else UNKNOWN
@@ -133,9 +137,11 @@ def _of_pandas(frame: Any) -> Weight:
 
 def _of_column(column: Any) -> Weight:
     size = int(column.memory_usage(index=False))
-    if column.dtype != object:
-        return Weight(size, 300)
-    return _of_items(iter(column.array), len(column), DEEPEST - 1)
+    dtype = column.dtype
+    if getattr(dtype, "char", "") == "O":
+        return _of_items(iter(column.array), len(column), DEEPEST - 1)
+    in_one_piece = getattr(dtype, "kind", "O") in "biufcmM" or getattr(dtype, "storage", "") == "pyarrow"
+    return Weight(size, 300 if in_one_piece else 300 + len(column))
 
 
 _LIBRARIES: dict[str, Callable[[Any], Weight]] = {

@@ -73,3 +73,14 @@ def test_no_cell_loses_much_time() -> None:
     found = pieces(values)
     assert time.perf_counter() - began < 1.0  # a hundredth of it, when nothing else runs
     assert len(found) == input_hashes.MOST
+
+
+class Query:
+    """Whose length takes a question to a database."""
+
+    def __len__(self) -> int:
+        pytest.fail("it was asked for its length")
+
+
+def test_no_code_of_the_value_itself_runs() -> None:
+    assert of(Query()).facts == ""

@@ -86,6 +86,8 @@ def test_each_run_says_which_version_it_used(kernel: Kernel, tmp_path: Path) -> 
     assert plain == in_namespace == namespace_still  # a namespace keeps what it has imported, and this is what it used
     assert plain_edited != plain
     assert kernel.run_ok("y").result == "22"
+    mapped = facts(kernel, kernel.run_ok("import nbray\nlist(nbray.map(lambda i: history_prices.PRICE, range(2)))"))
+    assert f"history_prices {plain_edited}" in mapped
     assert f"now different: module history_prices {plain} -> {plain_edited}" in told[0]
 
 

@@ -6,8 +6,7 @@ import sys
 import time
 import types
 from collections.abc import Iterator
-from importlib import import_module, reload
-from pathlib import Path
+from importlib import import_module
 
 import msgspec
 import numpy as np
@@ -17,7 +16,7 @@ from nbray.engine import task_context
 from nbray.engine.task_context import TaskContext
 from nbray.ids import CellRunId, TaskId
 from nbray.notebook import run_measures
-from nbray.notebook.run_measures import EDITED, STREAM, LoadedModules, Measures, packages_of
+from nbray.notebook.run_measures import STREAM, Measures, packages_of
 
 Told = list[tuple[TaskId, str, bytes]]
 
@@ -73,32 +72,3 @@ def test_packages_are_those_of_the_names() -> None:
     space = {"np": np, "zeros": np.zeros, "x": np.float64(1), "json": import_module("json"), "n": 3, "T": msgspec.Struct}
     assert packages_of(space) == {"msgspec": msgspec.__version__, "numpy": np.__version__}
     assert packages_of({"own": types.ModuleType("made_here")}) == {}
-
-
-@pytest.fixture
-def rates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(sys.modules, "history_rates", raising=False)
-    path = tmp_path / "history_rates.py"
-    path.write_text("RATE = 1\n")
-    return path
-
-
-def test_a_module_has_the_version_that_was_imported(rates: Path) -> None:
-    loaded = LoadedModules()
-    assert "history_rates" not in loaded.versions(time.time())
-    module = import_module("history_rates")
-    since = time.time() + 60.0
-    first = loaded.versions(since)["history_rates"]
-    rates.write_text("RATE = 22\n")
-    assert loaded.versions(since)["history_rates"] == first  # which is what this process goes on with
-    reload(module)
-    assert loaded.versions(since)["history_rates"] not in (first, EDITED)
-    del sys.modules["history_rates"]
-    assert "history_rates" not in loaded.versions(since)
-
-
-def test_where_it_cannot_be_told_it_is_said(rates: Path) -> None:
-    import_module("history_rates")
-    assert LoadedModules().versions(time.time() - 60.0)["history_rates"] == EDITED
-    del sys.modules["history_rates"]

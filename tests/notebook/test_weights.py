@@ -79,4 +79,8 @@ def test_parts_are_what_a_walk_would_meet() -> None:
     assert weigh(np.array([None] * 5000)).parts == 5000
     assert weigh([]).parts == weigh({}).parts == 1
     assert weigh(pd.DataFrame()) == UNKNOWN
+    assert weigh(np.zeros(1000).view(np.matrix)).size == 8000
+    assert weigh(np.ma.masked_array(np.zeros(1000))) == UNKNOWN
+    assert weigh(pd.DataFrame(np.zeros((3, 500)))) == (12_000, -1)
+    assert weigh(pd.Series(["a"] * 1000, dtype="category")).parts >= 300
     assert weigh(pd.DataFrame([[1, 2]], columns=["a", "a"])) == UNKNOWN
