@@ -167,6 +167,13 @@ def shutdown() -> None:
     current.end(stop=True)
 
 
+def part() -> None:
+    """This process is about to end, and its cluster goes on: what is printed from now on can be had by its successor."""
+    if is_initialized():
+        assert current.backend is not None
+        current.backend.part()
+
+
 def is_initialized() -> bool:
     """Whether this process has a cluster."""
     backend = current.backend

@@ -411,6 +411,9 @@ class Backend(ABC):
         """The directory in which workers keep the frames of failures (`nbray.frame_snapshots`)."""
         raise NotSupportedHere(f"the backend {self.name!r} keeps no frames of failures: %debug works right after one")
 
+    def part(self) -> None:  # noqa: B027 - where nothing outlives its driver, nobody needs to know
+        """This process is about to end: what tasks print from now on is not seen by anybody. Does not wait."""
+
     @abstractmethod
     def close(self, *, stop: bool = True) -> None:
         """Leave, and end what this backend started; without `stop` the engine may linger. Idempotent."""

@@ -52,6 +52,7 @@ from nbray.scheduler.messages import (
     DescribeCellRun,
     Emitted,
     Failure,
+    Goodbye,
     Inline,
     NoteCellRun,
     Scale,
@@ -467,6 +468,10 @@ class LocalBackend(Backend):
         from nbray.engine import failed_frames  # only for who looks
 
         return failed_frames.directory(self._run_directory)
+
+    def part(self) -> None:
+        """See `Backend.part`."""
+        self._link.post(Goodbye(), now=True)
 
     def close(self, *, stop: bool = True) -> None:
         """Leave the cluster; with `stop` it ends now, else it lingers as it was told to."""

@@ -26,7 +26,7 @@ class FoundCell(NamedTuple):
     """It ran when its kernel was lost."""
     comebacks: Sequence[Comeback]
     refs: Sequence[ObjectRef]
-    """Results that no name had: `nbray.get(found[4].refs)`."""
+    """Results that no name had: `nbray.get(found[4].refs)`, after `found = %nbray attach`."""
 
     @property
     def number(self) -> int:
@@ -45,28 +45,31 @@ class FoundCell(NamedTuple):
 
     @property
     def state(self) -> str:
-        """ "runs, 3 of 10 tasks have ended"."""
+        """ "runs, 3 of 10 tasks ended", as it was when it was looked for."""
+        if self.counts.waiting + self.counts.running and self.comebacks and all(each.done for each in self.comebacks):
+            return "has ended"
         return state_of(self.counts, self.ended_ago)
 
-    def outcome(self, name: str = "found") -> str:
-        """What came back, and how to reach the rest; `name` is what the table is called by."""
-        parts = [_outcome(each, self.number, name) for each in self.comebacks]
+    def outcome(self) -> str:
+        """What came back, and how to reach the rest from a cell below the table, where that is `_`."""
+        parts = [_outcome(each, self.number) for each in self.comebacks]
         if self.refs:
-            parts.append(f"{count_text(len(self.refs), 'result')} without a name: nbray.get({name}[{self.number}].refs)")
+            parts.append(f"{count_text(len(self.refs), 'result')} without a name: nbray.get(_[{self.number}].refs)")
         if self.missed and not self.comebacks:
             parts.append("its own code ended with the kernel: what that had still to print and to assign is lost")
         return "; ".join(filter(None, parts))
 
 
-def _outcome(comeback: Comeback, number: int, name: str) -> str:
-    if comeback.value is not None:
-        return f"a list of {count_text(len(comeback.value), 'result')}: {name}[{number}].value"
-    if comeback.assigned:
-        return f"assigned {', '.join(comeback.assigned)}"
+def _outcome(comeback: Comeback, number: int) -> str:
+    if comeback.failed:
+        return "failed, as shown above, and so assigns nothing"
     if not comeback.done:
-        then = f"assigns {', '.join(comeback.names)}" if comeback.names else f"{name}[{number}].value has its list"
+        then = f"assigns {', '.join(comeback.names)}" if comeback.names else f"_[{number}].value has its list"
         return f"{then} when it has ended" if comeback.promise.wanted else ""
-    return ""
+    parts = [f"assigned {', '.join(comeback.assigned)}"] if comeback.assigned else []
+    if comeback.value is not None:
+        parts.append(f"a list of {count_text(len(comeback.value), 'result')}: _[{number}].value")
+    return "; ".join(parts)
 
 
 def number_of(label: str) -> int:
@@ -111,7 +114,7 @@ class Attached:
         found = next((cell for cell in reversed(self.cells) if cell.number == number), None)
         if found is None:
             known = ", ".join(f"[{cell.number}]" for cell in self.cells) or "none"
-            raise UsageError(f"found[{number!r}]: nothing was found of a cell [{number}]; found were: {known}")
+            raise UsageError(f"[{number!r}]: %nbray attach has found nothing of a cell [{number}]; what it has found: {known}")
         return found
 
     def __len__(self) -> int:

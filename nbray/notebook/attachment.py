@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
+from msgspec import structs
+
 from nbray import introspection, session
 from nbray.backends.backend import Backend
 from nbray.errors import UsageError
@@ -87,10 +89,10 @@ class Attachment:
     def _bring(self, row: LeftCellRun, run: CellRun, output: Output) -> FoundCell:
         ids = self._backend.take_over(row.counts.cell_run, output) or []
         refs = {object_id: ObjectRef(object_id, self._backend.epoch) for object_id in ids}
+        row = structs.replace(row, results=ids)
         comebacks = [
             Comeback(promise, [refs.pop(each) for each in promise.ids], self._backend, run)
-            for promise in _promises(row)
-            if all(each in refs for each in promise.ids)
+            for promise in _kept(row)
         ]
         return FoundCell(row.counts, row.ended_ago, row.missed, comebacks, tuple(refs.values()))
 
@@ -139,7 +141,7 @@ def chosen(own: Sequence[LeftCellRun], number: int | None) -> list[LeftCellRun]:
             known = ", ".join(dict.fromkeys(f"[{number_of(row.counts.label)}]" for row in own[-MOST_SHOWN:])) or "none"
             raise UsageError(f"%nbray attach {number}: no cell [{number}] has had work on this cluster. Those that have: {known}")
         return found[-1:]
-    going_on = [row for row in own if row.missed or row.counts.waiting or row.counts.running]
+    going_on = [row for row in own if row.missed or row.counts.waiting or row.counts.running or _kept(row)]
     return going_on or list(own[-1:])
 
 
@@ -152,6 +154,12 @@ def head_of(row: LeftCellRun, output: Output) -> str:
 
 def _promises(row: LeftCellRun) -> list[promises.Promise]:
     return [promise for note in row.notes if (promise := promises.decode(note)) is not None]
+
+
+def _kept(row: LeftCellRun) -> list[promises.Promise]:
+    """Those whose results no kernel has taken over."""
+    results = set(row.results)
+    return [promise for promise in _promises(row) if results.issuperset(promise.ids)]
 
 
 def _seen(row: LeftCellRun) -> FoundCell:

@@ -72,7 +72,8 @@ class Comeback:
         for index, ref in enumerate(self.refs):
             values: Mapping[str, Any] | None = None
             try:
-                values = self.backend.get([ref.id])[0]
+                result = self.backend.get([ref.id])[0]
+                values = result.outcome.values if isinstance(result, NamespaceOutcome) else result
             except Exception as error:  # noqa: BLE001 - what the item raised takes its place in the lists
                 errors[index] = error.with_traceback(None)
             copied: dict[int, Any] = {}

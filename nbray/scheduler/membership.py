@@ -104,10 +104,10 @@ class Membership:
                 self._fleet.kill(process.worker)
             self._end_if_complete(process.worker)
 
-    def goodbye(self, process: Process, *, stop: bool) -> None:
+    def goodbye(self, process: Process, *, stop: bool, now: float) -> None:
         """A driver leaves for good: the cluster ends with it, unless another driver is there; then only its own work ends."""
         job = process.job
-        process.parted = True
+        process.parted = now if process.parted is None else process.parted
         if not stop or job is None:
             return
         if self._jobs.drivers() == 1:
@@ -131,7 +131,7 @@ class Membership:
     def _driver_left(self, process: Process, job: Job) -> None:
         del job.drivers[process.process_id]
         if not job.drivers:
-            self._output.miss(job, kindly=process.parted)
+            self._output.miss(job, process.parted)
         actors = sorted(process.held & self._objects.watched)  # nobody could call them any more, and they may hold resources
         self._objects.release(process, actors)
         self._jobs.inherit(job, process)

@@ -91,11 +91,11 @@ class OutputDesk:
         record = self._record(worker, task_id)
         return None if record is None else record.run.job
 
-    def miss(self, job: Job, *, kindly: bool) -> None:
-        """The job's last driver has gone: from now on nobody sees what its tasks print. One that was killed may have had
-        received what it did not show any more.
+    def miss(self, job: Job, parted: float | None) -> None:
+        """The job's last driver has gone: nobody has seen what its tasks print since it `parted`. One that was killed did not say
+        so, and may have received what it did not show any more.
         """
-        since = self._deadlines.now - (0.0 if kindly else UNSEEN_SECONDS)
+        since = self._deadlines.now - UNSEEN_SECONDS if parted is None else parted
         for run in job.runs.values():
             if run.live and run.missed_from is None:
                 run.missed_from = since

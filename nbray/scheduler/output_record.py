@@ -70,8 +70,12 @@ class OutputRecord:
             self.cut += self._remove(next(iter(self._pieces)))
 
     def since(self, when: float) -> Iterator[Emitted]:
-        """The pieces that came at that time or later."""
-        return (kept.emitted for kept in list(self._pieces.values()) if kept.when >= when)
+        """The pieces that came at that time or later; what is text begins with a whole line."""
+        kept = list(self._pieces.values())
+        first = next((place for place, each in enumerate(kept) if each.when >= when), len(kept))
+        while first and first < len(kept) and _goes_on(kept[first - 1].emitted):
+            first -= 1
+        return (each.emitted for each in kept[first:])
 
     def clear(self) -> None:
         """Keep nothing of what came so far."""
@@ -96,6 +100,11 @@ class OutputRecord:
 
 def _size(emitted: Emitted) -> int:
     return len(emitted.data) + OVERHEAD
+
+
+def _goes_on(emitted: Emitted) -> bool:
+    """Whether the next piece may continue a line of this one."""
+    return emitted.stream in ("stdout", "stderr") and not emitted.data.endswith(b"\n")
 
 
 def _key(emitted: Emitted) -> Key | None:

@@ -26,8 +26,8 @@ class Process:
         self.job = job
         """Of a driver; a worker serves the job of its task."""
         self.worker = worker
-        self.parted = False
-        """It has said goodbye."""
+        self.parted: float | None = None
+        """When it said goodbye first."""
         self.held: set[ObjectId] = set()
         """Objects to which this process holds a reference."""
         self.ready: list[tuple[ObjectId, messages.Value]] = []

@@ -217,7 +217,9 @@ class Scheduler:
             messages.Call: self._call,
             messages.KillActor: lambda process, message: self._actors.kill(message),
             messages.ExitActor: lambda process, message: self._actors.exit(process, message.actor_id),
-            messages.Goodbye: lambda process, message: self._membership.goodbye(process, stop=message.stop),
+            messages.Goodbye: lambda process, message: self._membership.goodbye(
+                process, stop=message.stop, now=self._deadlines.now
+            ),
         }
 
     # ---------------------------------------------------------------- the three public ones

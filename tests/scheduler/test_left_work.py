@@ -46,8 +46,9 @@ def test_what_nobody_saw_is_sent_again_behind_a_mark() -> None:
     worker.say(messages.Output(task, "stdout", b"seen\n"))
     cluster.wait(5.0)
     driver.say(messages.Goodbye())
-    driver.leave()
     worker.say(messages.Output(task, "stdout", b"missed\n"))
+    cluster.wait(5.0)
+    driver.leave()
     back = cluster.driver()
     assert not shown(back)
     assert ask(back, "take_over", 1, "cell 1") == {"found": True, "results": [task]}

@@ -16,9 +16,19 @@ def texts(record: OutputRecord, since: float = 0.0) -> list[bytes]:
 def test_pieces_come_back_in_order_from_a_time_on() -> None:
     record = OutputRecord()
     for when in range(4):
-        record.add(piece(b"%d" % when), when)
-    assert texts(record) == [b"0", b"1", b"2", b"3"]
-    assert texts(record, 2.0) == [b"2", b"3"]
+        record.add(piece(b"%d\n" % when), when)
+    assert texts(record) == [b"0\n", b"1\n", b"2\n", b"3\n"]
+    assert texts(record, 2.0) == [b"2\n", b"3\n"]
+
+
+def test_what_comes_from_a_time_on_begins_with_a_whole_line() -> None:
+    record = OutputRecord()
+    for when, data in enumerate([b"step", b" 1\n", b"step ", b"2", b"\n"]):
+        record.add(piece(data), when)
+    assert texts(record, 3.0) == [b"step ", b"2", b"\n"]
+    assert texts(record, 1.0) == [b"step", b" 1\n", b"step ", b"2", b"\n"]
+    assert texts(record, 2.0) == [b"step ", b"2", b"\n"]
+    assert texts(record, 9.0) == []
 
 
 def test_the_oldest_make_room_and_are_counted() -> None:
