@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import sys
 import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ LIVE_AFTER = 0.4
 """A plot that is over sooner needs no live figure."""
 MOST_CHARTS = 12
 """Of one cell."""
+MOST_ENDED = 50
 CUT_OFF = "cut off: the work that filled it has ended"
 NEVER = float("inf")
 _LIVE_CARD = "nbray.widgets.live_card"
@@ -79,6 +81,11 @@ class PlotChart:
         """Whoever filled it is gone."""
         self._plot.cut_off(CUT_OFF)
         self._changed = True
+
+    def leave(self) -> None:
+        """It stays on the page as it is, and needs no kernel."""
+        if self._card is not None:
+            self._finish(series_chart.chart_of(self._plot, self._drawn_at - self._born))
 
     def cleared(self) -> None:
         """The cell's output was cleared, and the chart with it."""
@@ -165,6 +172,9 @@ class Charts:
         self._charts: dict[Key, PlotChart] = {}
         self._keys: dict[CellRunId, set[Key]] = {}
         """All plots that a cell has had, until its work has ended."""
+        self._ended: OrderedDict[Key, PlotChart] = OrderedDict()
+        """Those that were cut off, of which a last word may come late."""
+        self._count = 0
 
     def handle(self, event: OutputEvent, now: float) -> bool:
         """Take in what a plot says; False where that is not well formed."""
@@ -173,11 +183,20 @@ class Charts:
         if points is None or run is None:
             return points is not None
         key = (run.id, int(event.task_id), points.plot)
-        if key not in self._charts and not (points.closed and points.items and not points.rows):  # else one that was cut off
+        if key in self._ended:
+            self._take_late(key, points)
+            return True
+        if key not in self._charts:
             self._begin(key, run, now)
         if key in self._charts:
             self._charts[key].take(points)
         return True
+
+    def _take_late(self, key: Key, points: Points) -> None:
+        chart = self._charts[key] = self._ended[key]
+        chart.take(points)
+        if not chart.closed:
+            chart.cut_off()
 
     def _begin(self, key: Key, run: CellRun, now: float) -> None:
         known = self._keys.setdefault(run.id, set())
@@ -186,7 +205,8 @@ class Charts:
             self._display.publish("stream", {"name": "stderr", "text": text}, run.parent)
         known.add(key)
         if len(known) <= MOST_CHARTS:
-            self._charts[key] = PlotChart(run, self._runs, self._display, len(known), now, self._wake)
+            self._count += 1
+            self._charts[key] = PlotChart(run, self._runs, self._display, self._count, now, self._wake)
 
     def beginning(self, now: float) -> list[CellRunId]:
         """The cells in which a chart is about to be seen for the first time: what was printed before belongs above it."""
@@ -209,7 +229,17 @@ class Charts:
         for key in self._keys.pop(cell_run, ()):
             if key in self._charts and not self._charts[key].closed:
                 self._charts[key].cut_off()
+                self._ended[key] = self._charts[key]
+        while len(self._ended) > MOST_ENDED:
+            self._ended.popitem(last=False)
         self.draw_due(now)
+
+    def begin_again(self, cell_run: CellRunId) -> None:
+        """What the cell has said comes once more, to be shown in another place."""
+        self._keys.pop(cell_run, None)
+        for charts in (self._charts, self._ended):
+            for key in [key for key in charts if key[0] == cell_run]:
+                charts.pop(key).leave()
 
     def cleared(self, cell_run: CellRunId) -> None:
         """The cell's output was cleared."""

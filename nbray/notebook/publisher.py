@@ -329,6 +329,7 @@ class Publisher:
         run, head, alone = self._moves.pop(event.cell_run)
         self._runs.adopt(run)
         self._buffer.begin_again(event.cell_run, alone=alone)
+        self._charts.begin_again(event.cell_run)
         cut = int(event.data)
         text = f"{head}\n" + (f"[nbray] the first {size_text(cut)} of its output are not kept\n" if cut else "")
         self._publish(Shown(run.id, "stream", {"name": "stdout", "text": text}))

@@ -79,3 +79,29 @@ def test_runs_are_lines_of_one_figure(open_notebook: OpenNotebook) -> None:
     tab.wait_for_text(1, "Done", 60)
     assert drawn(tab) == ["loss"]
     look(tab, "plot-runs-done-dark")
+
+
+CELL = """%%remote --plot loss,acc
+import math, itertools, time
+for step in itertools.count(1):
+    time.sleep(0.03)
+    yield {"loss": math.exp(-step / 30), "acc": 1 - math.exp(-step / 40)}
+"""
+
+
+def test_a_cell_that_yields_is_drawn_live_and_stopped(open_notebook: OpenNotebook) -> None:
+    tab = open_notebook([LOAD, CELL])
+    tab.run(0)
+    tab.start(1)
+    tab.page.wait_for_selector(BOKEH, timeout=30_000)
+    before = tab.page.locator(f"{CARD} .nbray-head").inner_text()
+    tab.page.wait_for_function(
+        "([selector, before]) => document.querySelector(selector).innerText !== before", arg=[f"{CARD} .nbray-head", before]
+    )
+    look(tab, "plot-cell-live")
+    tab.interrupt()
+    tab.wait_for_text(1, "Stopped")
+    tab.page.wait_for_selector(CARD, state="detached")
+    assert [title.split()[0] for title in drawn(tab)] == ["loss", "acc"]
+    tab.wait_until_idle()
+    look(tab, "plot-cell-stopped")

@@ -164,10 +164,32 @@ def test_what_ends_with_its_work_is_cut_off(board: Charts, page: Page) -> None:
     board.end(CellRunId("c1"), 0.2)
     assert page.last.startswith(f"plot of 3 items, {CUT_OFF}")
     assert board.deadline() == NEVER
-    count = len(page.messages)
-    board.handle(event(points(3, closed=True, rows=False)), 0.3)  # its own end, late
+
+
+def test_a_last_word_that_comes_late_mends_the_chart(board: Charts, page: Page) -> None:
+    board.handle(event(points(3)), 0.0)
+    board.end(CellRunId("c1"), 0.1)
+    board.handle(event(points(4)), 0.2)
+    board.draw_due(0.2)
+    assert page.last.startswith(f"plot of 4 items, {CUT_OFF}")
+    board.handle(event(Points(plot=1, names=("loss",), items=4, closed=True, why="stopped").encode()), 0.3)
     board.draw_due(0.3)
-    assert len(page.messages) == count
+    assert page.last.startswith("plot of 4 items, stopped")
+    assert len({content["transient"]["display_id"] for _, content, _ in page.messages}) == 1
+    assert board.deadline() == NEVER
+
+
+def test_what_is_shown_again_begins_a_new_chart(board: Charts, page: Page, widgets: list[Widget]) -> None:
+    for moment in (0.0, LIVE_AFTER):
+        board.handle(event(points(3)), moment)
+        board.draw_due(moment)
+    board.begin_again(CellRunId("c1"))
+    assert widgets[0].closed
+    board.handle(event(points(3, closed=True)), 1.0)
+    board.draw_due(1.0)
+    kinds = [kind for kind, _, _ in page.messages]
+    assert kinds == ["display_data", "update_display_data", "update_display_data", "display_data"]
+    assert len({content["transient"]["display_id"] for _, content, _ in page.messages}) == 2
 
 
 def test_tasks_and_plots_are_told_apart(board: Charts, page: Page) -> None:
