@@ -46,6 +46,6 @@ def old_code_text(modules: list[str], namespace: str) -> str:
     it, first = "it" if len(modules) == 1 else "them", modules[0]
     return (
         f"nbray: {count_text(len(modules), 'module')} edited since the namespace {namespace!r} has imported {it}: {shown}. "
-        f"The old code runs here. import importlib; importlib.reload({first}) takes the new one, but not for what `from {first} import` "
-        f"has given; %remote drop {namespace} begins anew, without its names.\n"
+        f"The old code runs here. import importlib; importlib.reload({first}) takes the new one, but not for what "
+        f"`from {first} import` has given; %remote drop {namespace} begins anew, without its names.\n"
     )

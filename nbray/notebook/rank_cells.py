@@ -11,7 +11,6 @@ from typing import Any
 from nbray import call_options, session
 from nbray.backends.backend import Backend
 from nbray.errors import UsageError
-from nbray.ids import ObjectId
 from nbray.notebook import cell_environment, cell_runs, cells, namespace_cells, namespace_stops, namespaces
 from nbray.notebook.cell_history import HISTORY
 from nbray.notebook.cells import CellOptions, RemoteCell
@@ -19,6 +18,7 @@ from nbray.notebook.namespace import RESULTS
 from nbray.notebook.rank_cell import run_rank
 from nbray.notebook.rank_runs import Member, RankRun
 from nbray.notebook.ranks import NAMES, Rank
+from nbray.objects import ObjectRef
 from nbray.placement_groups import (
     PlacementGroup,
     PlacementGroupSchedulingStrategy,
@@ -63,7 +63,7 @@ def _run_gang(shell: Any, line: str, cell: str, asked: Any) -> None:
     gang = [placement_group([from_units(needs)] * world)]  # a list, so that nobody holds it once it is emptied
     try:
         members = _submit(backend, ready, world, gang[0], amounts, asked)
-        ids = [member.task_id for member in members]
+        ids = [member.ref.id for member in members]
         ranks = RankRun(backend, members, ready.wanted, cell_runs.current())
         _finish(shell, ranks, lambda: backend.wait(ids, len(ids), STOP_SECONDS))
         remove_placement_group(gang[0])  # else it would be found a moment later that nobody needs it
@@ -114,15 +114,16 @@ def _submit(
                 }
             )  # fmt: skip
             [task_id] = backend.submit(task, (), {}, options, session.current_cell_run())
-            members.append(Member(rank, task_id, functools.partial(_value, backend, task_id)))
+            ref = ObjectRef(task_id, backend.epoch, rank.label)
+            members.append(Member(rank, ref, functools.partial(_value, backend, ref)))
     except BaseException:
-        backend.cancel([member.task_id for member in members])
+        backend.cancel([member.ref.id for member in members])
         raise
     return members
 
 
-def _value(backend: Backend, task_id: ObjectId) -> Mapping[str, Any]:
-    values: Mapping[str, Any] = backend.get([task_id])[0]
+def _value(backend: Backend, ref: ObjectRef) -> Mapping[str, Any]:
+    values: Mapping[str, Any] = backend.get([ref.id])[0]
     return values
 
 
@@ -150,8 +151,8 @@ def _run_each(shell: Any, line: str, cell: str, asked: Any) -> None:
         given = CellOptions(asked.inputs, asked.outputs, kept=own.difference(asked.inputs or ()).union(NAMES, RESULTS), many=MANY)
         ready = _with_rank(cells.read_cell(shell, line, cell, given), rank)
         running = space.submit(ready, space.name, anew, rank)
-        members.append(Member(rank, running.ref.id, functools.partial(_values_of, running)))
-    sent = [(space, member.task_id) for space, member in zip(spaces, members, strict=True)]
+        members.append(Member(rank, running.ref, functools.partial(_values_of, running)))
+    sent = [(space, member.ref.id) for space, member in zip(spaces, members, strict=True)]
     ranks = RankRun(session.current_backend(), members, asked.outputs or (), cell_runs.current())
     _finish(shell, ranks, lambda: namespace_stops.end_stopped(sent))
 

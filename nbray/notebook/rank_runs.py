@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from nbray import session
 from nbray.backends.backend import Backend
 from nbray.dual_errors import original
-from nbray.ids import TaskId
-from nbray.notebook import homecoming
+from nbray.notebook import homecoming, promises
 from nbray.notebook.cell_runs import CellRun
 from nbray.notebook.ranks import Rank
+from nbray.objects import ObjectRef
 from nbray.wording import count_text, one_line
 
 SHOWN_FAILURES = 5
@@ -20,7 +21,7 @@ class Member(NamedTuple):
     """One rank that was submitted."""
 
     rank: Rank
-    task_id: TaskId
+    ref: ObjectRef
     wait: Callable[[], Mapping[str, Any]]
     """What it brings back, by name; raises what it raised."""
 
@@ -37,8 +38,12 @@ class RankRun:
         self._run = run
         self.errors: dict[int, BaseException] = {}
         self.results: dict[str, list[Any]] = {name: [None] * len(members) for name in wanted}
+        promise = promises.Promise(
+            kind="ranks", ids=[member.ref.id for member in members], wanted=tuple(self.results), required=True
+        )  # fmt: skip
+        promises.give(backend, session.current_cell_run(), promise)
         if run is not None:
-            run.ranks.update((member.task_id, member.rank) for member in members)
+            run.ranks.update((member.ref.id, member.rank) for member in members)
 
     def finish(self, stopped: Callable[[], object]) -> None:
         """Wait until all have ended. What ranks raise is kept, not raised.
@@ -48,6 +53,7 @@ class RankRun:
         try:
             self._wait_for_all()
         except KeyboardInterrupt:
+            promises.keep(member.ref for member in self._members)
             if not self._backend.lost:
                 stopped()
             raise
@@ -69,7 +75,7 @@ class RankRun:
             results[index] = error
         if self._run is not None:
             raised = original(error)
-            self._run.rank_failures[member.task_id] = f"{type(raised).__name__}: {raised}"
+            self._run.rank_failures[member.ref.id] = f"{type(raised).__name__}: {raised}"
 
     @property
     def first_error(self) -> BaseException | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -58,6 +60,27 @@ def test_loading_the_extension_there_too_changes_nothing(kernel: Kernel) -> None
     kernel.run_ok("%%remote --on loads\n%load_ext nbray\nx = 1")
     assert "%nbray belongs to the notebook" in kernel.run("%%remote --on loads\nx\n%nbray").everything()
     kernel.run_ok("%remote drop loads")
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_killed_worker_costs_its_names_and_says_which(kernel: Kernel, busy: bool) -> None:
+    kernel.run_ok("%%remote --on killed -o pid\nimport os\ndf, model, pid = 1, 2, os.getpid()")
+    pid = int(kernel.run_ok("pid").result)
+    if busy:
+        cell = kernel.submit("%%remote --on killed\nimport time\nprint('at work', flush=True)\ntime.sleep(60)")
+        kernel.until(lambda: "at work" in cell.stdout, 20, cell)
+        os.kill(pid, signal.SIGKILL)
+        kernel.wait(cell)
+    else:
+        os.kill(pid, signal.SIGKILL)
+        cell = kernel.run("%%remote --on killed\nx = df")
+    assert cell.error_name == "ActorDied"
+    assert "the namespace 'killed' has died: " in cell.error
+    assert "SIGKILL" in cell.error
+    assert "Lost: df, model, os, pid. The next %%remote --on killed begins with an empty one." in cell.error
+    assert "max_restarts" not in cell.error
+    assert "NameError" in error(kernel, "%%remote --on killed\ndf")
+    kernel.run_ok("%remote drop killed")
 
 
 def test_two_namespaces_are_apart(kernel: Kernel) -> None:

@@ -26,7 +26,7 @@ class Space:
     [
         ([Space("a", "y", "df")], "in the namespace 'a' goes on: .*\nStop again kills the namespace. a loses: df, y.\n"),
         ([Space("a")], "Stop again kills the namespace. There are no names yet that would be lost.\n"),
-        ([Space("a", "x"), Space("b")], "in the namespaces 'a' and 'b' goes on: .*\nStop again kills the namespaces. a loses: x.\n"),
+        ([Space("a", "x"), Space("b")], "the namespaces 'a' and 'b' goes on: .*\nStop again kills the namespaces. a loses: x.\n"),
     ],
 )  # fmt: skip
 def test_what_a_second_stop_would_cost(spaces: list[Any], end: str) -> None:

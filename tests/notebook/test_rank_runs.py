@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from nbray.errors import WorkerDied
-from nbray.ids import CellRunId, TaskId
+from nbray.ids import CellRunId, ObjectId
 from nbray.notebook.cell_runs import CellRun
 from nbray.notebook.rank_runs import Member, RankRun
 from nbray.notebook.ranks import Rank
+from nbray.objects import ObjectRef
 from tests.fakes import FakeBackend, fake_session
 
 
@@ -22,7 +23,7 @@ def backend() -> Iterator[FakeBackend]:
 
 
 def member(number: int, wait: Callable[[], Mapping[str, Any]]) -> Member:
-    return Member(Rank(number, 3, f"rank {number}"), TaskId(number), wait)
+    return Member(Rank(number, 3, f"rank {number}"), ObjectRef(ObjectId(number), "", ""), wait)
 
 
 def gives(**values: Any) -> Callable[[], Mapping[str, Any]]:
