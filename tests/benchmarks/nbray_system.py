@@ -58,5 +58,9 @@ class Nbray(RaysNames):
 
         return current_backend().snapshot().store.used
 
+    def cell_magic(self) -> tuple[str, str]:
+        return f"%load_ext nbray\nimport nbray\nnbray.init(num_workers={WORKERS})", "%%remote"
+
     def printing_cells(self, loop: str) -> tuple[str, str]:
-        return f"%load_ext nbray\nimport nbray\nnbray.init(num_workers={WORKERS})", f"%%remote\n{loop}"
+        first, magic = self.cell_magic()
+        return first, f"{magic}\n{loop}"

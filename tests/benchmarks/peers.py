@@ -130,6 +130,7 @@ class Ipyparallel(System):
 
     module = "ipyparallel"
     one_by_one = 1_000
+    parts = frozenset({"core", "cells"})
 
     def start(self) -> None:
         import ipyparallel
@@ -167,9 +168,13 @@ class Ipyparallel(System):
         context: contextlib.AbstractContextManager[Any] = joblib.parallel_backend("ipyparallel", n_jobs=WORKERS)
         return context
 
-    def printing_cells(self, loop: str) -> tuple[str, str]:
+    def cell_magic(self) -> tuple[str, str]:
         start = f"clients = ipyparallel.Cluster(n={WORKERS}, log_level=40).start_and_connect_sync()"
-        return f"import ipyparallel\n{start}", f"%%px --targets 0\n{loop}"
+        return f"import ipyparallel\n{start}", "%%px --targets 0"
+
+    def printing_cells(self, loop: str) -> tuple[str, str]:
+        first, magic = self.cell_magic()
+        return first, f"{magic}\n{loop}"
 
 
 class Executor(System):

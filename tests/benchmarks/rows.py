@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from tests.benchmarks import actors, halving, measurements, resuming, scale, small_objects, tabular, trials, workloads
+from tests.benchmarks import actors, cells, halving, measurements, resuming, scale, small_objects, tabular, trials, workloads
 from tests.benchmarks.measurements import Measured
 from tests.benchmarks.systems import System
 
@@ -99,7 +99,6 @@ ROWS = (
     Row("capture_again", "the same cell run again ships", "bytes", measurements.capture_again, (Target(AT_MOST, 0),)),
     Row("idle_memory", "idle, PSS of all processes", "MiB", measurements.idle_memory, (Target(AT_MOST, 100),)),
     Row("shutdown", "shutdown, nothing left", "s", measurements.shutdown, (Target(AT_MOST, 0.3),), processes=3),
-    Row("printing", "2,000 lines printed: wire", "x payload", measurements.printing, (Target(AT_MOST, 3),)),
     Row("actor_call", "actor call there and back, p50", "us", actors.call, (Target(AT_MOST, 1, "task"),), "socket"),
     Row(
         "actor_calls", "10,000 actor calls in flight", "calls/s", actors.calls_in_flight,
@@ -149,5 +148,12 @@ ROWS = (
     ),
     Row("tpe_phoneme", "TPE, best of 100, phoneme", "error", tabular.phoneme, (Target(AT_MOST, 1, "random"),), part="tune"),
     Row("simulator", "simulator with ASHA", "reports/s", halving.speed, (Target(AT_LEAST, 10_000),), part="tune"),
-    Row("load_ext", "%load_ext nbray", "ms", measurements.load_ext, (Target(AT_MOST, 50),), processes=3),
+    Row("load_ext", "%load_ext nbray", "ms", measurements.load_ext, (Target(AT_MOST, 50),), processes=3, part="cells"),
+    Row("cell", "trivial remote cell, over a local one", "ms", cells.trivial, (Target(AT_MOST, 25),), part="cells"),
+    Row("cell_names", "... with 50 new names captured", "ms", cells.captured, (Target(AT_MOST, 60),), part="cells"),
+    Row("cell_cached", "cell whose result is kept, p50", "ms", cells.cache_hit, (Target(AT_MOST, 20),), part="cells"),
+    Row("tab", "Tab on remote names, p50", "ms", cells.tab, (Target(AT_MOST, 150),), part="cells"),
+    Row("printing", "2,000 lines printed: wire", "x payload", measurements.printing, (Target(AT_MOST, 3),), part="cells"),
+    Row("stop", "Stop to idle, slowest of 50", "s", cells.stop, (Target(AT_MOST, 1),), part="cells", pick=max),
+    Row("attach", "attach, 1,000 finished tasks", "s", cells.attach, (Target(AT_MOST, 2),), part="cells"),
 )  # fmt: skip

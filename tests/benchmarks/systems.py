@@ -129,6 +129,10 @@ class System(ABC):
         """Bytes of live objects in the store."""
         raise Unsupported
 
+    def cell_magic(self) -> tuple[str, str]:
+        """A notebook's first cell, and the magic under which a cell runs on one worker."""
+        raise Unsupported
+
     def printing_cells(self, loop: str) -> tuple[str, str]:
         """A notebook's first cell, and one that runs `loop` on one worker with its prints shown under the cell."""
         raise Unsupported
@@ -137,7 +141,7 @@ class System(ABC):
 class RaysNames(System):
     """A library whose module has Ray's names: Ray itself, and nbray."""
 
-    parts = frozenset({"core", "tune"})
+    parts = frozenset({"core", "tune", "cells"})
 
     def use(self, module: Any) -> None:
         """Called by `start`."""
