@@ -6,7 +6,7 @@ import ast
 import functools
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,10 @@ from nbray.notebook import cell_runs, cells, yields
 from nbray.notebook.cell_history import HISTORY
 from nbray.notebook.cell_recording import Piece, run_recorded
 from nbray.notebook.cells import RemoteCell
+from nbray.notebook.doubts import doubtful, meanings
 from nbray.notebook.remote_cell import bring
 from nbray.plot_points import STREAM as POINTS
 from nbray.result_cache import ResultCache
-
-_CLOCKS = frozenset({"time.time", "time.time_ns", "time.perf_counter", "time.monotonic", "datetime.now", "datetime.today",
-                     "datetime.utcnow", "date.today", "Timestamp.now", "uuid.uuid4", "os.urandom"})  # fmt: skip
-_SEEDS = frozenset({"seed", "manual_seed", "default_rng", "RandomState", "Random", "PRNGKey"})
 
 
 def run(shell: Any, cell: RemoteCell, options: CallOptions) -> None:
@@ -37,7 +34,8 @@ def run(shell: Any, cell: RemoteCell, options: CallOptions) -> None:
         sys.stderr.write(f"nbray: this cell runs without the cache: it uses {untracked}\n")
         running = cells.submit(cell, options)
     else:
-        doubts = ", ".join(doubtful(ast.parse(shell.transform_cell(cell.code.source))))
+        tree = ast.parse(shell.transform_cell(cell.code.source))
+        doubts = ", ".join(doubtful(tree, meanings(cell.inputs.values, cell.inputs.modules)))
         if doubts:
             sys.stderr.write(f"nbray: this cell uses {doubts}, which the cache does not track: what it gives once, it keeps\n")
         kept = ResultCache(Path(order.directory)).find(order.key)
@@ -76,37 +74,6 @@ def order_for(shell: Any, backend: Backend, cell: RemoteCell, options: CallOptio
     of_code = fingerprint((code, shown), modules.about, about)
     of_inputs = fingerprint(inputs, modules.about, about)
     return order_of(of_code, of_inputs._replace(names=(*of_inputs.names, *values)), modules)
-
-
-def doubtful(tree: ast.AST) -> list[str]:
-    """What a cell plainly uses that gives something else each time, as it is written there: clocks, unseeded randomness."""
-    found = list(dict.fromkeys(_dotted(tree)))
-    seeded = any(name.rpartition(".")[2] in _SEEDS for name in found)
-    clocks = [name for name in found if ".".join(name.split(".")[-2:]) in _CLOCKS]
-    return clocks if seeded else clocks + [name for name in found if _is_random(name)]
-
-
-def _is_random(name: str) -> bool:
-    return name.split(".")[0] == "random" or (".random." in name and not name.startswith("jax."))
-
-
-def _dotted(tree: ast.AST) -> Iterator[str]:
-    """Names with their attributes, the longest of each: "np.random.rand"."""
-    for node in ast.iter_child_nodes(tree):
-        name = _name(node)
-        if name:
-            yield name
-        else:
-            yield from _dotted(node)
-
-
-def _name(node: ast.AST) -> str:
-    if isinstance(node, ast.Name):
-        return node.id
-    if isinstance(node, ast.Attribute):
-        before = _name(node.value)
-        return f"{before}.{node.attr}" if before else ""
-    return ""
 
 
 def replay(shell: Any, output: Iterable[Piece]) -> None:

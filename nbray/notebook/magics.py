@@ -53,6 +53,7 @@ class NbrayMagics(Magics):
     @argument("--cpus", type=float, metavar="N", help="CPUs to reserve while the cell runs (1)")
     @argument("--gpus", type=float, metavar="N", help="GPUs to reserve while the cell runs")
     @argument("--memory", metavar="SIZE", help="memory to reserve while the cell runs, for example 2GB")
+    @argument("--env", nargs="+", action="extend", metavar="NAME=VALUE", help="environment variables of its worker")
     @argument("--timeout", type=float, metavar="SECONDS", help="end the cell when it runs for longer")
     @argument("--retries", type=int, metavar="N", help="run it again so often when its worker died")
     @argument("--name", help="how the task is called in cards and errors")
@@ -66,8 +67,8 @@ class NbrayMagics(Magics):
         cell that fails brings nothing back. What it prints and displays appears here while it runs. Stop cancels it.
 
         With --on NAME the names that it assigns or changes stay in the namespace NAME, where the next cells find them; only
-        those after -o come back. Other names come from the notebook, each time anew. --cpus, --gpus and --memory are held as
-        long as the namespace lives. `%remote who` lists what is there, `%remote fetch x --on NAME` brings x.
+        those after -o come back. Other names come from the notebook, each time anew. --cpus, --gpus, --memory and --env are
+        the namespace's as long as it lives. `%remote who` lists what is there, `%remote fetch x --on NAME` brings x.
 
         With -n 4, --all or --each it runs as several ranks at the same time, which find their number as rank and how many they
         are as world. None begins before there is room for all, and more than fit are refused. Each line says whose it is; once
@@ -91,6 +92,7 @@ class NbrayMagics(Magics):
           %%remote -i data -o model                    only data goes along, only model comes back
           %%remote --bg --name training                the notebook goes on meanwhile; cards call it training
           %%remote --cpus 2 --gpus 1 --memory 4GB      reserve these while it runs
+          %%remote --env OMP_NUM_THREADS=4 LEVEL=3     in a worker that was started with these variables
           %%remote --timeout 60 --retries 2            a minute at most; twice more if its worker dies
           %%remote --on gpu0                           in the namespace gpu0: what it assigns stays there
           %%remote -n 4 -o loss                        four ranks at once; loss becomes a list by rank
@@ -100,7 +102,7 @@ class NbrayMagics(Magics):
           %%remote --plot loss --x epoch               the same, against the epochs that are in it
           %%remote --cache                             run once; later, what came of it is taken from the disk
         """
-        from nbray.notebook import cells, given_items
+        from nbray.notebook import cell_environment, cells, given_items
 
         asked = parse(self.remote, line)
         with failing_cleanly(self.shell):
@@ -119,6 +121,7 @@ class NbrayMagics(Magics):
                 {
                     "num_cpus": asked.cpus, "num_gpus": asked.gpus, "memory": asked.memory, "timeout": asked.timeout,
                     "max_retries": asked.retries, "name": (asked.name or "").strip("\"'") or cells.task_name(),
+                    **cell_environment.options_of(asked.env),
                 }
             )  # fmt: skip
             given = cells.CellOptions(asked.inputs, asked.outputs, plot=given_items.order_of(asked))

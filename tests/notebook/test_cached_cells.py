@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +12,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from nbray import call_options
 from nbray.fingerprints import Untracked
 from nbray.notebook import cells
-from nbray.notebook.cached_cells import doubtful, order_for, replay
+from nbray.notebook.cached_cells import order_for, replay
 from tests.fakes import FakeBackend, fake_session
 
 
@@ -71,19 +70,6 @@ def test_magics_are_refused(key: Any, cell: str) -> None:
 def test_inputs_that_cannot_be_told_are_refused(key: Any) -> None:
     with pytest.raises(Untracked, match="generator"):
         key("y = list(items)", items=(each for each in [1]))
-
-
-@pytest.mark.parametrize(
-    ("cell", "doubts"),
-    [
-        ("t = time.time()", ["time.time"]), ("datetime.datetime.now()", ["datetime.datetime.now"]),
-        ("x = np.random.rand(3) + random.random()", ["np.random.rand", "random.random"]),
-        ("np.random.seed(1)\nx = np.random.rand(3)", []), ("rng = np.random.default_rng(1)", []),
-        ("x = time_of_day + self.now", []), ("y = f(x)[0].time", []),
-    ],
-)  # fmt: skip
-def test_clocks_and_unseeded_randomness_are_noticed(cell: str, doubts: list[str]) -> None:
-    assert doubtful(ast.parse(cell)) == doubts
 
 
 def test_output_is_shown_again(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
