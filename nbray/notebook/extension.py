@@ -38,7 +38,7 @@ def load_ipython_extension(shell: Any) -> None:
     namespace_magics = RemoteMagics(shell)
     shell.register_magics(namespace_magics)
     undo += [namespace_magics.close, looking.install(shell)]
-    parallel_magics = ParallelMagics(shell)
+    parallel_magics = ParallelMagics(shell, lambda: magics.background)
     shell.register_magics(parallel_magics)
     undo.append(parallel_magics.close)
     if hasattr(kernel, "do_shutdown"):

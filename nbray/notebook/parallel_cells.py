@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections import OrderedDict
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
-from nbray.backends.backend import CallOptions
+from nbray import session
+from nbray.backends.backend import Backend, CallOptions
 from nbray.errors import UsageError
-from nbray.notebook import cells
+from nbray.notebook import cell_runs, cells
+from nbray.notebook.cell_runs import CellRun
 from nbray.notebook.cells import CellOptions, RemoteCell
 from nbray.notebook.item_cell import LAST
 from nbray.notebook.loops import Loop, take_items
 from nbray.notebook.parallel_runs import Item, ParallelRun
+from nbray.objects import ObjectRef
+from nbray.wording import count_text
 
 KEPT_RUNS = 8
+SHOWN_ITEMS = 3
 
 _unfinished: OrderedDict[str, ParallelRun] = OrderedDict()
 """The latest runs with items that have given nothing, by the number of their cell."""
@@ -61,11 +68,7 @@ def run(shell: Any, parallel: ParallelRun) -> list[Any] | None:
 
     Raises what the first failed item raised, once all have ended; the results are in the notebook by then.
     """
-    parallel.start(shell)
-    _unfinished[parallel.number] = parallel
-    _unfinished.move_to_end(parallel.number)
-    while len(_unfinished) > KEPT_RUNS:
-        _unfinished.popitem(last=False)
+    _start(shell, parallel)
     try:
         parallel.finish()
     except BaseException:
@@ -77,6 +80,83 @@ def run(shell: Any, parallel: ParallelRun) -> list[Any] | None:
         raise error
     _unfinished.pop(parallel.number, None)
     return _hand_over(shell, parallel)
+
+
+def _start(shell: Any, parallel: ParallelRun) -> None:
+    parallel.start(shell)
+    _unfinished[parallel.number] = parallel
+    _unfinished.move_to_end(parallel.number)
+    while len(_unfinished) > KEPT_RUNS:
+        _unfinished.popitem(last=False)
+
+
+class BehindRun(NamedTuple):
+    """A `%%parallel` cell that runs while the notebook goes on."""
+
+    parallel: ParallelRun
+    backend: Backend
+    run: CellRun | None
+
+    @property
+    def refs(self) -> Sequence[ObjectRef]:
+        """See `background.Awaited`."""
+        return self.parallel.refs
+
+    def take_over(self, shell: Any) -> str:
+        """Assign what its items gave, also where some failed; returns which did, and why."""
+        parallel = self.parallel
+        parallel.finish()
+        number, results = int(parallel.number), parallel.results
+        if LAST in results:
+            shell.user_ns["Out"][number] = results[LAST]
+        else:
+            shell.push(results)
+        if parallel.left:
+            return parallel.summary([f"Out[{number}]" if name == LAST else name for name in results])
+        _unfinished.pop(parallel.number, None)
+        return ""
+
+
+def start_behind(shell: Any, parallel: ParallelRun) -> BehindRun:
+    """Submit the items and say how they end."""
+    _start(shell, parallel)
+    number, names = parallel.number, ", ".join(parallel.results)
+    then = f"Out[{number}] has the list" if names == LAST else f"it assigns {names}"
+    print(  # noqa: T201
+        f"nbray: {count_text(parallel.size, 'item')} in the background{f'; then {then}' if names else ''}. "
+        f"%nbray cancel {number} stops them."
+    )
+    return BehindRun(parallel, session.current_backend(), cell_runs.current())
+
+
+def plan(shell: Any, line: str, loop: Loop, cell: str, options: CellOptions) -> None:
+    """Print what would be run and shipped."""
+    from nbray.notebook.plan import plan_text
+
+    if not cell.strip():
+        raise UsageError(f"%%parallel {line.strip()}: the cell is empty; what stands below the line runs once for each item")
+    ready = _read_body(shell, line, loop, cell, options._replace(magic="parallel", kept=frozenset(loop.names), many="%%parallel"))
+    value = eval(loop.items, shell.user_ns)
+    back = "the values of the last expression, as one list" if ready.wanted == (LAST,) else ""
+    back = back or ", ".join(f"{name}, as a list" for name in ready.wanted)
+    one_pass = isinstance(value, Iterator)  # which is not gone through before it is run
+    items = f"As many items as {loop.items} gives" if one_pass else _items_text(loop, take_items(loop.items, value))
+    print(plan_text(ready, f"{items}. Each item would", "get from the loop", back), end="")  # noqa: T201
+
+
+def _items_text(loop: Loop, items: Sequence[Any]) -> str:
+    labels = [_item(loop, number, item).label for number, item in enumerate(items[:SHOWN_ITEMS])]
+    more = f" and {len(items) - SHOWN_ITEMS:,} more" if len(items) > SHOWN_ITEMS else ""
+    return count_text(len(items), "item") + (f" ({', '.join(labels)}{more})" if labels else "")
+
+
+def refuse_namespace(options: str) -> None:
+    """Raise UsageError where the line names a namespace."""
+    if re.search(r"(^|\s)--on\b", options):
+        raise UsageError(
+            "%%parallel --on: items run side by side in workers that remember nothing, and a namespace runs one cell after the "
+            "other; %%remote --on NAME with a for loop, or %%remote --each a b for several namespaces at once"
+        )
 
 
 def _keep(shell: Any, parallel: ParallelRun) -> list[str]:
@@ -111,4 +191,6 @@ def retry(shell: Any, number: str | None) -> list[Any] | None:
     if wanted not in _unfinished:
         known = " and ".join(f"[{each}]" for each in _unfinished)
         raise UsageError(f"%nbray retry {number}: [{wanted}] is no %%parallel cell with items left; there is {known}")
+    if _unfinished[wanted].runs:
+        raise UsageError(f"%nbray retry {wanted}: [{wanted}] still runs in the background; %nbray cancel {wanted} stops it")
     return run(shell, _unfinished[wanted])

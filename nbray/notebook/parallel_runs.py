@@ -63,6 +63,21 @@ class ParallelRun:
         return len(self._left)
 
     @property
+    def size(self) -> int:
+        """How many items there are."""
+        return len(self._items)
+
+    @property
+    def runs(self) -> bool:
+        """Whether items have been submitted whose results nobody has taken."""
+        return bool(self._refs)
+
+    @property
+    def refs(self) -> Sequence[ObjectRef]:
+        """The results of those."""
+        return tuple(self._refs.values())
+
+    @property
     def first_error(self) -> BaseException | None:
         """What the first of the failed items raised."""
         return self._errors[min(self._errors)] if self._errors else None

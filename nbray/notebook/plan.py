@@ -23,20 +23,23 @@ class Row(NamedTuple):
     how: str
 
 
-def plan_text(cell: RemoteCell) -> str:
-    """The plan of a cell, as text; pickles its inputs to measure them, and starts no cluster."""
+def plan_text(cell: RemoteCell, what: str = "This cell would", there_are: str = "find in its namespace", back: str = "") -> str:
+    """The plan of a cell, as text; pickles its inputs to measure them, and starts no cluster.
+
+    `what` is planned, what `there_are` the names that do not go along, and `back` what comes, unless it is the names.
+    """
     values, modules, _ = cell.inputs
     rows = [_module_row(name, module) for name, module in modules.items()]
     rows += [_value_row(name, value) for name, value in values.items()]
-    lines = ["Nothing was run. This cell would", *_section("take along, as copies", _table(rows))]
+    lines = [f"Nothing was run. {what}", *_section("take along, as copies", _table(rows))]
     there = [name for name in cell.names.needed if name in cell.kept]
     if there:
-        lines += _section("find in its namespace", [", ".join(there)])
+        lines += _section(there_are, [", ".join(there)])
     known = {*values, *modules, *there}
     missing = [name for name in cell.names.needed if name not in known and _is_unknown(name)]
     if missing:
         lines += _section("not find in the notebook (a NameError where it is read)", [", ".join(missing)])
-    lines += _section("bring back when it has ended well", [", ".join(cell.wanted) or "nothing"])
+    lines += _section("bring back when it has ended well", [back or ", ".join(cell.wanted) or "nothing"])
     changed = [name for name in cell.names.changed if name in values and name not in cell.wanted]
     if changed:
         lines += _section(

@@ -99,3 +99,38 @@ def test_large_results_stay_on_the_cluster_until_they_are_used(kernel: Kernel) -
     kernel.run_ok("%%parallel for n in [100_000, 200_000]\nimport numpy as np\nnp.arange(n);")
     assert value(kernel, "[type(a).__name__ for a in _]") == "['RemoteValue', 'RemoteValue']"
     assert value(kernel, "sum(int(a[-1]) for a in __)") == "299998"
+
+
+def test_a_cell_behind_lets_the_notebook_go_on(kernel: Kernel) -> None:
+    kernel.run_ok("import pathlib; open_gate = pathlib.Path('gate')")
+    cell = kernel.run_ok(
+        "%%parallel for x in range(3) --bg\nimport time\nprint('item', x)\nwhile not open_gate.exists(): time.sleep(0.01)\nx * x"
+    )
+    says = f"nbray: 3 items in the background; then Out[{cell.number}] has the list. %nbray cancel {cell.number} stops them.\n"
+    assert cell.stdout.startswith(says)
+    busy = kernel.run(f"%nbray retry {cell.number}")
+    assert f"%nbray retry {cell.number}: [{cell.number}] still runs in the background" in busy.error
+    kernel.run_ok("open_gate.touch()")
+    kernel.until(lambda: kernel.run_ok(f"print({cell.number} in Out)").stdout == "True\n")
+    assert value(kernel, f"Out[{cell.number}]") == "[0, 1, 4]"
+    assert cell.stdout.count("item ") == 3
+
+
+def test_what_fails_behind_is_said_in_its_own_cell(kernel: Kernel) -> None:
+    kernel.run_ok("divisor = 0")
+    cell = kernel.run_ok("%%parallel for x in range(3) --bg -o y\ny = 6 / (x or divisor)")
+    assert f"then it assigns y. %nbray cancel {cell.number}" in cell.stdout
+    kernel.until(lambda: "%nbray retry" in cell.stderr, cell=cell)
+    assert "nbray: 1 failed, of 3 items.\n  [0] x=0: ZeroDivisionError: " in cell.stderr
+    assert "y: the results, with an exception where an item failed." in cell.stderr
+    assert value(kernel, "y[1:]") == "[6.0, 3.0]"
+    kernel.run_ok("divisor = 1")
+    kernel.run_ok(f"%nbray retry {cell.number}")
+    assert value(kernel, "y") == "[6.0, 6.0, 3.0]"
+
+
+def test_a_cell_behind_can_be_cancelled(kernel: Kernel) -> None:
+    cell = kernel.run_ok("%%parallel for x in range(6) --bg\nimport time\nif x: time.sleep(60)\nx")
+    kernel.run_ok(f"%nbray cancel {cell.number}")
+    kernel.until(lambda: "%nbray retry" in cell.stderr, cell=cell)
+    assert re.search(r"nbray: [56] not run to the end, of 6 items\.\nOut\[\d+\]: the results, with ", cell.stderr)

@@ -55,7 +55,11 @@ def test_options_stand_on_both_sides(notebook: InteractiveShell, backend: FakeBa
     [
         ("%%parallel x in xs\n1", "expected what to go through, as %%parallel for x in xs"),
         ("%%parallel for x in [1] --tiemout 3\n1", "there is no --tiemout 3: did you mean --timeout?"),
-        ("%%parallel for x in [1] --bg\n1", "there is no --bg"),
+        ("%%parallel for x in [1] --bgg\n1", "there is no --bgg: did you mean --bg?"),
+        ("%%parallel for x in [1] --on a\n1", "a namespace runs one cell after the other; %%remote --on NAME with a for loop"),
+        ("%%parallel --on=a for x in [1]\n1", "%%parallel --on: items run side by side"),
+        ("%%parallel for x in [1] --plan\n \n", "the cell is empty"),
+        ("%%parallel for x in [1] --plan\nyield x", "yield: under %%parallel the cell runs several times"),
         ("%%parallel for x in [1] --cpus two\n1", "--cpus two: expected a number, as %%parallel for x in xs --cpus 2"),
         ("%%parallel for x in [1] --memory lots\n1", "memory='lots': expected a size"),
         ("%%parallel for x in [1] -o b\na = 1", "-o b: the cell does not assign it"),
@@ -103,3 +107,23 @@ def test_unloading_takes_the_magic_away(shell: InteractiveShell, backend: FakeBa
     extension.load_ipython_extension(shell)
     extension.unload_ipython_extension(shell)
     assert shell.find_cell_magic("parallel") is None
+
+
+@pytest.mark.parametrize(("cell", "said"), [
+    ("%%parallel for x in xs --plan\nx + factor", "Nothing was run. 5 items (x=1, x=2, x=3 and 2 more). Each item would\n"),
+    ("%%parallel for x in xs --plan\nx + factor", "  get from the loop:\n    x\n"),
+    ("%%parallel for x in xs --plan\nx + factor", "\n    factor  int  "),
+    ("%%parallel for x in xs --plan\nx + factor", "    the values of the last expression, as one list\n"),
+    ("%%parallel for x in [] --plan\nx", "Nothing was run. 0 items. Each item would\n"),
+    ("%%parallel for x in xs --plan\ny = x", "  bring back when it has ended well:\n    nothing\n"),
+    ("%%parallel for x in xs --plan -o y z\ny = z = x", "    y, as a list, z, as a list\n"),
+    ("%%parallel for x in once --plan\nx", "Nothing was run. As many items as once gives. Each item would\n"),
+])  # fmt: skip
+def test_a_plan_runs_nothing(
+    notebook: InteractiveShell, backend: FakeBackend, capsys: pytest.CaptureFixture[str], cell: str, said: str
+) -> None:  # fmt: skip
+    run_ok(notebook, "factor, xs = 2, [1, 2, 3, 4, 5]\nonce = iter(xs)")
+    run_ok(notebook, cell)
+    assert said in capsys.readouterr().out
+    assert backend.submitted == []
+    assert run_ok(notebook, "len(list(once))") == 5
