@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import inspect
 import re
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -49,10 +50,11 @@ def _explained(problem: str, parser: argparse.ArgumentParser) -> str:
     if not is_unknown:
         return f"{magic}: {problem}"
     options = [option for action in parser._actions for option in action.option_strings]
+    first = unknown.partition(" ")[0]
     if unknown.startswith("-"):
-        return f"{magic}: there is no {unknown}: {nearest(unknown.split()[0].partition('=')[0], options)}"
+        return f"{magic}: there is no {unknown}: {nearest(first.partition('=')[0], options)}"
     below = "code goes below this line; " if magic.startswith("%%") else ""
-    return f"{magic} takes no {unknown}: {below}{nearest(unknown.split()[0], options)}"
+    return f"{magic} takes no {unknown}: {below}{nearest(first, options)}"
 
 
 def _action(parser: argparse.ArgumentParser, shown: str) -> argparse.Action:
@@ -65,11 +67,14 @@ def _short(option: argparse.Action) -> str:
 
 
 def _example(parser: argparse.ArgumentParser, option: argparse.Action) -> str:
-    """How the help shows the option."""
+    """How the help shows the option: in a line of its own, else within a sentence."""
     flags = "|".join(re.escape(flag) for flag in option.option_strings)
-    found = re.search(rf"(?<!%)%{parser.prog}[^%,:;\n]*?(?<=\s)(?:{flags}) [^\s,:;]+", parser.description or "")
+    text = inspect.cleandoc(parser.description or "")
+    alone = re.search(rf"^  (%{parser.prog} .*?(?<=\s)(?:{flags}) [^\s-]\S*)", text, re.MULTILINE)
+    within = re.search(rf"(?<!%)(%{parser.prog}[^%,:;\n]*?(?<=\s)(?:{flags}) [^\s,:;]+)", text)
+    found = alone or within
     assert found, f"%{parser.prog}? has no example of {_short(option)}"
-    return found[0]
+    return found[1]
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

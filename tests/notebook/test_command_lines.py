@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
+from hypothesis import given, strategies
 from IPython.core.error import UsageError
 
 from nbray.notebook.command_lines import nearest, parse
@@ -45,6 +47,26 @@ def test_wrong_lines(magic: Any, line: str, message: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse(magic, line)
     assert str(caught.value).startswith(message)
+
+
+MAGICS = [NbrayMagics.remote, NbrayMagics.nbray, ParallelMagics.parallel, RemoteMagics.remote]
+OWN = [option for magic in MAGICS for action in magic.parser._actions for option in action.option_strings]
+ODD = ["1", "x", "=", "--", "-", "-1", "1e999", "nan", "A=1", "'", '"', "\\", "$x", "{x}", "%", "é", "\0", "for", "(", "[0"]
+
+
+@pytest.mark.parametrize("magic", MAGICS, ids=lambda magic: magic.parser.prog)
+@given(line=strategies.text(max_size=40) | strategies.lists(strategies.sampled_from(OWN + ODD), max_size=6).map(" ".join))
+def test_any_line_is_read_or_refused(magic: Any, line: str) -> None:
+    with contextlib.suppress(UsageError):
+        assert parse(magic, line) is not None
+
+
+@pytest.mark.parametrize("magic", MAGICS, ids=lambda magic: magic.parser.prog)
+def test_each_option_without_its_value_is_explained_with_its_example(magic: Any) -> None:
+    for option in magic.parser._actions:
+        if option.option_strings and option.nargs not in (0, "*"):
+            with pytest.raises(UsageError, match=f"{option.option_strings[0]}: expected {option.metavar or ''}.*, as %"):
+                parse(magic, option.option_strings[0])
 
 
 def test_nearest() -> None:
