@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 import pytest
 
 from tests.notebook.kernel import Kernel
@@ -25,3 +27,7 @@ def test_interrupt_ends_a_running_cell(bare_kernel: Kernel) -> None:
     bare_kernel.until(lambda: "started" in cell.stdout, 10)
     bare_kernel.interrupt()
     assert bare_kernel.wait(cell, 5).error_name == "KeyboardInterrupt"
+
+
+def test_it_is_of_the_ipykernel_that_the_tests_have(bare_kernel: Kernel) -> None:
+    assert bare_kernel.run("import ipykernel; ipykernel.__version__").result == repr(version("ipykernel"))
