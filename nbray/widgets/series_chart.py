@@ -191,7 +191,7 @@ def _panel(chart: Chart, panel: Panel, drawn: Element) -> Element:
 
 
 def _notes(chart: Chart) -> Iterable[Element]:
-    for why in chart.why:
+    for why in [why for why in chart.why if why.lower() != _state(chart)[1].lower()]:
         yield element("div", one_line(why, 400), class_="nbray-note")
     if chart.closed and not chart.items:
         yield element("div", NOTHING, class_="nbray-warning")

@@ -61,6 +61,8 @@ def test_the_colour_says_how_it_stands() -> None:
     assert color(chart(closed=False)) == BLUE
     assert color(chart()) == GREEN
     assert color(chart(why="stopped")) == GREY
+    assert "stopped" not in static_html(chart(why="stopped"))  # the state says so
+    assert "b: stopped" in static_html(chart("a", "b", why="stopped"))
     assert color(chart(why="failed: ValueError: x")) == RED
     assert "failed: ValueError: x" in static_html(chart(why="failed: ValueError: x"))
 
