@@ -43,6 +43,14 @@ class LocalModules:
                 self._local[name] = path
         return {name: state for name, path in self._local.items() if (state := _look(path))}
 
+    def pass_over(self) -> None:
+        """Those that are imported now are not looked at, ever."""
+        self._seen.update(self._modules)
+
+    def add(self, found: Snapshot) -> None:
+        """Look at these too, which another process has imported; any thread."""
+        self._local = {**self._local, **{name: Path(state.path) for name, state in found.items()}}
+
     def changed(self, since: Snapshot) -> list[str]:
         """Names of the modules whose files differ from what `since` says; one that was not there yet is not changed."""
         now = self.snapshot()

@@ -31,7 +31,7 @@ from nbray.backends.local_actors import LocalActors
 from nbray.backends.local_arguments import LocalArguments
 from nbray.backends.local_gangs import LocalGangs
 from nbray.backends.templates import Templates
-from nbray.engine import connection, task_context
+from nbray.engine import connection, imported_modules, task_context
 from nbray.engine.connection import Connection, Interlude
 from nbray.engine.driver import Driver
 from nbray.engine.incoming_streams import returns_of
@@ -40,7 +40,7 @@ from nbray.engine.watches import Watch
 from nbray.errors import InfeasibleRequest, UsageError
 from nbray.functions import FunctionPickler, name_of
 from nbray.ids import ActorId, CellRunId, ObjectId, TaskId, TemplateId
-from nbray.local_modules import LocalModules
+from nbray.local_modules import LocalModules, Snapshot
 from nbray.runtime_env import profile_of
 from nbray.scheduler.messages import (
     INLINE_LIMIT,
@@ -335,6 +335,11 @@ class LocalBackend(Backend):
         self._renew_workers()
         self._link.post(DescribeCellRun(cell_run, label))
 
+    def _follow(self, found: Snapshot) -> None:
+        """A worker has imported local modules: look for their edits as for those of modules that are imported here."""
+        self._modules.add(found)
+        self._modules_seen = {**self._modules_seen, **found}
+
     def _renew_workers(self) -> None:
         """Workers have imported local modules by name: when one was edited since, they are followed by fresh ones."""
         if self._modules.changed(self._modules_seen):
@@ -363,6 +368,9 @@ class LocalBackend(Backend):
         self._output_handler = handler
 
     def _emit(self, emitted: Emitted) -> None:
+        if emitted.stream == imported_modules.STREAM:
+            self._follow(imported_modules.decode(emitted.data))
+            return
         event = OutputEvent(
             emitted.cell_run, emitted.task_id, emitted.task, emitted.worker, emitted.stream, emitted.data
         )  # fmt: skip
@@ -485,22 +493,24 @@ class LocalBackend(Backend):
         default_max_retries: int = 0, preload: Sequence[str] = ("numpy",), job: str = "",
         spill_directory: str | Literal[False] | None = None, min_workers: int | None = None, max_workers: int | None = None,
         runtime_env: Mapping[str, Any] | None = None, namespace: str = "", cluster: str = "", notebook: str = "",
+        heir: str = "",
     ) -> LocalBackend:  # fmt: skip
         """Start a cluster on this machine and connect to it; sizes in bytes. Raises StartFailed.
 
         A cluster of the same job that lingers after a kernel restart is joined instead, if it has all that is asked for
-        explicitly; `cluster` names one by its epoch, which is joined in any case. `notebook` is the path of the caller's.
+        explicitly; `cluster` names one by its epoch, which is joined in any case, by the kernel whose own job would be `heir`.
+        `notebook` is the path of the caller's.
         """
         driver, config = local_clusters.connect(
             num_workers=num_workers, memory=memory, num_cpus=num_cpus, num_gpus=num_gpus, resources=resources, linger=linger,
             default_max_retries=default_max_retries, preload=preload, job=job, spill_directory=spill_directory,
-            min_workers=min_workers, max_workers=max_workers, cluster=cluster, notebook=notebook,
+            min_workers=min_workers, max_workers=max_workers, cluster=cluster, notebook=notebook, heir=heir,
         )  # fmt: skip
         backend = cls(driver.connection, driver.exchange, driver.welcome, driver, profile_of(runtime_env))
         if namespace:
             driver.connection.post(Ask(NO_REQUEST, "namespace", text=namespace))
         backend.linger = linger
-        backend.joined = driver.joined
+        backend.joined, backend.job = driver.joined, driver.job
         backend.settings = local_clusters.settings_of(driver) | {
             "linger": linger, "default_max_retries": default_max_retries, "preload": config.preload,
         }  # fmt: skip

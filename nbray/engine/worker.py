@@ -25,7 +25,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import NoReturn
 
-from nbray.engine import hosted_actor, output, process_tree, task_context
+from nbray.engine import hosted_actor, imported_modules, output, process_tree, task_context
 from nbray.engine.actor_calls import CallsWait, ConcurrentCalls, Desk
 from nbray.engine.attempts import Attempts
 from nbray.engine.connection import Connection
@@ -99,6 +99,7 @@ class Worker:
         self._log = os.dup(1)
         """User code may close or redirect descriptor 1."""
         self._log_length = output.log_length(self._log)
+        self._modules = imported_modules.ImportedModules()
         self._running = NO_TASK
         self._waits = 0
         """How many waits of the running task overlap: several where it awaits, one inside the other where that nests."""
@@ -215,6 +216,9 @@ class Worker:
 
     def _report(self, spec: RunSpec, values: list[Value], seconds: float, carried: list[ObjectId], hurry: bool) -> None:
         """The task of this thread has ended; `hurry` where nothing else is about to run."""
+        modules = self._modules.news(seconds)
+        if modules:
+            self._post_output(spec.task_id, imported_modules.STREAM, modules, False)
         task_context.end(spec.task_id)
         self._output.end_task(spec.task_id)
         log_end = self._log_end() if seconds > BLINK_SECONDS or self._another_cell_next() else 0
