@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from nbray import dual_errors, frame_snapshots
@@ -10,6 +12,7 @@ from nbray.errors import InfeasibleRequest, QuitAtBreakpoint, RemoteTraceback, T
 from nbray.notebook.remote_cell import TRACEBACK_ATTRIBUTE
 
 _FRAME = re.compile(r"File ((?:\x1b\[[\d;]*m)*)([^\s\x1b:]+):(\d+)")
+_NO_NAME = re.compile(r"name '(\w+)' is not defined")
 _RED, _PLAIN = "\x1b[31m", "\x1b[39m"
 
 READ_ONLY = "Arrays that a cell takes along are shared, and so read-only: x = x.copy() makes one to be changed."
@@ -46,7 +49,26 @@ def rendered(shell: Any, error: BaseException) -> list[str]:
     lines = [*(_with_cells(shell, line) for line in _lines(error)), *(str(note) for note in getattr(error, "__notes__", ()))]
     if isinstance(error, ValueError) and "read-only" in str(error):
         lines.append(READ_ONLY)
+    if isinstance(error, NameError) and (hint := about_name(str(error), shell.user_ns)):
+        lines.append(hint)
     return lines
+
+
+def about_name(message: str, namespace: Mapping[str, Any]) -> str:
+    """What the notebook knows of a name that a cell did not find; "" for nothing.
+
+    >>> about_name("name 'datta' is not defined", {"data": 1})
+    'Did you mean data?'
+    >>> about_name("name 'data' is not defined", {"data": 1})
+    'The notebook has data, but it did not go along: the code of the cell does not name it, or -i leaves it out.'
+    """
+    found = _NO_NAME.match(message)
+    if found is None:
+        return ""
+    if found[1] in namespace:
+        return f"The notebook has {found[1]}, but it did not go along: the code of the cell does not name it, or -i leaves it out."
+    near = difflib.get_close_matches(found[1], [name for name in namespace if not name.startswith("_")], 1)
+    return f"Did you mean {near[0]}?" if near else ""
 
 
 def error_content(shell: Any, error: BaseException) -> dict[str, Any]:

@@ -26,6 +26,7 @@ class SyntaxTraceback:
 class Shell:
     compile = Compiler()
     SyntaxTB = SyntaxTraceback()
+    user_ns = {"data": [1], "_data": 2}
 
 
 def remote(error: BaseException, *lines: str) -> BaseException:
@@ -95,3 +96,16 @@ def test_writing_to_a_shared_array_gets_a_hint() -> None:
 def test_the_message_of_a_background_cell() -> None:
     content = failures.error_content(Shell(), remote(ValueError("x"), "line"))
     assert (content["ename"], content["evalue"], content["traceback"][0]) == ("ValueError", "x", "line")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("datta", "Did you mean data?"),
+        ("data", "The notebook has data, but it did not go along: the code of the cell does not name it, or -i leaves it out."),
+        ("something", ""),
+    ],
+)
+def test_a_name_that_does_not_exist_comes_with_what_the_notebook_knows(name: str, hint: str) -> None:
+    error = remote(NameError(f"name {name!r} is not defined"), "NameError: ...")
+    assert shown(failures.presentable(Shell(), error))[2:] == ([hint] if hint else [])
