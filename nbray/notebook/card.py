@@ -50,6 +50,9 @@ class Ended(NamedTuple):
     """The cell's code has ended; `raised` when by an exception."""
 
     raised: bool
+    behind: bool = False
+    """Its work goes on behind it (`--bg`): the card is the one sign of that, and a page that is written without a reader takes
+    no display that begins later."""
 
 
 class Stopping(NamedTuple):
@@ -182,6 +185,10 @@ class CardModel:
             self._move(Stage.LIVE)
         return self._draw(now) if now >= self.next_deadline() else None
 
+    def again(self, now: float) -> Drawing | None:
+        """The card as it is, where it belongs on the page and is not there since the output was cleared."""
+        return None if self.stage is Stage.HIDDEN or self._on_page or self._replaced else self._draw(now)
+
     def next_deadline(self) -> float:
         """When `due` may have something, if nothing is heard before."""
         if self._counts is None or self.complete or self._replaced or self.stage is Stage.HIDDEN:
@@ -208,6 +215,7 @@ class CardModel:
     def _take_event(self, event: Ended | Stopping | Cleared | Replaced | Again | Lost, now: float) -> None:
         if isinstance(event, Ended):
             self._ended = event
+            self._asked_for |= event.behind
         elif isinstance(event, Stopping):
             self._stopped = True
         elif isinstance(event, Cleared):

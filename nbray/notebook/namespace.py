@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from importlib import import_module
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 from nbray.notebook import run_measures
@@ -33,7 +34,9 @@ class RemoteName(NamedTuple):
     name: str
     type_name: str
     facts: str
-    """Shape, length, type of the elements: "1,000 x 3, float64"."""
+    """Shape, length, type of the elements: "1,000 x 3, float64"; of what was imported where it is from."""
+    imported: bool = False
+    """An import brings it back: it is no loss."""
 
 
 class Contents(NamedTuple):
@@ -114,7 +117,7 @@ class Namespace:
     def contents(self) -> Contents:
         """What is here; looks at no item of a value, so that it takes no time."""
         own = [(name, value) for name, value in self._names.items() if name in self._own and not name.startswith("_")]
-        return Contents(self._reserved, tuple(RemoteName(name, type(value).__name__, _facts(value)) for name, value in own))
+        return Contents(self._reserved, tuple(_described(name, value) for name, value in own))
 
     def complete(self, token: str, before: str) -> list[str]:
         """What could stand for the token at the end of the text before the cursor: attributes, or keys behind a bracket."""
@@ -144,6 +147,16 @@ class Namespace:
                 self._own.add(name)
         self._own.update(changed)
         self._own.intersection_update(names)
+
+
+def _described(name: str, value: Any) -> RemoteName:
+    kind = type(value).__name__
+    if isinstance(value, ModuleType):
+        return RemoteName(name, kind, value.__name__, imported=True)
+    home = getattr(value, "__module__", None) if isinstance(value, (type, FunctionType, BuiltinFunctionType)) else None
+    if isinstance(home, str) and home != "__main__":
+        return RemoteName(name, kind, f"from {home}", imported=True)
+    return RemoteName(name, kind, _facts(value))
 
 
 def _facts(value: Any) -> str:

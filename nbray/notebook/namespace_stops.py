@@ -56,7 +56,7 @@ def goes_on_text(spaces: Sequence[OpenNamespace]) -> str:
     """What is said after the first Stop."""
     where = "the namespace" if len(spaces) == 1 else "the namespaces"
     names = " and ".join(repr(space.name) for space in spaces)
-    lost = [lost_text(space.known(), f"{space.name} loses:") for space in spaces if space.known()]
+    lost = [lost_text(space.at_stake(), f"{space.name} loses:") for space in spaces if space.at_stake()]
     return (
         f"nbray: the cell in {where} {names} goes on: it is in C code, which hears Stop when it returns, or it catches "
         f"KeyboardInterrupt.\nStop again kills {where}. {' '.join(lost) or 'There are no names yet that would be lost.'}\n"
@@ -64,9 +64,9 @@ def goes_on_text(spaces: Sequence[OpenNamespace]) -> str:
 
 
 def _killed(space: OpenNamespace) -> str:
-    known = space.known()
+    lost = space.at_stake()
     space.end()
     return (
-        f"nbray: the namespace {space.name!r} was killed. {lost_text(known)} The next %%remote --on {space.name} begins with an "
+        f"nbray: the namespace {space.name!r} was killed. {lost_text(lost)} The next %%remote --on {space.name} begins with an "
         "empty one.\n"
     )

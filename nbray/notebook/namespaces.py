@@ -31,6 +31,8 @@ SILENT_SECONDS = 1.0
 """After so long it is said what a cell waits for."""
 _ADVICE = " To have such an actor started again"
 """Begins what ActorDied says to those who wrote a class; a namespace that starts again is empty, and would not say so."""
+_ACTOR = re.compile(r"The actor \w+ '[^']*' is dead: ")
+"""What ActorDied calls a namespace, before the reason."""
 NAMES_TOLD = 20
 """So many of the lost names are listed."""
 
@@ -70,6 +72,10 @@ class OpenNamespace:
     def known(self) -> frozenset[str]:
         """The names of its own, as they were when they were seen last; does not wait."""
         return frozenset(each.name for each in (self._last_known.names if self._last_known else ()))
+
+    def at_stake(self) -> frozenset[str]:
+        """Those of them that its end would cost: not what was imported."""
+        return frozenset(each.name for each in (self._last_known.names if self._last_known else ()) if not each.imported)
 
     def _note(self, contents: Contents) -> None:
         self._contents = self._last_known = contents
@@ -112,7 +118,8 @@ class OpenNamespace:
 
     def fetch(self, names: tuple[str, ...]) -> CellOutcome:
         """Bring names from there. Raises UsageError for those that are not there; waits for the cells that run there."""
-        outcome: CellOutcome = self.ask(self._actor.fetch.remote(names))
+        fetch = self._actor.fetch.options(name=f"%remote fetch on {self.name}")
+        outcome: CellOutcome = self.ask(fetch.remote(names))
         self._require(names, outcome, "%remote fetch")
         return outcome
 
@@ -121,10 +128,12 @@ class OpenNamespace:
         try:
             return get(ref, timeout=SILENT_SECONDS)
         except GetTimeoutError:
+            began = self._last_known is not None
             sys.stderr.write(
                 f"nbray: waiting for an earlier cell in the namespace {self.name!r}. If Stop does not end it, "
-                f"%remote drop {self.name} does, with all its names. {lost_text(self.known(), 'It has')}\n"
-            )
+                f"%remote drop {self.name} does, with all its names. {lost_text(self.at_stake(), 'It has')}\n"
+                if began else f"nbray: waiting for the worker of the namespace {self.name!r}\n"
+            )  # fmt: skip
             return get(ref)
 
     # ---------------------------------------------------------------- for those who type
@@ -173,9 +182,9 @@ class OpenNamespace:
             return wait()
         except ActorDied as error:
             forget(self)
-            reason = str(error).partition(_ADVICE)[0]
+            reason = _ACTOR.sub("", str(error).partition(_ADVICE)[0])
             raise ActorDied(
-                f"the namespace {self.name!r} has died: {reason}\n{lost_text(self.known())} The next %%remote --on {self.name} "
+                f"the namespace {self.name!r} has died: {reason}\n{lost_text(self.at_stake())} The next %%remote --on {self.name} "
                 "begins with an empty one."
             ) from error.__cause__
 
@@ -199,8 +208,8 @@ def open_namespace(name: str, reserved: Mapping[str, Any]) -> OpenNamespace:
     found = _open.get(name)
     if found is not None and found.epoch != backend.epoch:
         forget(found)
-        if found.known():
-            sys.stderr.write(f"nbray: the namespace {name!r} has ended with its cluster. {lost_text(found.known())}\n")
+        if found.at_stake():
+            sys.stderr.write(f"nbray: the namespace {name!r} has ended with its cluster. {lost_text(found.at_stake())}\n")
         found = None
     if found is None:
         with session.submitting_for(BACKGROUND):
@@ -265,15 +274,21 @@ def lost_text(lost: Iterable[str], said: str = "Lost:") -> str:
     >>> lost_text({"model", "df"})
     'Lost: df, model.'
     """
-    found = sorted(lost)
-    more = f" and {len(found) - NAMES_TOLD} more" if len(found) > NAMES_TOLD else ""
-    return f"{said} {', '.join(found[:NAMES_TOLD])}{more}." if found else "It had no names yet."
+    told = names_text(lost)
+    return f"{said} {told}." if told else "It had no names yet."
+
+
+def names_text(found: Iterable[str]) -> str:
+    """Some names, and how many more there are; "" for none."""
+    known = sorted(found)
+    more = f" and {len(known) - NAMES_TOLD} more" if len(known) > NAMES_TOLD else ""
+    return f"{', '.join(known[:NAMES_TOLD])}{more}" if known else ""
 
 
 def listing(found: Iterable[OpenNamespace]) -> Rows:
     """What is in namespaces, as a table; waits for the cells that run there."""
-    rows = [(where.name, *each) for where in found for each in sorted(where.contents().names)]
-    return Rows(["namespace", *RemoteName._fields], rows)
+    rows = [(where.name, *each[:3]) for where in found for each in sorted(where.contents().names)]
+    return Rows(["namespace", *RemoteName._fields[:3]], rows)
 
 
 def _check_reserved(found: OpenNamespace, asked: Mapping[str, Any]) -> None:

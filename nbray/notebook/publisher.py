@@ -310,7 +310,11 @@ class Publisher:
     def _arrange(self, run: CellRun) -> None:
         now = time.monotonic()
         self._show_output(self._buffer.flush(run.id, now))
-        self._show_output(self._buffer.by_rank(run.id, run.ranks, run.rank_failures))
+        clearing, *others = self._buffer.by_rank(run.id, run.ranks, run.rank_failures) or (None,)
+        if clearing is not None:
+            self._show_output([clearing])
+            self._show_card(run.id, self._card(run.id).again(now))  # above the tabs, as it stands above the output of any cell
+            self._show_output(others)
 
     def _end_cell(self, run: CellRun, raised: bool, interrupted: bool) -> None:
         card = self._card(run.id)
@@ -319,7 +323,7 @@ class Publisher:
         self._ask()
         if interrupted:
             self._tell_of_others(run)
-        self._tell_card(card, Ended(raised))
+        self._tell_card(card, Ended(raised, run.behind))
         self._show_output(self._buffer.flush(run.id, time.monotonic()))
         if not card.known:  # no remote work, no card
             del self._cards[run.id]

@@ -9,7 +9,7 @@ import pytest
 from nbray.backends.backend import CancelReport
 from nbray.ids import CellRunId
 from nbray.notebook import card as cards
-from nbray.notebook.card import HANDFUL, NEVER, REDRAW, SHOW_AFTER, CardModel, Drawing, Ended, Picture, Stage
+from nbray.notebook.card import HANDFUL, NEVER, REDRAW, SHOW_AFTER, CardModel, Cleared, Drawing, Ended, Picture, Stage
 from nbray.notebook.card_html import card_html, card_text
 from nbray.snapshot import CellRunSnapshot, ClusterSnapshot, StoreSnapshot, WorkerSnapshot
 
@@ -156,6 +156,16 @@ def test_work_that_is_left_over_keeps_the_card_live() -> None:
     assert page.last.final
 
 
+def test_work_behind_its_cell_has_a_card_at_once() -> None:
+    page = Page()
+    page.hears(snapshot(1, running=1, elapsed=0.01))
+    page.hears(Ended(raised=False, behind=True))
+    assert [drawing.first for _, drawing in page.drawings] == [True]
+    assert page.stage == "live"
+    page.hears(snapshot(2, succeeded=1, elapsed=0.02))
+    assert page.stage == "final"
+
+
 def test_an_older_snapshot_that_comes_late_is_not_believed() -> None:
     page = Page()
     page.hears(snapshot(5, succeeded=9, elapsed=1.0))
@@ -259,3 +269,16 @@ def test_only_the_workers_of_this_cell_are_counted() -> None:
     page.hears(snapshot(2, succeeded=2, elapsed=2.0))
     page.hears(FINE)
     assert "peak 512 MiB" in card_html(page.last)
+
+
+def test_a_card_is_shown_again_only_where_it_was_and_is_not() -> None:
+    page = Page()
+    assert page.card.again(page.now) is None
+    page.hears(snapshot(1, running=1, elapsed=SHOW_AFTER))
+    assert page.stage == "live"
+    assert page.card.again(page.now) is None
+    page.hears(Cleared())
+    again = page.card.again(page.now)
+    assert again is not None
+    assert again.first
+    assert page.card.again(page.now) is None

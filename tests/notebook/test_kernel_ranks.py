@@ -84,6 +84,14 @@ def test_inside_a_longer_cell_the_output_stays_as_it_came(kernel: Kernel) -> Non
     assert re.search(r"\(rank 1, worker \d+\) 1\n", cell.stdout)
 
 
+def test_the_card_stays_above_the_tabs(kernel: Kernel) -> None:
+    cell = kernel.run_ok("%%remote -n 2\nimport time\ntime.sleep(0.8)\nprint('slept')")
+    card, tabs = remains(cell)
+    assert card.startswith("nbray: ")
+    assert tabs.startswith("--- rank 0")
+    assert "done, 2 tasks" in cell.data("text/plain")[-1]
+
+
 def test_clear_output_of_one_leaves_the_others(kernel: Kernel) -> None:
     cell = kernel.run_ok(
         "%%remote -n 2\nfrom IPython.display import clear_output\nprint('one')\nif rank: clear_output()\nprint('two')"

@@ -180,3 +180,16 @@ def test_old_code_is_told_before_it_runs(place: Place, tmp_path: Path, monkeypat
     place.run("import importlib; importlib.reload(held_by_place); print(held_by_place.x)")
     assert [text for stream, text in place.shown if stream == "stdout"][-1] == "1000\n"
     del sys.modules["held_by_place"]
+
+
+def test_what_was_imported_is_no_loss(place: Place) -> None:
+    place.run(
+        "import os.path as p\nfrom json import dumps\nfrom collections import Counter\nfrom math import sqrt\n"
+        "def f(): pass\nclass C: pass\nx = 1\nc = Counter()"
+    )
+    found = {each.name: (each.facts, each.imported) for each in place.namespace.contents().names}
+    assert found["p"] == ("posixpath", True)
+    assert found["dumps"] == ("from json", True)
+    assert found["Counter"] == ("from collections", True)
+    assert found["sqrt"] == ("from math", True)
+    assert {name for name, (_, imported) in found.items() if not imported} == {"f", "C", "x", "c"}

@@ -75,9 +75,9 @@ def test_a_killed_worker_costs_its_names_and_says_which(kernel: Kernel, busy: bo
         os.kill(pid, signal.SIGKILL)
         cell = kernel.run("%%remote --on killed\nx = df")
     assert cell.error_name == "ActorDied"
-    assert "the namespace 'killed' has died: " in cell.error
+    assert "the namespace 'killed' has died: worker " in cell.error
     assert "SIGKILL" in cell.error
-    assert "Lost: df, model, os, pid. The next %%remote --on killed begins with an empty one." in cell.error
+    assert "Lost: df, model, pid. The next %%remote --on killed begins with an empty one." in cell.error
     assert "max_restarts" not in cell.error
     assert "NameError" in error(kernel, "%%remote --on killed\ndf")
     kernel.run_ok("%remote drop killed")

@@ -17,7 +17,7 @@ class Space:
         self.name = name
         self._known = frozenset(known)
 
-    def known(self) -> frozenset[str]:
+    def at_stake(self) -> frozenset[str]:
         return self._known
 
 

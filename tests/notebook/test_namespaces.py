@@ -92,8 +92,9 @@ def test_a_death_says_what_is_lost_and_the_next_begins_empty(cluster: None, shel
     text = str(caught.value)
     assert "the namespace 'mortal' has died" in text
     assert "exit code 3" in text
-    assert text.endswith("Lost: df, model, os, pid. The next %%remote --on mortal begins with an empty one.")
+    assert text.endswith("Lost: df, model, pid. The next %%remote --on mortal begins with an empty one.")
     assert "max_restarts" not in text
+    assert text.startswith("the namespace 'mortal' has died: worker ")
     again = namespaces.open_namespace("mortal", {})
     assert again.contents().names == ()
     assert send(shell, again, "import os\npid = os.getpid()", "pid")["pid"] not in (os.getpid(), None)
@@ -158,9 +159,9 @@ def test_a_new_cluster_says_what_the_old_one_took_along(shell: InteractiveShell,
 def test_who_waits_for_an_earlier_cell_is_told_of_it(
     cluster: None, shell: InteractiveShell, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(namespaces, "SILENT_SECONDS", 0.1)
     where = namespaces.open_namespace("busy", {})
     send(shell, where, "df = 1")
+    monkeypatch.setattr(namespaces, "SILENT_SECONDS", 0.1)
     running = where.submit(read_cell(shell, "", "import time\ntime.sleep(0.5)", CellOptions(kept=frozenset())), "cell")
     assert send(shell, where, "y = df", "y") == {"y": 1}
     told = capsys.readouterr().err
