@@ -51,6 +51,8 @@ class Background:
 
     def follow(self, running: Awaited) -> None:
         """Take over what this cell brings back once it has ended."""
+        if running.run is not None:
+            running.run.behind = True
         key = running.refs[0].id
         self._running[key], self._left[key] = running, len(running.refs)
         for ref in running.refs:

@@ -29,9 +29,13 @@ class CellRun:
     parent: Mapping[str, Any] | None
     """What messages for this cell carry as their parent; None where there is no kernel."""
     thread: int
-    """The thread that runs the cell's code."""
+    """The thread that runs the cell's code; 0 where an earlier kernel has begun it."""
     ended: bool = False
+    behind: bool = False
+    """Its work goes on while other cells run: `--bg`."""
     began: float = field(default_factory=time.perf_counter)
+    source: str = ""
+    """Its code, as long as it runs."""
     waited: float = 0.0
     """Seconds that it waited for other cells in its namespace before it was sent there."""
     written: Written | None = None

@@ -80,7 +80,7 @@ class ParallelMagics(Magics):
                 parallel_cells.plan(self.shell, line, loop, cell, given)
                 return None
             parallel = parallel_cells.read(self.shell, line, loop, cell, given, options)
-            if asked.bg:
+            if asked.bg and parallel.size:
                 self._background().follow(parallel_cells.start_behind(self.shell, parallel))
                 return None
             return parallel_cells.run(self.shell, parallel)

@@ -108,6 +108,8 @@ def test_a_cell_behind_lets_the_notebook_go_on(kernel: Kernel) -> None:
     )
     says = f"nbray: 3 items in the background; then Out[{cell.number}] has the list. %nbray cancel {cell.number} stops them.\n"
     assert cell.stdout.startswith(says)
+    assert [card.text for card in cell.of("display_data")] != []  # before the cell ends: later ones are lost in nbclient
+    assert kernel.run_ok("%%parallel for x in [] --bg\nx").result == "[]"
     busy = kernel.run(f"%nbray retry {cell.number}")
     assert f"%nbray retry {cell.number}: [{cell.number}] still runs in the background" in busy.error
     kernel.run_ok("open_gate.touch()")
