@@ -149,6 +149,8 @@ class Backend(ABC):
 
     joined = False
     """The engine was there before this process came to it."""
+    job = ""
+    """The job that this driver's work belongs to there; empty where there are none."""
 
     settle: Callable[[], None] = staticmethod(lambda: None)
     """Called by `get` and `wait` on the caller's thread before they return or raise: whoever shows the output of tasks may

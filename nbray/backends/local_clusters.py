@@ -15,6 +15,7 @@ from nbray.config import ClusterConfig
 from nbray.engine import run_directory
 from nbray.engine import spill_directory as spill_directories
 from nbray.engine.driver import Driver
+from nbray.engine.job_list import Member
 
 
 class Asked(NamedTuple):
@@ -34,7 +35,7 @@ def connect(
     *, num_workers: int | None, memory: int | None, num_cpus: float | None, num_gpus: float | None,
     resources: Mapping[str, float] | None, linger: float, default_max_retries: int, preload: Sequence[str], job: str,
     spill_directory: str | Literal[False] | None, min_workers: int | None, max_workers: int | None, cluster: str = "",
-    notebook: str = "",
+    notebook: str = "", heir: str = "",
 ) -> tuple[Driver, ClusterConfig]:  # fmt: skip
     """A driver, and with what a cluster was started if it was; the arguments are those of `LocalBackend.start`.
 
@@ -65,7 +66,7 @@ def connect(
         notebook=notebook,
     )
     if cluster:
-        return Driver.join_named(cluster, job, linger, notebook), config
+        return Driver.join_named(cluster, Member(job, notebook, heir=heir), linger), config
     shape = (num_workers, num_cpus, num_gpus, resources, min_workers, max_workers)
     asked = Asked(num_workers, memory, None if shape == (None,) * 6 else config.resources)
     return (_rejoin(asked, job, linger) if job else None) or Driver.start(config, job), config

@@ -38,7 +38,7 @@ class Driver:
         self.joined = process is None
         """The cluster was there before."""
         self._process = process
-        self._job = job
+        self.job = job
         self._pid = os.getpid()
         self._closed = False
         self._watcher: Watcher | None = None
@@ -71,19 +71,19 @@ class Driver:
     def join(cls, job: str, linger: float) -> Driver | None:
         """Connect to the cluster of this job that lingers after a kernel restart; None when there is none."""
         for directory, content in run_directory.clusters():
-            is_member = any(member.job == job for member in job_list.members(directory, content))
-            if is_member and content.protocol == PROTOCOL:
+            member = job_list.of_kernel(job_list.members(directory, content), job)
+            if member is not None and content.protocol == PROTOCOL:
                 with contextlib.suppress(StartFailed):  # it ended between the look and the call
-                    return cls(directory, content.epoch, job, linger, None)
+                    return cls(directory, content.epoch, member.job, linger, None)
         return None
 
     @classmethod
-    def join_named(cls, epoch: str, job: str, linger: float, notebook: str = "") -> Driver:
+    def join_named(cls, epoch: str, member: Member, linger: float) -> Driver:
         """Connect to the cluster of this epoch, as a job that may be new there. Raises StartFailed."""
         for directory, content in run_directory.clusters():
             if content.epoch == epoch:
-                driver = cls(directory, epoch, job, linger, None)
-                job_list.note(directory, Member(job, notebook))
+                driver = cls(directory, epoch, member.job, linger, None)
+                job_list.note(directory, member)
                 return driver
         raise StartFailed(f"no cluster {epoch} of yours runs on this machine")
 
@@ -119,7 +119,7 @@ class Driver:
         stays = stop and self._stays()
         ends = stop and not stays
         if stays:
-            job_list.note(self.directory, Member(self._job, left=True))
+            job_list.note(self.directory, Member(self.job, left=True))
         self.connection.close(Goodbye())
         self._end_io()
         if self._process is not None and (ends or lost):

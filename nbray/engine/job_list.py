@@ -20,6 +20,8 @@ class Member(msgspec.Struct, frozen=True):
     notebook: str = ""
     """The path of its notebook, where that is known."""
     left: bool = False
+    heir: str = ""
+    """The key of another kernel, which goes on with this job."""
 
 
 def note(directory: Path, member: Member) -> None:
@@ -38,6 +40,11 @@ def members(directory: Path, content: ClusterFile) -> list[Member]:
         else:
             found[member.job] = member
     return list(found.values())
+
+
+def of_kernel(found: Iterable[Member], key: str) -> Member | None:
+    """The job that the kernel of this key goes on with."""
+    return next((member for member in found if key in (member.job, member.heir)), None) if key else None
 
 
 def _noted(directory: Path) -> Iterable[Member]:

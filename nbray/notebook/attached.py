@@ -141,7 +141,7 @@ class Attached:
         rows: list[tuple[str, ...]] = [(cell.label, cell.state, cell.outcome()) for cell in self.cells[-MOST_ROWS:]]
         rows += [(f"namespace {name}", "lives", said) for name, said in self._namespaces]
         rows += [(f"actor {name}", "lives", said) for name, said in self._actors]
-        rows += [(cell.label, cell.state, f"another notebook's: {_job(cell.counts.job)}") for cell in self._others[-MOST_ROWS:]]
+        rows += [(cell.label, cell.state, "another notebook's") for cell in self._others[-MOST_ROWS:]]
         return rows
 
     def _lines(self) -> list[str]:
@@ -149,7 +149,3 @@ class Attached:
         if self._hidden:
             lines.append(f"{count_text(self._hidden, 'cell')} of other notebooks in this cluster: %nbray attach --all")
         return lines or ([] if self._rows() else ["nbray: nothing of this notebook goes on in the cluster, or was missed."])
-
-
-def _job(job: str) -> str:
-    return one_line(job, 40)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from msgspec import structs
 
-from nbray import introspection, session
+from nbray import introspection
 from nbray.backends.backend import Backend
 from nbray.errors import UsageError
 from nbray.notebook import cell_runs, failures, hooks, namespaces, own_cluster, promises
@@ -46,9 +46,9 @@ class Attachment:
     def run(self, number: int | None, *, of_all: bool) -> Attached:
         """Show the cells that go on and those that were missed, or the one with this number; bring back what they assign."""
         rows = self._backend.left_work(of_all=True)
-        job = session.current.defaults.get("job", "")
+        job = self._backend.job
         own = [row for row in rows if row.counts.job == job and (self._here is None or row.counts.cell_run != self._here.id)]
-        others = [row for row in rows if row.counts.job != job]
+        others = [row for row in rows if row.counts.job != job and (row.drivers or row.results or _is_open(row))]
         shown = chosen(own, number)
         notes = []
         if len(shown) > MOST_SHOWN:
@@ -129,7 +129,8 @@ class Attachment:
 def attach(shell: Any, page: Display, background: Callable[[], Background], word: str, *, of_all: bool) -> Attached | None:
     """Do what `%nbray attach` with this word says."""
     number = _number(word)
-    backend = own_cluster.join(shell, "" if number is not None else word)
+    with own_cluster.attaching():
+        backend = own_cluster.join(shell, "" if number is not None else word)
     return None if backend is None else Attachment(shell, page, background, backend).run(number, of_all=of_all)
 
 
@@ -141,7 +142,7 @@ def chosen(own: Sequence[LeftCellRun], number: int | None) -> list[LeftCellRun]:
             known = ", ".join(dict.fromkeys(f"[{number_of(row.counts.label)}]" for row in own[-MOST_SHOWN:])) or "none"
             raise UsageError(f"%nbray attach {number}: no cell [{number}] has had work on this cluster. Those that have: {known}")
         return found[-1:]
-    going_on = [row for row in own if row.missed or row.counts.waiting or row.counts.running or _kept(row)]
+    going_on = [row for row in own if row.missed or _is_open(row) or _kept(row)]
     return going_on or list(own[-1:])
 
 
@@ -154,6 +155,10 @@ def head_of(row: LeftCellRun, output: Output) -> str:
 
 def _promises(row: LeftCellRun) -> list[promises.Promise]:
     return [promise for note in row.notes if (promise := promises.decode(note)) is not None]
+
+
+def _is_open(row: LeftCellRun) -> bool:
+    return bool(row.counts.waiting or row.counts.running)
 
 
 def _kept(row: LeftCellRun) -> list[promises.Promise]:

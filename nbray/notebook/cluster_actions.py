@@ -15,14 +15,13 @@ def status(of_all: bool = False) -> None:
     """Show the cluster with the work of this notebook, or `of_all`; or say that none runs."""
     from nbray.notebook.status import Status
 
-    job = session.current.defaults.get("job")
     if session.is_initialized():
         backend = session.current_backend()
-        display(Status(backend.name, backend.snapshot(), None if of_all else job))
+        display(Status(backend.name, backend.snapshot(), None if of_all else backend.job or None))
         return
     from nbray.notebook import own_cluster
 
-    left_behind = own_cluster.lingering(job or "")
+    left_behind = own_cluster.lingering()
     if left_behind is not None:
         print(  # noqa: T201
             f"nbray: the cluster {left_behind.epoch} of this notebook goes on from an earlier kernel: %nbray attach shows what "
@@ -39,9 +38,17 @@ def start(workers: int | None, memory: str | None) -> None:
 
 def stop() -> None:
     """End it."""
+    backend = session.current.backend
     was_there = session.is_initialized()
     session.shutdown()
-    print("nbray: the cluster has ended, with its tasks and objects." if was_there else "nbray: no cluster runs.")  # noqa: T201
+    from nbray.notebook import own_cluster
+
+    if backend is None or not was_there:
+        print("nbray: no cluster runs.")  # noqa: T201
+    elif any(each.epoch == backend.epoch for each in own_cluster.running()):
+        print(f"nbray: left the cluster {backend.epoch}, which others use; the tasks and objects of this notebook have ended.")  # noqa: T201
+    else:
+        print("nbray: the cluster has ended, with its tasks and objects.")  # noqa: T201
 
 
 def scale(count: str) -> None:

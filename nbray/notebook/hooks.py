@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import functools
 import os
 import sys
 import threading
@@ -68,6 +67,12 @@ def publisher_of(shell: Any) -> Publisher | None:
     return None if hooks is None else hooks.publisher
 
 
+def _current_job() -> str:
+    """What this notebook's work is called in the cluster that it uses."""
+    backend = session.current.backend
+    return backend.job if backend is not None and backend.job else str(session.current.defaults["job"])
+
+
 def job_of(shell: Any) -> str:
     """The key of this process's job."""
     script = sys.argv[0] if sys.argv else ""
@@ -107,6 +112,10 @@ class CellHooks:
         self._open_publisher().attach(backend)
         if self._prompts is not None:
             self._prompts.attach(backend)
+        if backend.joined:
+            from nbray.notebook import own_cluster
+
+            sys.stderr.write(own_cluster.left_text(backend))
         while self._left_out and self._publisher is not None:
             self._publisher.leave_out(self._left_out.pop())
 
@@ -117,7 +126,7 @@ class CellHooks:
             from nbray.notebook.publisher import Publisher
 
             status = getattr(getattr(self._shell, "kernel", None), "remote_status", None)  # of nbray's own kernel
-            work = {} if status is None else {"work": functools.partial(status.hear, session.current.defaults["job"])}
+            work = {} if status is None else {"work": lambda cell_runs: status.hear(_current_job(), cell_runs)}
             self._publisher = Publisher(self._display, RUNS, history=self._history(), **work)
             progress_bars.show_with(self._publisher.show_progress if self._has_kernel else None)
             atexit.register(self._publisher.close)
@@ -194,6 +203,9 @@ class CellHooks:
     def pre_run_cell(self, info: Any) -> None:
         """A cell begins; its input is not in the history yet."""
         self.begin(self.stored_inputs)
+        run = RUNS.of_thread(threading.get_ident())
+        if run is not None and not run.source:
+            run.source = info.raw_cell or ""
 
     @property
     def stored_inputs(self) -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
@@ -17,6 +18,9 @@ from nbray.engine.run_directory import ClusterFile
 from nbray.errors import ClusterDied, UsageError
 from nbray.notebook.job import notebook_path
 from nbray.wording import one_line
+
+MOST_TOLD = 5
+"""Cells that are named."""
 
 
 class Running(NamedTuple):
@@ -55,9 +59,54 @@ def running() -> list[Running]:
     return [Running(directory, content, job_list.members(directory, content)) for directory, content in found]
 
 
-def lingering(job: str) -> Running | None:
-    """The cluster that this job has left behind."""
-    return next((each for each in running() if any(member.job == job for member in each.members)), None) if job else None
+def lingering() -> Running | None:
+    """The cluster that an earlier kernel of this notebook has left behind."""
+    key = own_key()
+    return next((each for each in running() if job_list.of_kernel(each.members, key) is not None), None)
+
+
+def own_key() -> str:
+    """The job of this kernel, wherever it starts a cluster itself."""
+    return str(session.current.defaults.get("job", ""))
+
+
+def goes_on() -> bool:
+    """Whether this notebook has a cluster; one that an earlier kernel left behind is joined."""
+    if session.is_initialized():
+        return True
+    if lingering() is None:
+        return False
+    session.current_backend()
+    return True
+
+
+def left_text(backend: Backend) -> str:
+    """What is said when a kernel finds its cluster again: which cells went on, and what to type; "" where none did."""
+    if _attaching:
+        return ""
+    found = [row for row in backend.left_work() if row.missed or row.counts.waiting or row.counts.running]
+    if not found:
+        return ""
+    cells = list(dict.fromkeys(one_line(row.counts.label or row.counts.cell_run, 60) for row in found))
+    shown = ", ".join(cells[:MOST_TOLD]) + (f" and {len(cells) - MOST_TOLD} more" if len(cells) > MOST_TOLD else "")
+    return (
+        f"nbray: this notebook's cluster goes on from an earlier kernel, which left work there: {shown}. %nbray attach shows "
+        "what that prints, and brings what it assigns.\n"
+    )
+
+
+@contextlib.contextmanager
+def attaching() -> Iterator[None]:
+    """Within it, nobody needs to be told of `%nbray attach`."""
+    global _attaching
+    _attaching = True
+    try:
+        yield
+    finally:
+        _attaching = False
+
+
+_attaching = False
 
 
 def join(shell: Any, word: str) -> Backend | None:
@@ -76,7 +125,7 @@ def join(shell: Any, word: str) -> Backend | None:
     if word:
         found, job = _named(word)
         return _go(found, job or next((member.job for member in found.members), ""), shell)
-    if lingering(session.current.defaults.get("job", "")) is not None:
+    if lingering() is not None:
         return session.current_backend()
     mine = _by_path(notebook_path(os.environ, shell.user_ns))
     if mine is not None:
@@ -120,16 +169,15 @@ def _drivers(found: Running, job: str) -> int:
 
 def _go(found: Running, job: str, shell: Any) -> Backend:
     """Join it: in the place of the job's lost kernel, or beside one that lives, as a notebook of its own."""
-    own = session.current.defaults.get("job", "")
+    own = own_key()
     takes_over = job == own or not found.drivers(job)
     notebook = notebook_path(os.environ, shell.user_ns)
-    settings = {"cluster": found.epoch, "job": job if takes_over else own, "notebook": notebook}
+    settings = {"cluster": found.epoch, "job": job if takes_over else own, "notebook": notebook, "heir": own}
     backend = session.current.start(registry.LOCAL, settings)
     if takes_over:
-        session.set_defaults(job=job)
-        print(f"nbray: joined the cluster {found.called}, whose kernel is gone: its work is this notebook's now.")  # noqa: T201
+        print(f"nbray: joined the cluster {found.called}, whose kernel is gone: its work is this notebook's now.", flush=True)  # noqa: T201
     else:
-        print(f"nbray: joined the cluster {found.called}, which is used there too. That work: %nbray attach --all")  # noqa: T201
+        print(f"nbray: joined the cluster {found.called}, which is used there too. That work: %nbray attach --all", flush=True)  # noqa: T201
     return backend
 
 

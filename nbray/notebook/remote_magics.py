@@ -16,6 +16,8 @@ from nbray.notebook.magics import failing_cleanly
 from nbray.notebook.remote_completion import RemoteCompletion
 from nbray.notebook.remote_mode import RemoteMode
 
+LOOK_SECONDS = 0.5
+"""So long is waited for what a namespace has."""
 NO_NAMESPACE = "nbray: no namespace lives. A cell that begins with %%remote --on NAME makes one."
 
 
@@ -100,8 +102,20 @@ class RemoteMagics(Magics):
         namespaces.check_name(name)
         self.mode.namespace = name
         print(  # noqa: T201
-            f"nbray: from now on cells run on the cluster, in the namespace {name!r}. %%local runs one here, %remote off all."
+            f"nbray: from now on cells run on the cluster, in the namespace {name!r}{self._found(name)}. %%local runs one here, "
+            "%remote off all."
         )
+
+    def _found(self, name: str) -> str:
+        """What the namespace has, if it lives already: in this notebook's cluster, or in that of an earlier kernel."""
+        from nbray.notebook import namespaces, own_cluster
+
+        if not own_cluster.goes_on() or name not in namespaces.names():
+            return ""
+        contents = namespaces.existing(name).look(LOOK_SECONDS)
+        if contents is None:
+            return ", where a cell runs"
+        return f", which has {namespaces.names_text([each.name for each in contents.names]) or 'no names yet'}"
 
     def _off(self, asked: Any) -> None:
         if asked.names:

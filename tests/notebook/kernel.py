@@ -230,15 +230,17 @@ class Kernel:
 
 @contextmanager
 def running_kernel(
-    folder: Path, *setup: str, env: dict[str, str] | None = None, name: str = "python3", arguments: Sequence[str] = ()
+    folder: Path, *setup: str, env: dict[str, str] | None = None, name: str = "python3", arguments: Sequence[str] = (),
+    kernel_id: str = "test",
 ) -> Iterator[Kernel]:  # fmt: skip
     """A kernel in `folder`, apart from the user's settings, that has run the `setup` cells; shut down at the end.
 
-    Its `name` is that of a kernelspec: "nbray" is the one of this checkout; `arguments` are added to its command line.
+    Its `name` is that of a kernelspec: "nbray" is the one of this checkout; `arguments` are added to its command line. Kernels of
+    one `kernel_id` find each other's clusters.
     """
     runtime = folder / "runtime"
     runtime.mkdir(mode=0o700, exist_ok=True)
-    connection_file = str(runtime / "kernel-test.json")
+    connection_file = str(runtime / f"kernel-{kernel_id}.json")
     manager = KernelManager(kernel_name=name, connection_file=connection_file, kernel_spec_manager=kernelspecs(folder))
     environment = kernel_environment(folder, runtime) | (env or {})
     manager.start_kernel(cwd=str(folder), env=environment, extra_arguments=list(arguments))
