@@ -23,14 +23,14 @@ from nbray.backends.backend import Backend, OutputEvent, Written
 from nbray.errors import UsageError
 from nbray.ids import CellRunId, TaskId
 from nbray.notebook.cell_runs import RUNS, CellRun, CellRuns
-from nbray.notebook.draft import Draft
+from nbray.notebook.draft import Draft, completed
 from nbray.notebook.history_file import HistoryFile
 from nbray.notebook.input_hashes import pieces
 from nbray.notebook.local_versions import ModulesOnDisk
-from nbray.notebook.manifest import FAILED, OK, STOPPED, Manifest
+from nbray.notebook.manifest import FAILED, OK, RUNNING, STOPPED, Manifest
 from nbray.notebook.run_measures import Measures
 from nbray.notebook.stages import Errand, OnWorker
-from nbray.snapshot import ClusterSnapshot
+from nbray.snapshot import CellRunSnapshot, ClusterSnapshot
 
 MOST_KEPT = 500
 """Manifests in memory."""
@@ -47,6 +47,8 @@ class CellHistory:
         self._drafts: dict[CellRunId, Draft] = {}
         self._kept: OrderedDict[CellRunId, Manifest] = OrderedDict()
         self._done: OrderedDict[CellRunId, None] = OrderedDict()
+        self._orphans: dict[CellRunId, Manifest | None] = {}
+        """What an earlier kernel had written down of cell runs that this one has taken over."""
         self._modules = ModulesOnDisk()
         self.file = file
         self.notebook = ""
@@ -75,6 +77,12 @@ class CellHistory:
             draft.engine = f"{backend.name} cluster {backend.epoch}"
             draft.errands[task_id] = errand
             return draft
+
+    def write_down(self, draft: Draft) -> None:
+        """A cell's code is on its way, with all that goes along: if the kernel is lost, that much is known."""
+        with self._lock:
+            if self.file is not None:
+                self.file.append(draft.manifest(self.notebook))
 
     def came(self, run: CellRun | None, task_id: TaskId, values: Mapping[str, Any] | None, error: BaseException | None) -> None:
         """The task of a cell's code has ended, with these values or this error."""
@@ -121,11 +129,26 @@ class CellHistory:
         with self._lock:
             for counts in snapshot.cell_runs:
                 run = self._runs.get(counts.cell_run)
-                if run is not None and run.id not in self._done:
+                if run is None or run.id in self._done:
+                    continue
+                if not run.thread:
+                    self._hear_of_orphan(run, counts)
+                else:
                     draft = self._draft(run)
                     draft.engine = draft.engine or _engine(snapshot.epoch)
                     draft.hear(counts, cores, now)
                     self._finish_if_over(draft)
+
+    def _hear_of_orphan(self, run: CellRun, counts: CellRunSnapshot) -> None:
+        """It was begun by an earlier kernel: what that has written down is completed when its tasks have ended."""
+        if run.id not in self._orphans:
+            known = {each.cell_run: each for each in self.file.manifests()} if self.file is not None else {}
+            self._orphans[run.id] = known.get(run.id)
+        begun = self._orphans[run.id]
+        if begun is None or begun.outcome != RUNNING:
+            self._note_done(run.id)
+        elif not (counts.waiting or counts.running):
+            self._keep(run, completed(begun, counts))
 
     def end_cell(self, run: CellRun, source: str, error: BaseException | None, *, interrupted: bool) -> None:
         """The code of a cell in the notebook has ended."""
@@ -161,9 +184,11 @@ class CellHistory:
         if not draft.over:
             return
         del self._drafts[draft.run.id]
-        self._note_done(draft.run.id)
-        manifest = draft.manifest(self.notebook)
-        self._kept[draft.run.id] = manifest
+        self._keep(draft.run, draft.manifest(self.notebook))
+
+    def _keep(self, run: CellRun, manifest: Manifest) -> None:
+        self._note_done(run.id)
+        self._kept[run.id] = manifest
         while len(self._kept) > MOST_KEPT:
             self._kept.popitem(last=False)
         if self.file is not None:
@@ -207,6 +232,7 @@ class Sending:
         errand = Errand(self._asked, self._ready, now, 0.0)
         draft = self._history.add_errand(self._run, task_id, errand, backend, self._how)
         draft.inputs, draft.shipped = pieces(values), size
+        self._history.write_down(draft)
 
 
 HISTORY = CellHistory(RUNS)

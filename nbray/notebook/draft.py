@@ -6,11 +6,12 @@ import time
 from collections.abc import Mapping
 
 import xxhash
+from msgspec import structs
 
 from nbray.backends.backend import Written
 from nbray.ids import TaskId
 from nbray.notebook.cell_runs import CellRun
-from nbray.notebook.manifest import FAILED, RUNNING, STOPPED, Manifest, Piece, Stages, Tasks
+from nbray.notebook.manifest import FAILED, OK, RUNNING, STOPPED, Manifest, Piece, Stages, Tasks
 from nbray.notebook.run_measures import Measures
 from nbray.notebook.stages import Errand, split
 from nbray.snapshot import CellRunSnapshot
@@ -41,7 +42,7 @@ class Draft:
         self.spared = 0.0
         self.ended: float | None = None
         """When the notebook's code had ended."""
-        self._source = ""
+        self._source = run.source
         self._outcome = RUNNING
         self._error = ""
         self._counts: CellRunSnapshot | None = None
@@ -86,6 +87,7 @@ class Draft:
         before = self.run.written or NOTHING_WRITTEN  # by a cluster that the cell has started itself
         self._stored, self._storing = max(0, written.size - before.size), max(0.0, written.seconds - before.seconds)
         self.ended, self._source, self._outcome = time.perf_counter(), source, outcome
+        self.run.source = ""
         if error is not None and outcome == FAILED:
             self.fail(error)
         if outcome == STOPPED:  # nobody waits for what is left
@@ -139,11 +141,23 @@ class Draft:
         return Stages(ship=ship, queue=idle, run=max(0.0, total - here - ship - idle), here=here)
 
     def _tasks(self) -> Tasks:
-        counts = self._counts
-        if counts is None:
-            return Tasks()
-        count = counts.succeeded + counts.failed + counts.cancelled
-        return Tasks(count, counts.failed, counts.cancelled, counts.run_seconds, counts.elapsed)
+        return Tasks() if self._counts is None else tasks_of(self._counts)
+
+
+def tasks_of(counts: CellRunSnapshot) -> Tasks:
+    """The tasks that have ended."""
+    count = counts.succeeded + counts.failed + counts.cancelled
+    return Tasks(count, counts.failed, counts.cancelled, counts.run_seconds, counts.elapsed)
+
+
+def completed(begun: Manifest, counts: CellRunSnapshot) -> Manifest:
+    """What was known of a cell run when its kernel was lost, with what the cluster knows of its end."""
+    outcome = FAILED if counts.failed else STOPPED if counts.cancelled else OK
+    stages = Stages(ship=begun.stages.ship, run=counts.run_seconds, queue=max(0.0, counts.elapsed - counts.run_seconds))
+    if tasks_of(counts).count > 1:
+        stages = Stages(ship=begun.stages.ship, run=counts.elapsed)
+    error = one_line(counts.first_failure, ERROR)
+    return structs.replace(begun, outcome=outcome, error=error, stages=stages, tasks=tasks_of(counts))
 
 
 def _body(source: str) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec import structs
+
 from nbray.errors import UsageError
 from nbray.notebook import history_file
 from nbray.notebook.cell_history import HISTORY
 from nbray.notebook.history_view import Details, History, Why
-from nbray.notebook.manifest import Manifest
+from nbray.notebook.manifest import LOST, RUNNING, Manifest
 from nbray.wording import count_text
 
 NOTHING = (
@@ -52,7 +54,12 @@ def _of_this_notebook() -> list[Manifest]:
     """Oldest first; what goes on now stands in memory only."""
     now = {manifest.cell_run: manifest for manifest in HISTORY.manifests()}
     kept = HISTORY.file.manifests() if HISTORY.file is not None else []
-    return _in_order([*(each for each in kept if each.cell_run not in now), *now.values()])
+    return _in_order([*(_without_kernel(each) for each in kept if each.cell_run not in now), *now.values()])
+
+
+def _without_kernel(manifest: Manifest) -> Manifest:
+    """One of an earlier kernel: if it had not ended then, that kernel knows no more of it."""
+    return structs.replace(manifest, outcome=LOST) if manifest.outcome == RUNNING else manifest
 
 
 def _of_everybody() -> list[Manifest]:

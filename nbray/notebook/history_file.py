@@ -2,7 +2,8 @@
 
     <user cache>/nbray/history/<hash of the notebook's name>.jsonl
 
-A line is appended by one write, so that several kernels of a notebook may write. Broken lines count as none.
+A cell run has a line when it begins and another one when it has ended, which counts. A line is appended by one write, so that
+several kernels of a notebook may write. Broken lines count as none.
 """
 
 from __future__ import annotations
@@ -74,12 +75,13 @@ class HistoryFile:
 
 def read(path: Path) -> list[Manifest]:
     """The manifests in a file; none where there is none."""
-    found = []
+    found: dict[str, Manifest] = {}
     with contextlib.suppress(FileNotFoundError, PermissionError):
         for line in path.read_bytes().splitlines():
             with contextlib.suppress(msgspec.DecodeError):  # also one of another version
-                found.append(msgspec.json.decode(line, type=Manifest))
-    return found
+                manifest = msgspec.json.decode(line, type=Manifest)
+                found[manifest.cell_run] = manifest
+    return list(found.values())
 
 
 def read_all(directory: Path) -> list[Manifest]:

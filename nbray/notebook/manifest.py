@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-RUNNING, OK, FAILED, STOPPED = "running", "ok", "failed", "stopped"
-"""How a cell run stands, or has ended."""
+RUNNING, OK, FAILED, STOPPED, LOST = "running", "ok", "failed", "stopped", "kernel lost"
+"""How a cell run stands, or has ended; `LOST`: its kernel has ended before it."""
 
 
 class Piece(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from nbray.notebook.manifest import FAILED, OK, RUNNING, STOPPED, Manifest, Piece
+from nbray.notebook.manifest import FAILED, LOST, OK, RUNNING, STOPPED, Manifest, Piece
 from nbray.wording import count_text, size_text, time_text
 
 MOST = 0.4
@@ -50,6 +50,12 @@ def _going_on(manifest: Manifest, earlier: Sequence[Manifest]) -> str:
         return ""
     waits = f", and it waited for {manifest.waited_for}" if manifest.waited_for else ""
     return f"It has not ended: {time_text(manifest.stages.total)} so far{waits}."
+
+
+def _lost(manifest: Manifest, earlier: Sequence[Manifest]) -> str:
+    if manifest.outcome != LOST:
+        return ""
+    return "Its kernel was lost while it ran, so its times are not known. %nbray attach shows what is left of it."
 
 
 def _start(manifest: Manifest, earlier: Sequence[Manifest]) -> str:
@@ -184,6 +190,7 @@ def _nothing(manifest: Manifest, earlier: Sequence[Manifest]) -> str:
 RULES: dict[str, Rule] = {
     "kept result": _kept_result,
     "going on": _going_on,
+    "kernel lost": _lost,
     "start": _start,
     "tiny tasks": _tiny_tasks,
     "brief": _brief,

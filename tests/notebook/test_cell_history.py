@@ -125,6 +125,31 @@ def test_a_kept_result(history: CellHistory, runs: CellRuns) -> None:
     assert (found.how, found.cache, found.spared) == ("remote", "kept result", 12.0)
 
 
+def test_what_was_begun_before_the_kernel_was_lost_is_completed(history: CellHistory, runs: CellRuns, tmp_path: Path) -> None:
+    run = begin(runs)
+    run.source = "%%remote --bg\ny = f(x)"
+    send(history, run, x=3)
+    assert history.file is not None
+    [begun] = history.file.manifests()
+    assert (begun.outcome, begun.line, [piece.name for piece in begun.inputs]) == (RUNNING, "y = f(x)", ["x"])
+    later = CellRuns()  # of the next kernel, which has taken the cell run over
+    later.begin(CellRun(run.id, 4, None, 0, ended=True))
+    unknown = later.begin(CellRun(CellRunId("unknown"), 5, None, 0, ended=True))
+    again = CellHistory(later)
+    again.open("a.ipynb", lambda: tmp_path / "h")
+    again.hear(snapshot(counts(run, running=1), counts(unknown, running=1)))
+    assert again.manifests() == []
+    again.hear(snapshot(counts(run, succeeded=1, run_seconds=4.0, elapsed=5.0), counts(unknown, succeeded=1)))
+    [found] = again.manifests()
+    assert (found.outcome, found.line, found.stages.run, found.stages.queue) == (OK, "y = f(x)", 4.0, 1.0)
+    assert again.file is not None
+    assert again.file.manifests() == [found]
+    third = CellHistory(later)
+    third.open("a.ipynb", lambda: tmp_path / "h")
+    third.hear(snapshot(counts(run, succeeded=1)))
+    assert third.manifests() == []  # it was complete already
+
+
 def test_the_oldest_make_room(history: CellHistory, runs: CellRuns, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cell_history, "MOST_KEPT", 3)
     monkeypatch.setattr(cell_history, "MOST_DONE", 3)

@@ -7,7 +7,7 @@ import pytest
 from nbray.backends.backend import Written
 from nbray.ids import CellRunId, TaskId
 from nbray.notebook.cell_runs import CellRun
-from nbray.notebook.draft import Draft
+from nbray.notebook.draft import Draft, completed
 from nbray.notebook.manifest import FAILED, OK, RUNNING, STOPPED, Piece
 from nbray.notebook.stages import Errand, OnWorker
 from nbray.snapshot import CellRunSnapshot
@@ -88,6 +88,17 @@ def test_a_stopped_one_waits_for_nothing(draft: Draft) -> None:
     draft.end("%%remote\ny = 1", STOPPED, KeyboardInterrupt())
     assert draft.over
     assert (draft.manifest("").outcome, draft.manifest("").error) == (STOPPED, "")
+
+
+def test_an_orphan_is_completed_by_what_the_cluster_knows(draft: Draft) -> None:
+    draft.end("y = 1", OK, None)
+    begun = draft.manifest("")
+    ended = completed(begun, counts(succeeded=4))
+    assert (ended.outcome, ended.tasks.count, ended.stages.run) == (OK, 4, 2.0)
+    failed = CellRunSnapshot(CellRunId("run"), "", "", failed=1, run_seconds=1.5, elapsed=2.0, first_failure="cell [4]: No")
+    ended = completed(begun, failed)
+    assert (ended.outcome, ended.error, ended.stages.run, ended.stages.queue) == (FAILED, "cell [4]: No", 1.5, 0.5)
+    assert completed(begun, CellRunSnapshot(CellRunId("run"), "", "", cancelled=1)).outcome == STOPPED
 
 
 def test_parallel_cells_say_so(draft: Draft) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from nbray.errors import UsageError
 from nbray.notebook import history_actions, history_file
@@ -14,7 +15,7 @@ from nbray.notebook.cell_runs import CellRuns
 from nbray.notebook.history_actions import history, why
 from nbray.notebook.history_file import HistoryFile
 from nbray.notebook.history_view import Details, History, Why
-from nbray.notebook.manifest import OK, Manifest, Stages
+from nbray.notebook.manifest import OK, RUNNING, Manifest, Stages
 
 
 def manifest(number: int, cell_run: str, began: float = 0.0, **fields: Any) -> Manifest:
@@ -63,6 +64,12 @@ def test_a_cell_that_is_not_remembered(file: HistoryFile) -> None:
         history(("4", "5"))
     with pytest.raises(UsageError, match="history 4 takes no --all"):
         history(("4",), of_all=True)
+
+
+def test_one_whose_kernel_was_lost(file: HistoryFile) -> None:
+    file.append(structs.replace(manifest(4, "one"), outcome=RUNNING))
+    assert "Its kernel was lost while it ran" in repr(why(()))
+    assert "kernel lost" in repr(history(()))
 
 
 def test_all_notebooks(file: HistoryFile, tmp_path: Path) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from nbray.notebook import history_file
 from nbray.notebook.history_file import HistoryFile, read, read_all
-from nbray.notebook.manifest import Manifest
+from nbray.notebook.manifest import OK, RUNNING, Manifest
 
 
 def manifest(number: int, notebook: str = "a.ipynb", began: float = 0.0) -> Manifest:
@@ -36,6 +37,15 @@ def test_broken_lines_count_as_none(tmp_path: Path) -> None:
         raw.write(b'{"cell_run": \n\xff\n{"number": "four"}\n')
     file.append(manifest(2))
     assert [each.number for each in read(file.path)] == [1, 2]
+
+
+def test_of_a_cell_run_the_last_line_counts(tmp_path: Path) -> None:
+    file = HistoryFile(tmp_path, "a")
+    begun = manifest(1)
+    for each in (begun, manifest(2), structs.replace(begun, outcome=OK)):
+        file.append(each)
+    assert [(each.number, each.outcome) for each in file.manifests()] == [(1, OK), (2, RUNNING)]
+    assert file.delete() == 2
 
 
 def test_the_oldest_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,9 +67,23 @@ def test_the_history_outlives_the_kernel(kernel: Kernel, tmp_path: Path) -> None
     other = kernel.run_ok("%%remote\ny = sum(x)")
     assert "now different: other content of x" in facts(kernel, other)
     [file] = (tmp_path / "c" / "nbray" / "history").iterdir()
-    assert len([json.loads(line) for line in file.read_text().splitlines()]) == 3
+    assert len({json.loads(line)["cell_run"] for line in file.read_text().splitlines()}) == 3
     assert "3 cell runs forgotten" in kernel.run_ok("%nbray history clear").stdout
     assert "no cell of this notebook" in kernel.run_ok("%nbray why").stdout
+
+
+def test_a_cell_that_outlives_its_kernel(kernel: Kernel) -> None:
+    kernel.run_ok("import time\nx = 1")
+    kernel.run_ok("%%remote --bg\ntime.sleep(1.5)\ny = x")
+    kernel.restart()
+    kernel.run_ok("%load_ext nbray\nimport nbray\nnbray.init()")
+    assert "kernel lost" in kernel.run_ok("%nbray history").result
+    assert "Its kernel was lost while it ran" in kernel.run_ok("%nbray why").result
+    kernel.run_ok("%nbray attach")
+    kernel.until(lambda: "kernel lost" not in kernel.run_ok("%nbray history").result)
+    told = kernel.run_ok("%nbray why").result
+    assert re.search(r"y = x|time.sleep", told.splitlines()[0])
+    assert re.search(r"run +█+ +\d.\d s", told)
 
 
 def test_each_run_says_which_version_it_used(kernel: Kernel, tmp_path: Path) -> None:

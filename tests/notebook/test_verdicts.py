@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbray.notebook.manifest import FAILED, OK, RUNNING, STOPPED, Manifest, Piece, Stages, Tasks
+from nbray.notebook.manifest import FAILED, LOST, OK, RUNNING, STOPPED, Manifest, Piece, Stages, Tasks
 from nbray.notebook.verdicts import RULES, differences, verdict
 
 FRAME = Piece("df", "DataFrame", size=1_288_490_189)
@@ -81,6 +81,7 @@ SAYS: list[tuple[Manifest, str]] = [
         manifest(Stages(queue=5.0), outcome=RUNNING, waited_for="all CPUs held by cell [3]"),
         "It has not ended: 5.0 s so far, and it waited for all CPUs held by cell [3].",
     ),
+    (manifest(Stages(ship=5.0), outcome=LOST), "Its kernel was lost while it ran"),
     (manifest(outcome=FAILED, error="ValueError: no"), "It failed after 3.0 s (ValueError: no). 100 % of the 3.0 s was its own"),
     (manifest(outcome=STOPPED), "You stopped it after 3.0 s. 100 % of the 3.0 s"),
 ]  # fmt: skip
