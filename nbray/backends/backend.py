@@ -152,9 +152,19 @@ class Backend(ABC):
     job = ""
     """The job that this driver's work belongs to there; empty where there are none."""
 
+    has_own_packages: bool = False
+    """Its workers may have other packages installed than this process; `package_versions` tells."""
+
     settle: Callable[[], None] = staticmethod(lambda: None)
     """Called by `get` and `wait` on the caller's thread before they return or raise: whoever shows the output of tasks may
     catch up first, so that it stands above what the caller makes of their results."""
+
+    def package_versions(self, names: Sequence[str]) -> Mapping[str, str]:
+        """The versions that the workers have of these packages, by the names of their modules ("python" is Python itself).
+
+        "" for one that they lack. Asks the engine and waits for its answer, where they are not this process's.
+        """
+        return {}
 
     def interrupt_waits(self, interlude: Interlude) -> None:  # noqa: B027 - where no task asks, nothing comes up
         """From now on waits of the main thread play this when it is due: who answers the prompts of tasks there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ from nbray.backends import registry
 from nbray.backends.backend import Backend, CallOptions
 from nbray.errors import NotShippable, NotSupportedHere
 from nbray.ids import CellRunId
-from nbray.notebook import cell_runs, given_items, homecoming, promises, yields
+from nbray.notebook import cell_runs, given_items, homecoming, package_versions, promises, yields
 from nbray.notebook.cell_history import HISTORY
 from nbray.notebook.inputs import Inputs, gather, require
 from nbray.notebook.names import Names, find_names
@@ -183,7 +184,9 @@ def as_task(cell: RemoteCell) -> functools.partial[CellOutcome]:
 
 
 def shipment_of(cell: RemoteCell) -> Shipment:
-    """The values that a cell takes along. Raises NotShippable."""
+    """The values that a cell takes along; says first which packages differ on the workers. Raises NotShippable."""
+    if session.is_initialized():
+        sys.stderr.write(package_versions.warning(session.current_backend(), cell.inputs.modules.values(), cell.inputs.values))
     try:
         return Shipment.of(cell.inputs.values, cell.namespace)
     except NotShippable as error:
