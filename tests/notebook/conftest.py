@@ -6,13 +6,15 @@ import builtins
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from nbray.notebook import remote_shell
+from nbray.notebook import extension, parallel_cells, remote_shell
 from nbray.notebook.cell_runs import RUNS
+from tests.fakes import FakeBackend, fake_session
 from tests.notebook.kernel import Kernel, running_kernel
 
 
@@ -55,3 +57,31 @@ def shell() -> Iterator[InteractiveShell]:
         sys.displayhook, sys.excepthook = hooks
         for name in set(vars(builtins)) - known:
             delattr(builtins, name)
+
+
+@pytest.fixture
+def backend() -> Iterator[FakeBackend]:
+    """A backend without processes."""
+    with fake_session() as backend:
+        yield backend
+
+
+@pytest.fixture
+def notebook(shell: InteractiveShell, backend: FakeBackend) -> Iterator[InteractiveShell]:
+    """A shell with nbray loaded, on a backend without processes."""
+    extension.load_ipython_extension(shell)
+    yield shell
+    extension.unload_ipython_extension(shell)
+    parallel_cells._unfinished.clear()
+
+
+def run(shell: InteractiveShell, code: str) -> Any:
+    """Run a cell in a shell of this process; what IPython says of it."""
+    return shell.run_cell(code, store_history=True)
+
+
+def run_ok(shell: InteractiveShell, code: str) -> Any:
+    """The value of a cell's last expression; the cell must succeed."""
+    result = run(shell, code)
+    result.raise_error()
+    return result.result

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,13 +12,7 @@ from nbray import call_options
 from nbray.fingerprints import Untracked
 from nbray.notebook import cells
 from nbray.notebook.cached_cells import order_for, replay
-from tests.fakes import FakeBackend, fake_session
-
-
-@pytest.fixture
-def backend() -> Iterator[FakeBackend]:
-    with fake_session() as backend:
-        yield backend
+from tests.fakes import FakeBackend
 
 
 @pytest.fixture

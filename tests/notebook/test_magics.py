@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,30 +10,13 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from nbray import errors, session
 from nbray.notebook import extension
-from tests.fakes import FakeBackend, fake_session, fresh_session
+from tests.fakes import FakeBackend, fresh_session
+from tests.notebook.conftest import run, run_ok
 
 
-@pytest.fixture
-def backend() -> Iterator[FakeBackend]:
-    with fake_session() as backend:
-        yield backend
-
-
-@pytest.fixture
-def notebook(shell: InteractiveShell, backend: FakeBackend) -> Iterator[InteractiveShell]:
-    """A shell with nbray loaded."""
-    extension.load_ipython_extension(shell)
-    yield shell
-    extension.unload_ipython_extension(shell)
-
-
-def run(shell: InteractiveShell, code: str) -> Any:
-    return shell.run_cell(code, store_history=True)
-
-
-def run_ok(shell: InteractiveShell, code: str) -> dict[str, Any]:
-    result = run(shell, code)
-    result.raise_error()
+def names_after(shell: InteractiveShell, code: str) -> dict[str, Any]:
+    """The notebook's names once a cell has run, which must succeed."""
+    run_ok(shell, code)
     return dict(shell.user_ns)
 
 
@@ -43,14 +25,14 @@ def run_ok(shell: InteractiveShell, code: str) -> dict[str, Any]:
 
 def test_names_go_and_come(notebook: InteractiveShell) -> None:
     run_ok(notebook, "import math\nimport math as m\na = 2\ndef double(x): return scale * x\nscale = 2")
-    found = run_ok(notebook, "%%remote\nb = double(a) + m.floor(1.5)\nimport json as j")
+    found = names_after(notebook, "%%remote\nb = double(a) + m.floor(1.5)\nimport json as j")
     assert found["b"] == 5
     assert found["j"].__name__ == "json"
 
 
 def test_inputs_are_copies(notebook: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
     run_ok(notebook, "x = [1]")
-    found = run_ok(notebook, "%%remote\nx.append(2)\nprint('there', x)")
+    found = names_after(notebook, "%%remote\nx.append(2)\nprint('there', x)")
     assert found["x"] == [1]
     assert "there [1, 2]" in capsys.readouterr().out
 
@@ -65,17 +47,17 @@ def test_a_run_does_not_find_what_an_earlier_one_changed(
 
 def test_functions_of_the_notebook_see_what_the_cell_assigns(notebook: InteractiveShell) -> None:
     run_ok(notebook, "rate = 1\ndef tax(x): return rate * x")
-    assert run_ok(notebook, "%%remote\nrate = 3\ny = tax(10)")["y"] == 30
+    assert names_after(notebook, "%%remote\nrate = 3\ny = tax(10)")["y"] == 30
 
 
 def test_functions_of_a_cell_see_what_the_notebook_assigns_later(notebook: InteractiveShell) -> None:
     run_ok(notebook, "%%remote\nrate = 1\ndef tax(x): return rate * x")
-    assert run_ok(notebook, "rate = 5\ny = tax(10)")["y"] == 50
+    assert names_after(notebook, "rate = 5\ny = tax(10)")["y"] == 50
 
 
 def test_small_arrays_come_back_writable(notebook: InteractiveShell) -> None:
-    assert run_ok(notebook, "%%remote\nimport numpy as np\nx = np.zeros(3)")["x"].flags.writeable
-    assert run_ok(notebook, "x[0] = 1")["x"][0] == 1
+    assert names_after(notebook, "%%remote\nimport numpy as np\nx = np.zeros(3)")["x"].flags.writeable
+    assert names_after(notebook, "x[0] = 1")["x"][0] == 1
 
 
 def test_a_failing_cell_brings_nothing_back(notebook: InteractiveShell) -> None:
@@ -111,19 +93,19 @@ def test_a_syntax_error_is_found_here(
 
 
 def test_outputs_can_be_named(notebook: InteractiveShell) -> None:
-    found = run_ok(notebook, "%%remote -o a b\na, b, c = 1, 2, 3")
+    found = names_after(notebook, "%%remote -o a b\na, b, c = 1, 2, 3")
     assert (found["a"], found["b"]) == (1, 2)
     assert "c" not in found
 
 
 def test_an_input_can_come_back(notebook: InteractiveShell) -> None:
     run_ok(notebook, "x = [1]")
-    assert run_ok(notebook, "%%remote -o x\nx.append(2)")["x"] == [1, 2]
+    assert names_after(notebook, "%%remote -o x\nx.append(2)")["x"] == [1, 2]
 
 
 def test_inputs_can_be_named(notebook: InteractiveShell) -> None:
     run_ok(notebook, "import math\na, b = 1, 2")
-    assert run_ok(notebook, "%%remote -i a\nfound = 'b' in globals(), math.pi > a")["found"] == (False, True)
+    assert names_after(notebook, "%%remote -i a\nfound = 'b' in globals(), math.pi > a")["found"] == (False, True)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +160,7 @@ def test_what_cannot_be_shipped_is_named(notebook: InteractiveShell) -> None:
 
 
 def test_what_cannot_come_back_is_told(notebook: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
-    found = run_ok(notebook, "%%remote\nfine = 1\ng = (i for i in range(3))")
+    found = names_after(notebook, "%%remote\nfine = 1\ng = (i for i in range(3))")
     assert found["fine"] == 1
     assert "g" not in found
     assert "nbray: g stays behind: g cannot be sent: it is a generator" in capsys.readouterr().err
@@ -200,7 +182,7 @@ def test_a_background_cell_assigns_before_the_next_cell(
     assert "x" not in notebook.user_ns
     backend.frozen = False
     backend.wait([ref.ref.id for ref in notebook.magics_manager.registry["NbrayMagics"].background._running.values()], 1)
-    assert run_ok(notebook, "y = x + 1")["y"] == 2
+    assert names_after(notebook, "y = x + 1")["y"] == 2
 
 
 def test_a_failing_background_cell_tells(

@@ -3,39 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from nbray.notebook import extension, parallel_cells
-from tests.fakes import FakeBackend, fake_session
-
-
-@pytest.fixture
-def backend() -> Iterator[FakeBackend]:
-    with fake_session() as backend:
-        yield backend
-
-
-@pytest.fixture
-def notebook(shell: InteractiveShell, backend: FakeBackend) -> Iterator[InteractiveShell]:
-    """A shell with nbray loaded."""
-    extension.load_ipython_extension(shell)
-    yield shell
-    extension.unload_ipython_extension(shell)
-    parallel_cells._unfinished.clear()
-
-
-def run(shell: InteractiveShell, code: str) -> Any:
-    return shell.run_cell(code, store_history=True)
-
-
-def run_ok(shell: InteractiveShell, code: str) -> Any:
-    result = run(shell, code)
-    result.raise_error()
-    return result.result
+from nbray.notebook import extension
+from tests.fakes import FakeBackend
+from tests.notebook.conftest import run, run_ok
 
 
 def test_the_list_is_the_cells_result(notebook: InteractiveShell) -> None:

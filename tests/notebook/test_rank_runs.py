@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -13,13 +13,7 @@ from nbray.notebook.cell_runs import CellRun
 from nbray.notebook.rank_runs import Member, RankRun
 from nbray.notebook.ranks import Rank
 from nbray.objects import ObjectRef
-from tests.fakes import FakeBackend, fake_session
-
-
-@pytest.fixture
-def backend() -> Iterator[FakeBackend]:
-    with fake_session() as backend:
-        yield backend
+from tests.fakes import FakeBackend
 
 
 def member(number: int, wait: Callable[[], Mapping[str, Any]]) -> Member:
