@@ -122,6 +122,50 @@ def test_the_third_notebook() -> None:
     assert "42" in shown(cell_with(notebook, "with Counter"))
 
 
+def test_the_fifth_notebook() -> None:
+    notebook = run("05_remote_mode.ipynb")
+    check_errors_are_the_expected_ones(notebook)
+    assert "mean radius" in shown(cell_with(notebook, "describe()"))
+    assert shown(cell_with(notebook, '"patients" in globals()')).strip() == "False"
+    assert "(False, (569, 31))" in shown(cell_with(notebook, "== here"))
+    assert has_picture(cell_with(notebook, "axes.scatter"))
+    assert re.search(r"0\.9[78]\d", shown(cell_with(notebook, "_.mean()")))
+    assert re.search(r"main +patients +DataFrame +569 x 31", shown(cell_with(notebook, "%remote who")))
+    assert "((1, 30), 'Pipeline')" in shown(cell_with(notebook, "model[-1]"))
+    assert "KeyboardInterrupt" in shown(cell_with(notebook, "time.sleep(0.02)"))
+    assert "(True, (569, 31))" in shown(cell_with(notebook, "0 < step < 999"))
+    assert "worst" in shown(cell_with(notebook, "key=importances.get"))
+    ranks = shown(cell_with(notebook, "-n 4 -o inside"))
+    assert re.findall(r"^rank (\d) of 4: pi is about 3\.1[34]", ranks, re.MULTILINE) == ["0", "1", "2", "3"]
+    assert ranks.count('<input type="radio"') == 4
+    assert re.search(r"3\.14\d", shown(cell_with(notebook, "4 * sum(inside)")))
+    assert "room for 4 ranks: -n 4, or --all" in shown(cell_with(notebook, "-n 400"))
+    assert "142 patients" in shown(cell_with(notebook, "--each part0"))
+    assert re.search(r"right after one step, 0\.9[67]\d after 29; \d+ ms a step", shown(cell_with(notebook, "STEP")))
+    assert "Lost: features, forest, importances, patients." in shown(cell_with(notebook, "string_at(0)"))
+
+
+def test_the_sixth_notebook() -> None:
+    notebook = run("06_explore_data.ipynb")
+    check_errors_are_the_expected_ones(notebook)
+    assert "336,776 flights and 26,115 hours of weather" in shown(cell_with(notebook, "read_csv"))
+    assert re.search(r"3,367,760 flights x 19 columns, 4\d\d MB", shown(cell_with(notebook, "pd.concat(years")))
+    assert "3,367,760 x 19" in shown(cell_with(notebook, "%remote who"))
+    assert "False" in shown(cell_with(notebook, "MB in this kernel"))
+    assert re.search(r"Frontier Airlines +6850 +21\.9 +834\.0", shown(cell_with(notebook, "late = (")))
+    assert has_picture(cell_with(notebook, "pcolormesh"))
+    weather = cell_with(notebook, "flights.merge")
+    assert "335,220 of 3,367,760 flights have weather" in shown(weather)
+    assert has_picture(weather)
+    handle = next(cell for cell in notebook.cells if cell.source == "flights")
+    assert "pandas.DataFrame on the cluster: 3,367,760 x 19" in shown(handle)
+    assert re.search(r"ExpressJet Airlines +CAE +42\.8 +1130", shown(cell_with(notebook, "pd.concat(late_at)")))
+    assert re.search(r"4\d\d MB +ready +arena .* flights", shown(cell_with(notebook, "%nbray memory")))
+    used = shown(cell_with(notebook, "air_time.max"))
+    assert "11.6 hours" in used
+    assert "nbray: fetched flights (pandas.DataFrame, 4" in used
+
+
 def test_the_eighth_notebook() -> None:
     notebook = run("08_tuning.ipynb")
     check_errors_are_the_expected_ones(notebook)
