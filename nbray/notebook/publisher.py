@@ -29,7 +29,7 @@ from nbray.notebook.cell_history import CellHistory
 from nbray.notebook.cell_output import NEVER, Shown
 from nbray.notebook.cell_runs import CellRun, CellRuns
 from nbray.notebook.charts import Charts
-from nbray.notebook.display import Display
+from nbray.notebook.display import Display, Parent
 from nbray.notebook.output import OutputBuffer
 from nbray.notebook.run_measures import STREAM as MEASURES
 from nbray.plot_points import Points
@@ -388,4 +388,9 @@ class Publisher:
         if run is None and shown.cell_run == BACKGROUND:
             run = self._runs.latest()
         if run is not None:
-            self._display.publish(shown.kind, shown.content, run.parent)
+            self._display.publish(shown.kind, shown.content, self._parent(run, shown.kind))
+
+    def _parent(self, run: CellRun, kind: str) -> Parent:
+        """Whoever executes a notebook without a page hears only of the cell that runs; a display's id finds its place."""
+        running = self._runs.current
+        return run.parent if kind != "update_display_data" or not run.ended or running is None else running.parent

@@ -161,6 +161,21 @@ def test_a_card_follows_work_that_outlives_its_cell_although_snapshots_get_lost(
     assert notebook.engine.asked == asked
 
 
+def test_news_of_a_display_come_while_another_cell_runs_as_its_own(notebook: Notebook) -> None:
+    run = notebook.begins("a")
+    run.behind = True
+    notebook.engine.works("a", running=1, elapsed=0.5)
+    notebook.ends(run)
+    assert notebook.page.kinds("a") == ["display_data"]
+    notebook.begins("b", 2)
+    notebook.engine.works("a", succeeded=1, elapsed=0.6)
+    notebook.engine.put_snapshot(notebook.engine.snapshot())
+    notebook.until(lambda: "update_display_data" in notebook.page.kinds("b"))
+    shown = {content["transient"]["display_id"] for _, _, content in notebook.page.messages}
+    assert shown == {"nbray-card-a"}
+    assert "done, 1 task" in notebook.page.cards("b")[-1]
+
+
 def test_a_held_line_is_shown_when_the_last_task_has_ended(notebook: Notebook) -> None:
     run = notebook.begins("a")
     notebook.engine.works("a", running=2, elapsed=1.0)
