@@ -61,6 +61,10 @@ _KINDS: dict[str, tuple[str, str]] = {
 }
 """What an object is and what to do instead, by the qualified name of its class or of a base class."""
 
+_HOLD_STILL = (
+    "Another thread writes to it meanwhile: let that wait, under a lock that you hold here too, or send a copy that was made so"
+)
+
 _PICKLING_METHODS = ("__getstate__", "__reduce__", "__reduce_ex__", "__getnewargs__", "__getnewargs_ex__")
 
 
@@ -105,7 +109,7 @@ def _explain(trail: list[Any], name: str, error: Exception, is_call: bool) -> st
             steps = steps[: position + 1]
             break
     else:
-        what, advice = _unknown_kind(trail[-1], error), "Leave it out, or give its class a __reduce__ that rebuilds it"
+        what, advice = _unknown_kind(trail[-1], error)
     if len(steps) == 1:
         return f"{steps[0]} cannot be sent: it is {what}. {advice}."
     if len(steps) > MAX_STEPS:
@@ -220,11 +224,14 @@ def _describe_file(obj: Any) -> str:
     return f"the open file {name!r}" if isinstance(name, str) else _FILE[0]
 
 
-def _unknown_kind(culprit: Any, error: Exception) -> str:
+def _unknown_kind(culprit: Any, error: Exception) -> tuple[str, str]:
+    advice = "Leave it out, or give its class a __reduce__ that rebuilds it"
     own_code = _own_code(error)
     if own_code is not None:
-        return f"its {own_code.tb_frame.f_code.co_name} raised {type(error).__name__}: {error}"
-    return f"a {_class_of(culprit)}, which cannot be pickled ({error})"
+        return f"its {own_code.tb_frame.f_code.co_name} raised {type(error).__name__}: {error}", advice
+    if isinstance(error, RuntimeError) and str(error).endswith("during iteration"):
+        return f"a {_class_of(culprit)} that changed while it was read to be sent ({error})", _HOLD_STILL
+    return f"a {_class_of(culprit)}, which cannot be pickled ({error})", advice
 
 
 def _own_code(error: Exception) -> types.TracebackType | None:

@@ -211,3 +211,31 @@ def test_a_long_path_is_cut_in_the_middle() -> None:
         dumps(value)
     assert str(caught.value).count("->") == 10
     assert "-> ... ->" in str(caught.value)
+
+
+class Restless:
+    """Changes what it is in, each time it is pickled: as another thread may."""
+
+    def __init__(self, change: Any) -> None:
+        self.change = change
+
+    def __reduce__(self) -> Any:
+        self.change()
+        return int, (0,)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"), [(dict, "a dict that changed while it was read to be sent (dictionary"), (set, "a set that changed while it")]
+)
+def test_what_changes_meanwhile_is_not_blamed_on_its_class(kind: type, text: str) -> None:
+    value: Any = kind()
+    grow = (lambda: value.update({object(): 1})) if kind is dict else (lambda: value.add(len(value)))
+    items = [Restless(grow) for _ in range(3000)]  # small ones are read at once
+    value.update({item: item for item in items} if kind is dict else items)
+    with pytest.raises(NotShippable) as caught:
+        dumps({"busy": value})
+    said = str(caught.value)
+    assert text in said, said
+    assert "['busy']" in said
+    assert said.endswith("Another thread writes to it meanwhile: let that wait, under a lock that you hold here too, or send a "
+                         "copy that was made so.")  # fmt: skip
