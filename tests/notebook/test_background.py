@@ -15,6 +15,7 @@ from nbray.notebook.background import Background
 from nbray.notebook.cell_runs import RUNS, CellRun
 from nbray.notebook.cells import CellOptions
 from nbray.notebook.display import Display, Parent
+from nbray.objects import ObjectRef
 from tests.fakes import FakeBackend, fake_session
 
 PARENT = {"header": {"msg_id": "bg"}}
@@ -119,3 +120,29 @@ def test_the_end_of_the_cluster_is_shown_too(desk: Desk) -> None:
     desk.backend.die()
     desk.background.take_over()
     assert desk.page.shown[0][1]["ename"] == "ClusterDied"
+
+
+class Several:
+    """Something that waits for several tasks."""
+
+    def __init__(self, backend: FakeBackend, count: int) -> None:
+        ids = [backend.submit(abs, (-n,), {}, call_options.build({"name": "abs"}), CellRunId("bg"))[0] for n in range(count)]
+        self.refs = [ObjectRef(each, backend.epoch) for each in ids]
+        self.backend: Any = backend
+        self.run = None
+        self.taken = 0
+
+    def take_over(self, shell: Any) -> str:
+        self.taken += 1
+        return ""
+
+
+def test_what_waits_for_several_tasks_is_taken_over_once_after_the_last(desk: Desk) -> None:
+    desk.backend.frozen = True
+    several = Several(desk.backend, 3)
+    desk.background.follow(several)
+    desk.background.take_over()
+    assert several.taken == 0
+    desk.finish()
+    desk.kernel.io_loop.turn()
+    assert several.taken == 1

@@ -221,6 +221,27 @@ def test_a_replaced_card_is_never_shown() -> None:
     assert page.card.complete
 
 
+@pytest.mark.parametrize("values", [{"running": 1}, {"succeeded": 1, "elapsed": 0.01}])
+def test_a_card_that_is_asked_for_is_drawn_whatever_it_says(values: dict[str, float]) -> None:
+    page = Page()
+    page.hears(FINE)
+    page.hears(cards.Again(counts(**values)))
+    assert page.stage == ("live" if "running" in values else "final")
+    assert page.drawings[-1][1].first
+
+
+def test_a_card_that_is_asked_for_is_drawn_in_the_new_place() -> None:
+    page = Page()
+    page.hears(snapshot(1, running=2, elapsed=1.0))
+    page.hears(cards.Again(counts(running=2, elapsed=1.0)))
+    assert [drawing.first for _, drawing in page.drawings] == [True, True]
+    page.hears(snapshot(2, succeeded=2, elapsed=2.0))
+    page.hears(FINE)
+    page.hears(cards.Again(counts(succeeded=2, elapsed=2.0)))
+    assert [drawing.first for _, drawing in page.drawings][-2:] == [False, True]
+    assert page.last.final
+
+
 def test_a_lost_cluster_ends_the_card() -> None:
     page = Page()
     page.hears(snapshot(1, running=2, succeeded=1, elapsed=1.0))

@@ -83,3 +83,21 @@ def test_this_process_has_one_record_of_its_cells() -> None:
     assert cell_runs.current() is mine
     assert cell_runs.by_label("[12345]") is mine
     cell_runs.RUNS.end(mine.id)
+
+
+def test_a_run_of_an_earlier_kernel_is_older_than_all_others() -> None:
+    runs = CellRuns()
+    mine = runs.begin(run("mine", 4))
+    runs.end(mine.id)
+    old = runs.adopt(run("old", 4))
+    assert runs.get(old.id) is old
+    assert runs.by_label("4") is mine
+    assert runs.latest() is mine
+
+
+def test_an_adopted_run_that_is_known_moves_to_its_new_place() -> None:
+    runs = CellRuns()
+    mine = runs.begin(run("mine", 4))
+    place = {"header": {"msg_id": "elsewhere"}}
+    assert runs.adopt(CellRun(mine.id, 4, place, 1)) is mine
+    assert mine.parent == place

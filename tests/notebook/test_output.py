@@ -68,3 +68,32 @@ def test_old_cells_are_forgotten() -> None:
         buffer.due(number + 0.5)
     assert len(buffer._cells) <= MAX_CELLS + 1
     assert buffer.next_deadline() == float("inf")
+
+
+def shown_of(notebook: Notebook) -> list[tuple[str, str]]:
+    return [(m.kind, m.content.get("data", {}).get("text/plain", "")) for m in notebook.messages]
+
+
+def test_an_update_is_a_display_where_nothing_is_there_to_be_updated() -> None:
+    notebook = Notebook()
+    content = {"data": {"text/plain": "1"}, "transient": {"display_id": "p"}}
+    notebook.buffer.handle(display(content), notebook.now)
+    notebook.passes(0.2)
+    notebook.buffer.begin_again(CellRunId("cell-1"), alone=True)
+    for value in ("2", "3"):
+        content["data"] = {"text/plain": value}
+        notebook.buffer.handle(display(content, stream="update_display_data"), notebook.now)
+        notebook.passes(0.2)
+    assert shown_of(notebook) == [("display_data", "1"), ("display_data", "2"), ("update_display_data", "3")]
+    assert notebook.messages[-1].content["transient"] == notebook.messages[-2].content["transient"]
+
+
+def test_only_what_is_alone_in_its_new_place_clears_it_and_bears_no_names() -> None:
+    for alone in (True, False):
+        notebook = Notebook()
+        notebook.buffer.begin_again(CellRunId("cell-1"), alone=alone)
+        notebook.buffer.handle(event("before\n"), notebook.now)
+        notebook.buffer.handle(display({"wait": False}, stream="clear_output"), notebook.now)
+        notebook.passes(0.2)
+        assert ("clear_output" in {message.kind for message in notebook.messages}) == alone
+        assert ("(" in text_of(notebook.messages)) != alone

@@ -9,9 +9,10 @@ from typing import Any, cast
 
 import pytest
 
-from nbray.backends.backend import Backend, CancelReport, OutputEvent
+from nbray.backends.backend import AGAIN, Backend, CancelReport, OutputEvent
 from nbray.errors import ClusterDied
 from nbray.ids import BACKGROUND, CellRunId, TaskId
+from nbray.notebook import stop
 from nbray.notebook.cell_runs import CellRun, CellRuns
 from nbray.notebook.display import Display, Parent
 from nbray.notebook.publisher import Publisher
@@ -297,3 +298,33 @@ def test_closing_publishes_what_is_left() -> None:
     notebook.publisher.close()
     notebook.publisher.close()
     assert notebook.page.text("a") == "last words"
+
+
+def test_a_cell_is_shown_again_in_another_place(notebook: Notebook) -> None:
+    run = notebook.begins("a")
+    notebook.engine.prints("a", "first\n")
+    notebook.ends(run)
+    moved = CellRun(CellRunId("a"), 1, {"header": {"msg_id": "b"}}, 0, ended=True)
+    notebook.publisher.show_again(moved, "[nbray] cell [1]: runs", alone=True)
+    notebook.engine.put_output(OutputEvent(run.id, TaskId(0), "", "", AGAIN, b"2048"))
+    notebook.engine.prints("a", "first\nsecond\n")
+    notebook.publisher.card_again(moved, CellRunSnapshot(run.id, "", "", running=1, elapsed=0.1), 10)
+    assert notebook.page.text("a") == "first\n"
+    head, gap, *lines = notebook.page.text("b").splitlines()
+    assert (head, gap) == ("[nbray] cell [1]: runs", "[nbray] the first 2.0 KiB of its output are not kept")
+    assert lines == ["first", "second"]
+    assert notebook.page.cards("b") == ["nbray: running, 1 task, 0.1 s"]
+    notebook.engine.prints("a", "third\n")
+    notebook.until(lambda: notebook.page.text("b").endswith("third\n"))
+
+
+def test_a_restart_cancels_nothing(notebook: Notebook) -> None:
+    run = notebook.begins("a")
+    notebook.engine.works("a", running=2, elapsed=1.0)
+    notebook.publisher.stop(run)
+    stop.note_restart()
+    try:
+        notebook.ends(run, raised=True, interrupted=True)
+    finally:
+        stop.note_life()
+    assert notebook.engine.cancelled == []
