@@ -105,6 +105,13 @@ class CellHistory:
                 draft = self._draft(run)
                 draft.inputs, draft.shipped, draft.how = found, size, how
 
+    def note_outputs(self, run: CellRun | None, values: Mapping[str, Any]) -> None:
+        """A cell has made these of what its tasks gave."""
+        if run is not None:
+            found = pieces(values)
+            with self._lock:
+                self._draft(run).outputs = found
+
     def note_cache(self, run: CellRun | None, said: str, spared: float = 0.0) -> None:
         """What became of a cell whose results are kept: "kept result" where nothing was run."""
         if run is not None:

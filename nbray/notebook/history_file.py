@@ -9,6 +9,7 @@ several kernels of a notebook may write. Broken lines count as none.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
 from collections.abc import Iterable
@@ -41,8 +42,10 @@ class HistoryFile:
         try:
             if not self.path.exists():
                 self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+                if self.directory.stat().st_uid != os.getuid():
+                    raise PermissionError(errno.EPERM, "the directory belongs to somebody else")
                 _drop_oldest(self.directory)
-            handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
             try:
                 os.write(handle, line)
                 size = os.fstat(handle).st_size

@@ -12,6 +12,7 @@ from typing import Any
 
 from msgspec import structs
 
+from nbray import session
 from nbray.backends.contents import sample_of
 from nbray.fingerprints import Untracked, fingerprint
 from nbray.ids import Reference
@@ -60,7 +61,7 @@ def _piece(name: str, value: Any, weight: Weight, left: float) -> Piece:
         preview = value.preview
         return Piece(name, preview.type_name.rpartition(".")[2], preview.facts, preview.size, on_cluster=True)
     if isinstance(value, Reference):
-        return Piece(name, type(value).__name__, on_cluster=True)
+        return Piece(name, type(value).__name__, size=_stored_size(value), on_cluster=True)
     if type(value) is ModuleName:
         return Piece(name, "module", value.name)
     found = Piece(name, type(value).__name__, _facts(value), weight.size)
@@ -71,6 +72,14 @@ def _facts(value: Any) -> str:
     """Of types that answer at once: anything else may run for its length."""
     kind = type(value)
     return facts_of(value) if kind.__module__.partition(".")[0] in _QUICK and not callable(value) else ""
+
+
+def _stored_size(reference: Reference) -> int:
+    """Of an object that is ready, as far as this process knows."""
+    backend = session.current.backend
+    if backend is None or getattr(reference, "epoch", "") != backend.epoch:
+        return 0
+    return backend.size(reference.id) or 0
 
 
 def _hashed(found: Piece, value: Any, weight: Weight, left: float) -> Piece:

@@ -13,6 +13,7 @@ from nbray import session
 from nbray.backends.backend import Backend, CallOptions
 from nbray.errors import UsageError
 from nbray.notebook import cell_runs, cells
+from nbray.notebook.cell_history import HISTORY
 from nbray.notebook.cell_runs import CellRun
 from nbray.notebook.cells import CellOptions, RemoteCell
 from nbray.notebook.item_cell import LAST
@@ -79,6 +80,8 @@ def run(shell: Any, parallel: ParallelRun) -> list[Any] | None:
         sys.stderr.write(parallel.summary(_keep(shell, parallel)))
         raise error
     _unfinished.pop(parallel.number, None)
+    made = {name: found for name, found in parallel.results.items() if any(each is not None for each in found)}
+    HISTORY.note_outputs(cell_runs.current(), made)
     return _hand_over(shell, parallel)
 
 

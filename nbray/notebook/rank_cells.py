@@ -210,6 +210,7 @@ def _finish(shell: Any, ranks: RankRun, stopped: Callable[[], object]) -> None:
         if run is not None and _is_whole_cell(shell):
             run.arrange()
     shell.push(ranks.results)
+    HISTORY.note_outputs(run, ranks.results)
     error = ranks.first_error
     if error is not None:
         sys.stderr.write(ranks.summary())

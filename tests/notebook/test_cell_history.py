@@ -99,12 +99,15 @@ def test_what_comes_late_or_from_elsewhere_is_left_alone(history: CellHistory, r
 def test_a_cell_whose_tasks_go_on(history: CellHistory, runs: CellRuns) -> None:
     run = begin(runs)
     history.note_inputs(run, {"path": "a"}, 100)
+    history.note_outputs(run, {"found": [1, 2]})
+    history.note_outputs(None, {"found": [1, 2]})
     history.hear(snapshot(counts(run, running=2)))
     history.end_cell(run, "refs = [f.remote(i) for i in range(2)]", None, interrupted=False)
     assert [each.outcome for each in history.manifests()] == [RUNNING]
     history.hear(snapshot(counts(run, succeeded=2, run_seconds=1.5)))
     [found] = history.manifests()
     assert (found.outcome, found.how, found.tasks.count, found.tasks.run_seconds, found.cores) == (OK, "tasks", 2, 1.5, 8)
+    assert ([piece.name for piece in found.inputs], [piece.name for piece in found.outputs]) == (["path"], ["found"])
 
 
 def test_a_failed_cell(history: CellHistory, runs: CellRuns) -> None:

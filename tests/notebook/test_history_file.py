@@ -62,6 +62,18 @@ def test_the_oldest_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert len(list(tmp_path.iterdir())) == 3
 
 
+def test_nothing_is_written_where_others_could_read_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = HistoryFile(tmp_path, "a")
+    monkeypatch.setattr("os.getuid", lambda: -5)
+    file.append(manifest(1))
+    assert "belongs to somebody else" in file.problem
+    monkeypatch.undo()
+    file.path.symlink_to(tmp_path / "elsewhere")
+    file.append(manifest(1))
+    assert "cannot be written" in file.problem
+    assert not (tmp_path / "elsewhere").exists()
+
+
 def test_a_disk_that_refuses_is_told_not_raised(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     file = HistoryFile(tmp_path / "file" / "h", "a")

@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nbray import session
+from nbray.ids import ObjectId
 from nbray.notebook import input_hashes
 from nbray.notebook.input_hashes import pieces
 from nbray.notebook.manifest import Piece
 from nbray.notebook.values import ModuleName, Preview, RemoteValue
+from nbray.objects import ObjectRef
 
 GENEROUS = 5.0
 
@@ -84,3 +87,21 @@ class Query:
 
 def test_no_code_of_the_value_itself_runs() -> None:
     assert of(Query()).facts == ""
+
+
+class Engine:
+    epoch, lost = "e1", ""
+
+    def size(self, object_id: int) -> int | None:
+        return {5: 4000}.get(object_id)
+
+    def release(self, object_id: int) -> None:
+        pass
+
+
+def test_of_a_reference_the_size_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert of(ObjectRef(ObjectId(5), "e1")).size == 0  # nothing runs
+    monkeypatch.setattr(session.current, "backend", Engine())
+    found = [of(ObjectRef(ObjectId(number), epoch)) for number, epoch in ((5, "e1"), (6, "e1"), (5, "e0"))]
+    assert [piece.size for piece in found] == [4000, 0, 0]
+    assert found[0] == Piece("x", "ObjectRef", size=4000, on_cluster=True)

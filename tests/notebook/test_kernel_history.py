@@ -45,6 +45,7 @@ def test_cells_are_remembered_with_what_they_took(kernel: Kernel) -> None:
     assert [line.split()[0] for line in lines[1:5]] == [f"[{mapped.number + 1}]", f"[{mapped.number}]", f"[{failed.number}]",
                                                         f"[{slept.number}]"]  # fmt: skip
     assert "parallel" in lines[1]
+    assert lines[1].split()[-2:] == ["x", "_"]
     assert "20 tasks" in lines[2]
     assert "failed: ZeroDivisionError: division by zero" in lines[3]
     assert "<table>" in table.data("text/html")[0]
