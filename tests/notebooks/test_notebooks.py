@@ -133,7 +133,7 @@ def test_the_fifth_notebook() -> None:
     assert re.search(r"main +patients +DataFrame +569 x 31", shown(cell_with(notebook, "%remote who")))
     assert "((1, 30), 'Pipeline')" in shown(cell_with(notebook, "model[-1]"))
     assert "KeyboardInterrupt" in shown(cell_with(notebook, "time.sleep(0.02)"))
-    assert "(True, (569, 31))" in shown(cell_with(notebook, "0 < step < 999"))
+    assert "(True, (569, 31))" in shown(cell_with(notebook, "0 < reached < 999"))
     assert "worst" in shown(cell_with(notebook, "key=importances.get"))
     ranks = shown(cell_with(notebook, "-n 4 -o inside"))
     assert re.findall(r"^rank (\d) of 4: pi is about 3\.1[34]", ranks, re.MULTILINE) == ["0", "1", "2", "3"]
