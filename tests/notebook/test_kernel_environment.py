@@ -98,3 +98,29 @@ def test_a_module_that_only_workers_import_is_followed_too(kernel: Kernel, folde
     assert kernel.run_ok(cell).stdout == "1\n"
     write(folder / "there.py", "value = 22\n")
     assert kernel.run_ok(cell).stdout == "22\n"
+
+
+# -------------------------------------------------------------------- inputs that change
+
+
+def test_what_was_taken_along_does_not_change_afterwards(kernel: Kernel) -> None:
+    kernel.run_ok("import numpy as np\nsmall, large = [1], np.zeros(1_000_000)")
+    cell = kernel.run_ok("%%remote --bg -o seen\nimport time\ntime.sleep(0.3)\nseen = small[0], large[0], len(small)")
+    kernel.run_ok("small.append(2)\nsmall[0] = large[0] = 9")
+    kernel.until(lambda: "seen" in kernel.run_ok("[name for name in globals() if name == 'seen']").result, 10, cell)
+    assert kernel.run_ok("(seen[0], float(seen[1]), seen[2])").result == "(1, 0.0, 1)"
+
+
+def test_what_changes_while_it_is_sent_is_said(kernel: Kernel) -> None:
+    kernel.run_ok(
+        "import threading, time\nclass Slow:\n    def __reduce__(self):\n        time.sleep(0.0005)\n        return Slow, ()\n"
+        "busy, stop = {number: Slow() for number in range(1500)}, threading.Event()\n"
+        "def change():\n    while not stop.wait(0.005):\n        busy[time.time()] = 0\n"
+        "thread = threading.Thread(target=change)\nthread.start()"
+    )
+    try:
+        said = kernel.run("%%remote\nlen(busy)").error
+    finally:
+        kernel.run_ok("stop.set()\nthread.join()")
+    assert "busy cannot be sent: it is a dict that changed while it was read to be sent" in said
+    assert "Another thread writes to it meanwhile" in said
