@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import nbray
 from nbray.runtime_context import RuntimeContext
+from tests.ray_tables import table_between
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
 VERDICTS = ("same", "differs", "not here")
 
 RAY = {
@@ -67,16 +65,7 @@ INSTALLED = ["ray", "ray.util", "ray.util.state"]
 
 
 def rows() -> dict[str, tuple[str, str]]:
-    """Verdict and explanation of each name in the table."""
-    table = README[README.index("## Coming from Ray") : README.index("## Figures")]
-    found: dict[str, tuple[str, str]] = {}
-    for line in table.splitlines():
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if line.startswith("| `") and len(cells) == 3:
-            for name in re.findall(r"`([\w.]+)`", cells[0]):
-                assert name not in found, f"{name} stands there twice"
-                found[name] = (cells[1], cells[2])
-    return found
+    return table_between("## Coming from Ray", "## Figures")
 
 
 def resolve(name: str) -> Any:

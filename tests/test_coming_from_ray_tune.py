@@ -5,14 +5,13 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nbray import tune
+from tests.ray_tables import README, table_between
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
 VERDICTS = ("same", "differs", "not here")
 
 RAY = {
@@ -53,16 +52,7 @@ INSTALLED = ["ray.tune", "ray.tune.schedulers", "ray.tune.stopper", "ray.tune.lo
 
 
 def rows() -> dict[str, tuple[str, str]]:
-    """Verdict and explanation of each name in the table."""
-    table = README[README.index("### From Ray Tune") : README.index("## Names")]
-    found: dict[str, tuple[str, str]] = {}
-    for line in table.splitlines():
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if line.startswith("| `") and len(cells) == 3:
-            for name in re.findall(r"`([\w.]+)`", cells[0]):
-                assert name not in found, f"{name} stands there twice"
-                found[name] = (cells[1], cells[2])
-    return found
+    return table_between("### From Ray Tune", "## Names")
 
 
 def resolve(name: str) -> Any:

@@ -11,6 +11,12 @@ from nbray.tune.plan import Plan
 from nbray.tune.schedulers.fifo import FIFOScheduler
 from nbray.tune.schedulers.scheduler import TrialScheduler
 from nbray.tune.search.random_search import RandomSearch
+from nbray.tune.spaces import grid_search
+
+
+def grid(*values: Any) -> dict[str, Any]:
+    """A trial for each of these values of `x`."""
+    return {"x": grid_search(list(values))}
 
 
 def make_plan(

@@ -6,46 +6,22 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import nbray
-from nbray import session, tune
+from nbray import tune
 from nbray.tune import launch
 from nbray.tune.configs import CheckpointConfig, FailureConfig
 from nbray.tune.events import CloseReason
-from nbray.tune.spaces import grid_search
 from nbray.tune.trial import TrialState
 from nbray.tune.tune_run import TuneRun
 from tests.contract.conftest import until
-from tests.fakes import fresh_session
-from tests.tune.plans import make_plan
+from tests.tune.plans import grid, make_plan
 
-pytestmark = pytest.mark.local
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cluster() -> Iterator[None]:
-    with fresh_session():
-        nbray.init(num_workers=2)
-        nbray.get(nbray.put(bytes(1_000_000)))
-        yield
-
-
-@pytest.fixture(autouse=True)
-def leftovers() -> Iterator[None]:
-    """An experiment that a failed test has left must not be in the way of the next."""
-    yield
-    if nbray.is_initialized() and session.current_backend().name == "local":
-        for name in launch.running():
-            nbray.kill(nbray.get_actor(launch.PREFIX + name))
-
-
-def grid(*values: Any) -> dict[str, Any]:
-    return {"x": grid_search(list(values))}
+pytestmark = [pytest.mark.local, pytest.mark.usefixtures("cluster", "leftovers")]
 
 
 def states(run: TuneRun) -> list[str]:

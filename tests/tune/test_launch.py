@@ -15,41 +15,19 @@ from typing import Any
 import pytest
 
 import nbray
-from nbray import session, tune
+from nbray import tune
 from nbray.tune import launch
 from nbray.tune.configs import ResumeConfig
 from nbray.tune.events import CloseReason
 from nbray.tune.journal import read_view
-from nbray.tune.spaces import grid_search
 from nbray.tune.trial import TrialState
 from tests.contract.conftest import until
 from tests.fakes import fresh_session
-from tests.tune.plans import make_plan
+from tests.tune.plans import grid, make_plan
 
-pytestmark = pytest.mark.local
+pytestmark = [pytest.mark.local, pytest.mark.usefixtures("leftovers")]
 
 ROOT = Path(__file__).parent.parent.parent
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    with fresh_session():
-        nbray.init(num_workers=2)
-        nbray.get(nbray.put(bytes(1_000_000)))
-        yield
-
-
-@pytest.fixture(autouse=True)
-def leftovers() -> Iterator[None]:
-    """An experiment that a failed test has left must not be in the way of the next."""
-    yield
-    if nbray.is_initialized() and session.current_backend().name == "local":
-        for name in launch.running():
-            nbray.kill(nbray.get_actor(launch.PREFIX + name))
-
-
-def grid(*values: Any) -> dict[str, Any]:
-    return {"x": grid_search(list(values))}
 
 
 def counts(config: dict[str, Any]) -> None:
@@ -197,7 +175,7 @@ sys.path.insert(0, {root!r})
 import nbray
 from pathlib import Path
 from nbray.tune import launch
-from tests.tune.plans import make_plan
+from tests.tune.plans import grid, make_plan
 from tests.tune.test_launch import counts, grid
 nbray.init(num_workers=2)
 plan = make_plan(counts, Path({path!r}), {{**grid(1, 2, 3, 4), "log": {log!r}}})

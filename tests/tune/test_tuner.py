@@ -242,13 +242,6 @@ class TestOnEveryBackend:
         assert again.experiment_path == str(moved)
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    with fresh_session():
-        nbray.init(num_workers=2)
-        yield
-
-
 @pytest.mark.local
 @pytest.mark.usefixtures("cluster")
 class TestOnACluster:
