@@ -241,13 +241,20 @@ def _collect(tree: Any, found: list[ObjectRef]) -> None:
                 _collect(each, found)
     elif isinstance(tree, dict):
         _collect(list(tree.values()), found)
-    else:
+    elif not _is_handle(tree):
         refuse_value("get", tree)
+
+
+def _is_handle(value: Any) -> bool:
+    """Whether it stands for a value on the cluster and has a `get` of its own, as what a remote cell leaves in a notebook."""
+    return hasattr(type(value), "__nbray_ref__")
 
 
 def _fill(tree: Any, values: Iterator[Any]) -> Any:
     if isinstance(tree, ObjectRef):
         return next(values)
+    if _is_handle(tree):
+        return tree.get()
     if isinstance(tree, dict):
         return {key: _fill(each, values) for key, each in tree.items()}
     filled = [_fill(each, values) for each in tree]

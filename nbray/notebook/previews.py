@@ -176,4 +176,6 @@ def _keys(value: Any) -> tuple[str, ...]:
 
 def _maker() -> str:
     task = task_context.current()
-    return "" if task is None else f"{task.name} on {task.worker.partition(' (')[0]}"
+    if task is None:
+        return ""
+    return f"{task.name}{',' if ' on ' in task.name else ' on'} {task.worker.partition(' (')[0]}"

@@ -106,6 +106,8 @@ def test_it_says_which_cell_and_worker_made_it() -> None:
         assert Preview.of([1], 10).made_by == "cell on worker 0"
         assert ", from cell on worker 0; fetched" in described([1])
     assert Preview.of([1], 10).made_by == ""
+    with as_task(Shown(), "cell [5] on lab"):
+        assert Preview.of([1], 10).made_by == "cell [5] on lab, worker 0"
 
 
 @pytest.mark.parametrize(

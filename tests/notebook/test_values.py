@@ -140,6 +140,15 @@ def test_who_asks_for_the_plain_value_is_told_nothing(ask: Callable[[Any], Any],
     assert capsys.readouterr().err == ""
 
 
+def test_the_function_get_takes_handles_like_refs() -> None:
+    x, frame = handle(ARRAY), handle(pd.DataFrame({"a": [1]}))
+    frame["b"] = 2
+    array, [again, (changed,), ref] = nbray.get(x), nbray.get([x, (frame,), nbray.put(3)])
+    assert type(array) is type(again) is np.ndarray
+    assert type(changed) is pd.DataFrame
+    assert (list(changed), ref) == (["a", "b"], 3)
+
+
 def test_get_with_arguments_is_that_of_the_value() -> None:
     assert (handle({"a": 1}).get("a"), handle({"a": 1}).get("b", 2), handle({"a": 1}).get()) == (1, 2, {"a": 1})
     assert handle(pd.DataFrame({"a": [1]})).get("a").tolist() == [1]

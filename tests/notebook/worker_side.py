@@ -69,9 +69,9 @@ class _Prints(io.TextIOBase):
 class as_task:  # noqa: N801 - and no generator, since contextlib sets attributes of exceptions, which some refuse
     """The thread works for a task within this block; at its end the task has ended."""
 
-    def __init__(self, shown: Shown) -> None:
+    def __init__(self, shown: Shown, name: str = "cell") -> None:
         task_id = TaskId(next(_task_ids))
-        self._context = TaskContext(task_id, "cell", CellRunId("run"), 1, "worker 0", shown.add)
+        self._context = TaskContext(task_id, name, CellRunId("run"), 1, "worker 0", shown.add)
 
     def __enter__(self) -> None:
         self._outer = task_context.current(), sys.stdout, sys.stderr
