@@ -42,6 +42,8 @@ class Points(msgspec.Struct, frozen=True, kw_only=True):
     closed: bool = False
     why: str = ""
     """Why it ended before its end."""
+    whole: bool = False
+    """Whether `rows` are all that has come of this run so far, thinned: for whoever has not seen what came before."""
 
     def encode(self) -> bytes:
         """As it travels."""
@@ -99,7 +101,7 @@ class Series:
     >>> series = Series()
     >>> for step in range(1000):
     ...     series.add(float(step), float(step == 500))
-    >>> len(series.points()) <= 2 * MOST_BUCKETS + 1, Point(500.0, 1.0) in series.points(), series.count
+    >>> len(series.points()) <= 2 * MOST_BUCKETS + 2, Point(500.0, 1.0) in series.points(), series.count
     (True, True, 1000)
     """
 
@@ -137,9 +139,12 @@ class Series:
         self._width *= 2
 
     def points(self) -> list[Point]:
-        """What is drawn, in order; the last value is always among it."""
+        """What is drawn, in order; the first and the last value are always among it."""
         found = [point for bucket in self._buckets for point in bucket.points()]
-        return found if self.last is None or found[-1] == self.last else [*found, self.last]
+        if self.first is None or self.last is None:
+            return found
+        ahead = [] if found[0] == self.first else [self.first]
+        return [*ahead, *found] if found[-1] == self.last else [*ahead, *found, self.last]
 
 
 def thinned(rows: Sequence[Row], most: int = MOST_AT_ONCE) -> tuple[Row, ...]:
@@ -176,6 +181,8 @@ class Plot:
     def take(self, points: Points) -> None:
         """Add what has come. A run that counts its items anew, as that of a task that is run again, begins anew."""
         before = self._latest.get(points.run)
+        if points.whole and before is not None and before.items >= points.items:
+            return
         if before is not None and points.items < before.items:
             self._series = {key: series for key, series in self._series.items() if key[0] != points.run}
         self._latest[points.run] = points
@@ -218,6 +225,19 @@ class Plot:
     def _told(self, by_run: Iterable[tuple[str, Sequence[str]]]) -> tuple[str, ...]:
         found = [f"{run}: {text}" if run and len(self._latest) > 1 else text for run, texts in by_run for text in texts]
         return tuple(dict.fromkeys(found))
+
+    def whole(self) -> list[Points]:
+        """All that has come, for each run as one message."""
+        return [
+            msgspec.structs.replace(points, names=self.names, rows=tuple(self._rows(run)), closed=False, why="", whole=True)
+            for run, points in self._latest.items()
+        ]
+
+    def _rows(self, run: str) -> Iterable[Row]:
+        for place, name in enumerate(self.names):
+            series = self._series.get((run, name))
+            for x, y in series.points() if series is not None else ():
+                yield (x, *(y if other == place else None for other in range(place + 1)))
 
     def cut_off(self, why: str) -> None:
         """Whoever filled it is gone."""

@@ -29,6 +29,8 @@ BURST = 10.0
 """Messages that go at once after a pause."""
 RATE = 8.0
 """Messages a second, after that."""
+WHOLE_EVERY = 64
+"""After so many messages one says all that has come so far: a kernel that is restarted meanwhile needs no earlier ones."""
 FAILED = "failed"
 STOPPED = "stopped"
 MOST_RUNS = 12
@@ -65,13 +67,15 @@ class Feed:
         self._run, self._title = run, title
         self._context = task_context.current()
         self._cell_run = session.current_cell_run()
-        self._terminal = Plot() if self._context is None and _shown_by is None else None
+        self._is_shown = self._context is not None or _shown_by is not None
+        self._so_far = Plot()
         self._lock = threading.Lock()
         """Guards what follows: the timer tells what is left."""
         self._rows: list[Row] = []
         self._credit, self._told_at = BURST, time.monotonic()
         self._timer: threading.Timer | None = None
         self._closed = False
+        self._told = 0
         if self._context is None:
             sys.stdout.flush()  # what was printed before belongs above it
         self._tell()  # so that it is seen that it waits, and which lines there will be
@@ -116,14 +120,17 @@ class Feed:
             rows=thinned(self._rows), items=self._reader.items, said=self._reader.said(), closed=self._closed, why=why,
         )  # fmt: skip
         self._rows = []
+        self._so_far.take(points)
+        self._told += 1
         if self._context is not None:
             self._context.emit(STREAM, points.encode())
-        elif self._terminal is None and _shown_by is not None:
+            if self._told % WHOLE_EVERY == 0 and not self._closed:
+                [whole] = self._so_far.whole()
+                self._context.emit(STREAM, whole.encode())
+        elif self._is_shown and _shown_by is not None:
             _shown_by(self._cell_run, points)
-        elif self._terminal is not None:
-            self._terminal.take(points)
-            if self._closed:
-                sys.stdout.write(f"{plot_text(self._terminal)}\n")
+        elif self._closed:
+            sys.stdout.write(f"{plot_text(self._so_far)}\n")
 
 
 def why_ended(error: BaseException | None) -> str:

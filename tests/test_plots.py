@@ -11,6 +11,9 @@ import pytest
 
 import nbray
 from nbray import plots, session
+from nbray.engine import task_context
+from nbray.engine.task_context import TaskContext
+from nbray.ids import CellRunId, TaskId
 from nbray.plot_items import PlotOrder
 from nbray.plot_points import Plot, Points, decode
 from nbray.plots import BURST, RATE, Feed, plot, show_again, why_ended
@@ -192,6 +195,29 @@ def test_remote_generators_are_drawn_as_they_come(told: list[Points]) -> None:
     assert plot(remote_losses.remote(5), "loss") == list(losses(5))
     assert plot([remote_losses.remote(3), remote_losses.remote(4)], "loss") == [list(losses(3)), list(losses(4))]
     assert gathered(told[-9:]).runs == ("1", "2")
+
+
+def test_in_a_task_a_whole_is_told_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[Points] = []
+
+    def emit(task_id: TaskId, stream: str, data: bytes) -> None:
+        points = decode(data)
+        assert points is not None
+        sent.append(points)
+
+    monkeypatch.setattr(plots, "BURST", 1e9)
+    monkeypatch.setattr(plots, "RATE", 1e9)
+    task_context.enter(TaskContext(TaskId(7), "t", CellRunId("c"), 1, "w", emit))
+    try:
+        plot(losses(200), "loss")
+    finally:
+        task_context.enter(None)
+    wholes = [points for points in sent if points.whole]
+    assert len(wholes) == 3
+    late = gathered(sent[sent.index(wholes[-1]) :])
+    series = late.series("", "loss")
+    assert series is not None
+    assert (series.first, series.last, late.items) == ((1.0, 1.0), (200.0, 1 / 200), 200)
 
 
 @pytest.mark.local

@@ -14,6 +14,8 @@ MOST_BYTES = 1024 * 1024
 OVERHEAD = 200
 """Bytes that a piece takes beside its data."""
 
+MOST_PLOTS = 200
+
 Key = tuple[int, str, int | str]
 
 
@@ -23,10 +25,29 @@ class _Bar(msgspec.Struct):
     bar: int
 
 
+class _Plot(msgspec.Struct):
+    """What tells one run of a plot of a task from another, and whether it ends or tells anew all that has come."""
+
+    plot: int
+    run: str = ""
+    whole: bool = False
+    closed: bool = False
+
+
 class _Display(msgspec.Struct):
     """What tells one display of a task from another."""
 
     transient: dict[str, object] = {}
+
+
+class _PlotPieces:
+    """Where the pieces of one run of a plot are, and when it ended."""
+
+    __slots__ = ("closed_at", "numbers")
+
+    def __init__(self) -> None:
+        self.numbers: list[int] = []
+        self.closed_at = float("inf")
 
 
 class Kept(NamedTuple):
@@ -37,9 +58,10 @@ class Kept(NamedTuple):
 
 
 class OutputRecord:
-    """The pieces in their order. Of a progress bar, and of the updates of one display, only the last is kept."""
+    """The pieces in their order. Of a progress bar, and of the updates of one display, only the last is kept; of a plot what
+    came since it told all so far."""
 
-    __slots__ = ("_keyed", "_last", "_pieces", "cut", "size")
+    __slots__ = ("_keyed", "_last", "_pieces", "_plots", "cut", "size")
 
     def __init__(self) -> None:
         self.size = 0
@@ -48,6 +70,7 @@ class OutputRecord:
         self._pieces: dict[int, Kept] = {}
         self._keyed: dict[Key, int] = {}
         """The piece that the next one of this key takes the place of."""
+        self._plots: dict[Key, _PlotPieces] = {}
         self._last = 0
 
     def __len__(self) -> int:
@@ -62,6 +85,8 @@ class OutputRecord:
         if key is not None:
             self._remove(self._keyed.pop(key, 0))
         self._last += 1
+        if emitted.stream == "points":
+            self._add_points(emitted, now)
         self._pieces[self._last] = Kept(now, emitted)
         self.size += _size(emitted)
         if key is not None:
@@ -75,13 +100,33 @@ class OutputRecord:
         first = next((place for place, each in enumerate(kept) if each.when >= when), len(kept))
         while first and first < len(kept) and _goes_on(kept[first - 1].emitted):
             first -= 1
-        return (each.emitted for each in kept[first:])
+        going = {number for plot in self._plots.values() if plot.closed_at >= when for number in plot.numbers}
+        earlier = [self._pieces[number] for number in list(self._pieces)[:first] if number in going]
+        return (each.emitted for each in [*earlier, *kept[first:]])
+
+    def _add_points(self, emitted: Emitted, now: float) -> None:
+        """A plot that has not ended by then is shown again from its beginning: the rest of a line says little."""
+        try:
+            plot = msgspec.json.decode(emitted.data, type=_Plot)
+        except msgspec.MsgspecError:
+            return
+        key = (emitted.task_id, f"points {plot.plot}", plot.run)
+        known = self._plots.setdefault(key, _PlotPieces())
+        if plot.whole:
+            for earlier in known.numbers:
+                self._remove(earlier)
+            known.numbers.clear()
+        known.numbers.append(self._last)
+        known.closed_at = now if plot.closed else float("inf")
+        if len(self._plots) > MOST_PLOTS:
+            del self._plots[next(iter(self._plots))]
 
     def clear(self) -> None:
         """Keep nothing of what came so far."""
         self.size = self.cut = 0
         self._pieces.clear()
         self._keyed.clear()
+        self._plots.clear()
 
     def give_up(self) -> None:
         """Others need the room: all that is kept counts as cut."""

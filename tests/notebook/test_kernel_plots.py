@@ -163,3 +163,22 @@ def test_a_plot_of_nothing_says_so(kernel: Kernel) -> None:
 def test_items_that_cannot_be_sent_are_told(kernel: Kernel) -> None:
     cell = kernel.run_ok("%%remote\nimport threading\nyield threading.Lock()")
     assert cell.stderr.startswith("nbray: the items stay behind: the items cannot be sent: the items -> [0]: a thread lock.")
+
+
+def test_a_new_kernel_shows_the_whole_chart_of_a_cell_that_goes_on(fresh_kernel: Kernel) -> None:
+    fresh_kernel.run_ok("%nbray start -n 1\nimport pathlib; gate = pathlib.Path('gate')")
+    cell = fresh_kernel.run_ok(
+        "%%remote --bg --plot n\nimport time\nfor i in range(40):\n    yield 100 + i\n"
+        "    time.sleep(0.02)\nwhile not gate.exists():\n    time.sleep(0.01)\nyield 0"
+    )
+    fresh_kernel.until(lambda: any("plot of 40 items, more" in said for said in chart(cell)), cell=cell)
+    fresh_kernel.restart()
+    fresh_kernel.run_ok("%load_ext nbray\nimport pathlib")
+    found = fresh_kernel.run_ok("found = %nbray attach")
+    fresh_kernel.until(lambda: any("plot of 40 items, more" in said for said in chart(found)), cell=found)
+    assert re.search(r"  n  \S+  100 → 139", chart(found)[-1])
+    fresh_kernel.run_ok("pathlib.Path('gate').touch()")
+    fresh_kernel.until(lambda: any("plot of 41 items\n" in said for said in chart(found)), cell=found)
+    fresh_kernel.until(lambda: fresh_kernel.run_ok(f"print(found[{cell.number}].value is not None)").stdout == "True\n")
+    assert fresh_kernel.run_ok(f"len(found[{cell.number}].value)").result == "41"
+    fresh_kernel.run_ok("%nbray stop")

@@ -2,7 +2,7 @@ import pytest
 
 from nbray.ids import CellRunId, TaskId
 from nbray.scheduler.messages import Emitted
-from nbray.scheduler.output_record import MOST_BYTES, OutputRecord
+from nbray.scheduler.output_record import MOST_BYTES, MOST_PLOTS, OVERHEAD, OutputRecord
 
 
 def piece(data: bytes, stream: str = "stdout", task: int = 1) -> Emitted:
@@ -81,3 +81,40 @@ def test_given_up_output_counts_as_cut() -> None:
     record.add(piece(b"12345"), 0.0)
     record.give_up()
     assert (texts(record), record.size, record.cut) == ([], 0, 5)
+
+
+def points(items: int, *, plot: int = 1, whole: bool = False, closed: bool = False) -> Emitted:
+    flags = f'"whole":{str(whole).lower()},"closed":{str(closed).lower()}'
+    return piece(f'{{"plot":{plot},"items":{items},{flags}}}'.encode(), "points")
+
+
+def test_a_plot_that_goes_on_is_told_from_its_beginning() -> None:
+    record = OutputRecord()
+    record.add(piece(b"text\n"), 0.0)
+    ended = points(9, plot=2, closed=True)
+    record.add(ended, 0.0)
+    for when in range(4):
+        record.add(points(when), when)
+    shown = [emitted.data for emitted in record.since(3.0)]
+    assert shown == [points(items).data for items in range(4)]
+    record.add(points(3, closed=True), 3.5)
+    assert [emitted.data for emitted in record.since(3.0)] == [*shown, points(3, closed=True).data]
+    assert list(record.since(4.0)) == []
+    assert ended in list(record.since(0.0))
+
+
+def test_what_a_plot_tells_as_a_whole_takes_the_place_of_what_came_before() -> None:
+    record = OutputRecord()
+    for items in range(1000):
+        record.add(points(items, whole=items % 64 == 63), 0.0)
+    assert len(record) == 1000 - 15 * 64 + 1
+    assert b'"whole":true' in next(iter(record.since(0.0))).data
+    record.add(piece(b"no points", "points"), 0.0)
+    assert record.size == sum(len(emitted.data) + OVERHEAD for emitted in record.since(0.0))
+
+
+def test_many_plots_are_not_remembered_for_ever() -> None:
+    record = OutputRecord()
+    for plot in range(3 * MOST_PLOTS):
+        record.add(points(1, plot=plot), 0.0)
+    assert len(record._plots) == MOST_PLOTS
