@@ -8,6 +8,7 @@ through, which it would take for the end of a command.
 from __future__ import annotations
 
 import ast
+import io
 import linecache
 import os
 import sys
@@ -141,6 +142,7 @@ def _commands(self: Any) -> None:
             self.cmdloop()
     except KeyboardInterrupt:
         self.nbray_stopped = self.quitting = True
+        self.stdout = io.StringIO()  # the notebook says what was stopped
         raise
 
 

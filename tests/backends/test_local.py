@@ -15,7 +15,7 @@ import nbray
 from nbray import session
 from nbray.backends.backend import Backend
 from nbray.errors import InfeasibleRequest
-from nbray.ids import CellRunId
+from nbray.ids import CellRunId, TaskId
 from tests.backends.local_lab import cluster
 from tests.contract.conftest import until
 
@@ -132,3 +132,43 @@ def test_workers_follow_an_edited_module(module: Path) -> None:
         answer, worker = nbray.get(ask.remote())
         assert (first[0], answer) == (1, 2_000)
         assert worker != first[1]
+
+
+# -------------------------------------------------------------------- input
+
+
+@nbray.remote
+def asks() -> str:
+    return input("name? ")
+
+
+@nbray.remote
+def stops() -> int:
+    found = 41
+    breakpoint()
+    return found + 1
+
+
+def test_in_a_script_nobody_answers(backend: Backend, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(nbray.UsageError, match=r"input\('name\? '\) in a task: it was submitted by a script"):
+        nbray.get(asks.remote())
+    assert nbray.get(stops.remote()) == 42
+    assert until(lambda: "stops goes on from here without a debugger: it was submitted by a script" in capfd.readouterr().out)
+
+
+def test_a_wait_is_interrupted_to_answer_and_goes_on(backend: Backend) -> None:
+    class Person:
+        due: list[tuple[TaskId, bytes]] = []
+
+        def is_due(self) -> bool:
+            return bool(self.due)
+
+        def play(self) -> None:
+            task_id, _ = self.due.pop()
+            assert backend.reply(task_id, {})
+            assert backend.reply(task_id, {"text": "Ada"})
+            assert not backend.reply(task_id, {"text": "too late"})
+
+    backend.on_output(lambda event: Person.due.append((event.task_id, event.data)) if event.stream == "prompt" else None)
+    backend.interrupt_waits(Person())
+    assert nbray.get([asks.remote(), asks.remote()], timeout=20) == ["Ada", "Ada"]
