@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -22,7 +23,11 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_pla
 from tests.notebook.kernel import ROOT
 
 CHROMIUM = os.environ.get("NBRAY_CHROMIUM", "/usr/bin/chromium")
-QUIET_SETTINGS = {"fetchNews": "false", "checkForUpdates": False}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    "completer-extension/manager": {"providerTimeout": 40_000},  # IPython's first answer takes a second on a busy machine
+}
+"""Of JupyterLab, and so of Notebook 7."""
 NOT_OURS = (
     "reading 'schema'", "Y.Doc", "favicon", "Failed to load resource", "filebrowser:open-path", "restore the debugger state"
 )  # fmt: skip
@@ -58,9 +63,11 @@ class Server:
             places[f"JUPYTER_{name}"] = str(self._place(name.lower()))
         for name in ("SETTINGS_DIR", "WORKSPACES_DIR"):
             places[f"JUPYTERLAB_{name}"] = str(self._place(name.lower()))
-        settings = self._place("settings_dir") / "@jupyterlab/apputils-extension"
-        settings.mkdir(parents=True)
-        (settings / "notification.jupyterlab-settings").write_text(json.dumps(QUIET_SETTINGS))
+        for name, settings in SETTINGS.items():
+            file = self._place("settings_dir") / f"@jupyterlab/{name}.jupyterlab-settings"
+            file.parent.mkdir(parents=True)
+            file.write_text(json.dumps(settings))
+        shutil.copytree(ROOT / "nbray" / "notebook" / "kernelspec", self._place("data_dir") / "kernels" / "nbray")
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
         return {**os.environ, **places, "IPYTHONDIR": str(self._place("ipython")), "PYTHONPATH": path}
 
@@ -118,12 +125,35 @@ class Tab:
     def open(self, view: str = "lab/tree", theme: str = "") -> Tab:
         """Open the notebook and wait until its kernel is idle; `view` is "lab/tree" or "notebooks" (Notebook 7)."""
         self.page.goto(f"{self.server.url}/{view}/{self.name}" + ("?reset" if view.startswith("lab") else ""))
-        self.page.wait_for_function(
-            "() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'", timeout=60_000
-        )
+        self.page.wait_for_function(_IDLE, timeout=60_000)
         if theme:
             self.command("apputils:change-theme", {"theme": theme})
         return self
+
+    def launch(self, kernel: str) -> Tab:
+        """Make a new notebook in JupyterLab, with this kernel chosen in the launcher."""
+        self.page.goto(f"{self.server.url}/lab?reset")
+        self.page.locator(f'.jp-LauncherCard[data-category="Notebook"][title="{kernel}"]').click(timeout=60_000)
+        self.page.wait_for_function(_IDLE, timeout=60_000)
+        self.name = str(self.page.evaluate("() => window.jupyterapp.shell.currentWidget.context.path"))
+        return self
+
+    def type(self, index: int, *lines: str) -> None:
+        """Type code into a cell, as its user does."""
+        self.page.locator(".jp-Notebook .jp-CodeCell").nth(index).locator(".cm-content").click()
+        self.page.keyboard.press("ControlOrMeta+End")
+        for number, line in enumerate(lines):
+            if number:
+                self.page.keyboard.press("Enter")
+            self.page.keyboard.insert_text(line)
+
+    def answer(self, text: str) -> None:
+        """Answer what a cell asks on its standard input."""
+        field = self.page.wait_for_selector(".jp-Stdin-input")
+        assert field is not None
+        field.fill(text)
+        field.press("Enter")
+        field.wait_for_element_state("hidden")
 
     def run(self, index: int) -> str:
         """Run a cell, wait until it has ended, and return what it shows."""
@@ -149,13 +179,17 @@ class Tab:
 
     def wait_until_idle(self) -> None:
         """Wait until no cell runs."""
-        self.page.wait_for_function(
-            "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'idle'", timeout=30_000
-        )
+        self.page.wait_for_function(_IDLE, timeout=30_000)
 
     def command(self, name: str, args: dict[str, Any] | None = None) -> None:
         """Execute one of Jupyter's commands, as its menu would."""
         self.page.evaluate("([name, args]) => window.jupyterapp.commands.execute(name, args)", [name, args or {}])
+
+    def look(self, name: str) -> None:
+        """Keep a picture of the page where somebody asked for pictures: NBRAY_PICTURES=folder."""
+        folder = os.environ.get("NBRAY_PICTURES")
+        if folder:
+            (Path(folder) / f"{name}.png").write_bytes(self.page.screenshot())
 
     def interrupt(self) -> None:
         """Press the Stop button."""
@@ -178,6 +212,7 @@ class Tab:
             self._complain(f"request to {request.url}")
 
 
+_IDLE = "() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
 _RUN = """async ([index, wait]) => {
     const notebook = window.jupyterapp.shell.currentWidget.content;
     notebook.activeCellIndex = index;

@@ -19,8 +19,9 @@ CELLS = [
 ]
 
 
-def test_cells_tab_and_stop(open_notebook: OpenNotebook) -> None:
-    tab = open_notebook(CELLS)
+@pytest.mark.parametrize("view", ["lab/tree", "notebooks"])
+def test_cells_tab_and_stop(open_notebook: OpenNotebook, view: str) -> None:
+    tab = open_notebook(CELLS, view)
     assert "in the namespace 'main'" in tab.run(0)
     assert "on a worker" in tab.run(1)
     assert tab.run(2).strip() == "False"
@@ -28,11 +29,14 @@ def test_cells_tab_and_stop(open_notebook: OpenNotebook) -> None:
     page.locator(".jp-Notebook .jp-CodeCell").nth(3).locator(".cm-content").click()
     page.keyboard.press("End")
     page.keyboard.press("Tab")
-    page.locator(".jp-Completer").get_by_text("columns_there").wait_for(timeout=5000)
+    page.locator(".jp-Completer").get_by_text("columns_there").wait_for()
+    tab.look(f"tab-{view[:3]}")
     page.keyboard.press("Enter")
     assert page.locator(".jp-Notebook .jp-CodeCell").nth(3).locator(".cm-content").inner_text() == "columns_there"
     tab.start(4)
     tab.wait_for_text(4, "begun")
     tab.interrupt()
     tab.wait_for_text(4, "KeyboardInterrupt", 5)
+    tab.look(f"remote-mode-stopped-{view[:3]}")
+    tab.wait_until_idle()
     assert "3" in tab.run(5)

@@ -59,13 +59,13 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
 
 
 def completed(kernel: Kernel, code: str) -> list[str]:
-    content: dict[str, Any] = kernel.client.complete(code, len(code), reply=True, timeout=10)["content"]
+    content: dict[str, Any] = kernel.client.complete(code, len(code), reply=True, timeout=30)["content"]
     assert content["status"] == "ok"
     return [code[: content["cursor_start"]] + match for match in content["matches"]]
 
 
 def inspected(kernel: Kernel, code: str, detail: int = 0) -> str:
-    content = kernel.client.inspect(code, len(code), detail_level=detail, reply=True, timeout=10)["content"]
+    content = kernel.client.inspect(code, len(code), detail_level=detail, reply=True, timeout=30)["content"]
     return ANSI.sub("", str(content["data"].get("text/plain", "")))
 
 
