@@ -11,6 +11,8 @@ from nbray.notebook.remote_mode import RemoteMode
 
 PATIENCE = 0.12
 """So many seconds an answer is waited for; a namespace that is running a cell has none."""
+INSPECT_PATIENCE = 0.5
+"""The same for an explanation, which nobody types on beside."""
 
 DICT_KEY = "dict key"
 
@@ -53,7 +55,7 @@ class RemoteCompletion:
         where = namespaces.opened(self._mode.namespace) if self._mode.namespace else None
         root = _ROOT.match(name)
         if where is not None and root is not None and root[0] in where.known():
-            found = where.inspect(name, detail_level, PATIENCE)
+            found = where.inspect(name, detail_level, INSPECT_PATIENCE)
             if found:
                 return found
         return self._inspect_here(name, detail_level, omit_sections)  # type: ignore[no-any-return]

@@ -122,6 +122,13 @@ CELLS = {
     "history": "%nbray history",
     "why": "%nbray why 6",
     "used": "table.left.sum()",
+    "ranks": (
+        "%%remote -n 2\nimport matplotlib.pyplot as plt\nprint('rank', rank, 'of', world)\nplt.figure(figsize=(2, 1))\n"
+        "plt.plot([rank, 1]);"
+    ),
+    "plot": "%%remote --plot loss\nfor step in range(200):\n    yield {'loss': 1 / (step + 1)}",
+    "generator": "@nbray.remote\ndef count():\n    yield from range(3)\n\n\n[nbray.get(ref) for ref in count.remote()]",
+    "doctor": "%nbray doctor",
     "stopped": (
         "import os, signal, threading\nthreading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
         "list(nbray.map(time.sleep, [60] * 4))"
@@ -147,6 +154,10 @@ SHOWS: dict[str, tuple[str, ...]] = {
     "history": ("half",),
     "why": ("%",),
     "used": ("nbray: fetched table (pandas.DataFrame, 2.4 MB) in", "np.float64(14999850000.0)"),
+    "ranks": ("rank 0 of 2", "rank 1 of 2"),
+    "plot": ("loss", "200"),
+    "generator": ("[0, 1, 2]",),
+    "doctor": ("kernel", "shared memory"),
     "stopped": ("Cancelled", "KeyboardInterrupt"),
 }
 """What must be read in each of them, by words that nothing else on the page has where that is possible."""
@@ -175,10 +186,10 @@ def test_each_kind_of_output_is_final_and_readable(every_kind: NotebookNode, kin
         assert unfinished not in page.replace(words(cell.source), "")
 
 
-@pytest.mark.parametrize("kind", ["figure", "returned figure"])
-def test_figures_are_pictures_in_the_file(every_kind: NotebookNode, kind: str) -> None:
+@pytest.mark.parametrize(("kind", "count"), [("figure", 1), ("returned figure", 1), ("ranks", 2), ("plot", 1)])
+def test_figures_are_pictures_in_the_file(every_kind: NotebookNode, kind: str, count: int) -> None:
     cell = every_kind.cells[list(CELLS).index(kind)]
-    assert len(check_reads_without_help(new_notebook(cells=[cell])).pictures) == 1
+    assert len(check_reads_without_help(new_notebook(cells=[cell])).pictures) == count
 
 
 def test_the_whole_is_small_and_valid(every_kind: NotebookNode) -> None:
