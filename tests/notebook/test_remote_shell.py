@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from nbray import exceptions_shipping
-from nbray.errors import UsageError
 from nbray.notebook.remote_cell import run_cell
 from nbray.notebook.remote_shell import TRACEBACK_ATTRIBUTE, CellCode
 from tests.notebook.worker_side import Shown, as_task, plain, run, worker_process
@@ -244,12 +243,6 @@ def test_an_unknown_magic_says_so_in_one_line() -> None:
     error = raised("%no_such_magic", shown=shown)
     assert rendered(error) == "UsageError: Line magic function `%no_such_magic` not found."
     assert shown == []
-
-
-def test_input_says_that_a_worker_cannot_ask() -> None:
-    with pytest.raises(UsageError, match=r"input\('name: '\): a cell on a worker cannot ask\. Ask in the notebook"):
-        run("input('name: ')")
-    assert input.__module__ == "builtins"
 
 
 def test_an_interrupt_inside_is_the_cells_own_error() -> None:
