@@ -100,6 +100,7 @@ class LocalBackend(Backend):
         exchange.on_full = self._give_up_what_is_kept
         self._output_handler: OutputHandler | None = None
         if driver is not None:
+            self.joined, self.job = driver.joined, driver.job
             driver.on_emitted = self._emit
 
     @property
@@ -376,6 +377,8 @@ class LocalBackend(Backend):
         )  # fmt: skip
         if self._output_handler is not None:
             self._output_handler(event)
+        elif self.joined:
+            return  # of an earlier kernel's cells: the cluster keeps it until somebody asks for it (`take_over`)
         elif event.stream in ("stdout", "stderr"):
             # The user's stream may block, or call nbray: not on the thread that receives, which holds a lock.
             self._link.io.call_soon(lambda: _print(event))
@@ -510,7 +513,6 @@ class LocalBackend(Backend):
         if namespace:
             driver.connection.post(Ask(NO_REQUEST, "namespace", text=namespace))
         backend.linger = linger
-        backend.joined, backend.job = driver.joined, driver.job
         backend.settings = local_clusters.settings_of(driver) | {
             "linger": linger, "default_max_retries": default_max_retries, "preload": config.preload,
         }  # fmt: skip

@@ -71,7 +71,7 @@ class Attachment:
     def _show(self, row: LeftCellRun, output: Output, alone: bool) -> FoundCell:
         run = self._adopted(row)
         if alone:
-            run.own_tasks.update(task_id for promise in _promises(row) for task_id in promise.ids)
+            run.own_tasks.update(task_id for promise in _promises(row) if promise.kind == "cell" for task_id in promise.ids)
         if self._publisher is not None:
             self._publisher.show_again(run, head_of(row, output), alone=alone)
         found = self._bring(row, run, output)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from nbray import session
 from nbray.ids import ObjectId
+from nbray.notebook import stop
 from nbray.notebook.cells import RunningCell
 from nbray.notebook.namespaces import OpenNamespace, lost_text
 from nbray.notebook.remote_cell import CellOutcome
@@ -32,7 +33,9 @@ def outcome(space: OpenNamespace, running: RunningCell) -> CellOutcome:
 
 
 def end_stopped(cells: Sequence[Sent]) -> None:
-    """Stop was pressed: wait until these cells have ended. A second KeyboardInterrupt kills the namespaces of those that have not."""
+    """Stop was pressed: wait until these cells have ended. A second one kills the namespaces of those that have not."""
+    if stop.restart_follows():
+        return  # the cells go on
     left = _unfinished(cells, GRACE_SECONDS)
     if not left:
         return

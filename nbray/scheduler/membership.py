@@ -132,8 +132,8 @@ class Membership:
         del job.drivers[process.process_id]
         if not job.drivers:
             self._output.miss(job, process.parted)
-        actors = sorted(process.held & self._objects.watched)  # nobody could call them any more, and they may hold resources
-        self._objects.release(process, actors)
+        # Nobody could use actors and gangs any more, and they hold resources.
+        self._objects.release(process, sorted(process.held & (self._objects.watched | self._gangs.gangs.keys())))
         self._jobs.inherit(job, process)
         self._forget(process)
         self._lifetime.driver_left()

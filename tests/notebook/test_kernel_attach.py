@@ -94,6 +94,32 @@ def test_after_a_kill_all_kinds_of_cells_come_back(kernel: Kernel) -> None:
     kernel.run_ok("nbray.kill(nbray.get_actor('totals'))")
 
 
+def test_ranks_come_back_as_lists_and_leave_their_cpus(kernel: Kernel) -> None:
+    ranks = kernel.submit("%%remote -n 2 -o y\nimport time\nfor n in range(6):\n    print('at', n)\n    time.sleep(0.3)\ny = rank")
+    kernel.until(lambda: "at 1" in ranks.stdout, cell=ranks)
+    kill(kernel)
+    again = attach(kernel)
+    kernel.until(lambda: "done, 2 tasks" in "".join(again.data("text/plain")), cell=again)
+    assert "(rank 0, worker" in again.stdout
+    assert kernel.run_ok("y").result == "[0, 1]"
+    assert kernel.run_ok("%%remote\nprint('room for this')").stdout == "room for this\n"
+
+
+def test_a_namespace_is_found_again(kernel: Kernel) -> None:
+    kernel.run_ok("%remote on gpu0")
+    cell = kernel.submit("import time\nfor n in range(40):\n    print('at', n)\n    time.sleep(0.2)\ndf = [n]")
+    kernel.until(lambda: "at 2" in cell.stdout, cell=cell)
+    kernel.restart()
+    kernel.run_ok("%load_ext nbray")
+    found = kernel.run_ok("%remote on gpu0")
+    assert "goes on from an earlier kernel, which left work there: cell [4]. %nbray attach shows" in found.stderr
+    assert "in the namespace 'gpu0', where a cell runs. %%local" in found.stdout
+    again = kernel.run_ok("%nbray attach")
+    kernel.until(lambda: "at 39" in again.stdout, cell=again)
+    assert kernel.run_ok("df").data("text/plain") == ["[39]"]
+    assert "which has df, n, time. %%local" in kernel.run_ok("%remote on gpu0").stdout
+
+
 def test_what_the_page_has_lost_is_shown_again_by_a_kernel_that_lives(kernel: Kernel) -> None:
     cell = kernel.run_ok(STEPS.format(steps=10).replace("%%remote", "%%remote --bg"))
     kernel.until(lambda: "step 1" in cell.stdout, cell=cell)

@@ -2,6 +2,7 @@ import gc
 
 import pytest
 
+from nbray.resources import CPU, UNIT
 from nbray.scheduler import messages
 from nbray.scheduler.actions import Admit, Drop, StopCluster
 from nbray.scheduler.events import Joined, WorkerExited
@@ -96,3 +97,17 @@ def test_the_dead_leave_no_circles_behind() -> None:
         assert sum(type(thing) is Worker for thing in gc.get_objects()) == before
     finally:
         gc.enable()
+
+
+def test_a_gang_ends_after_its_tasks_when_its_driver_is_lost() -> None:
+    cluster = Cluster(workers=1, linger=60.0)
+    driver = cluster.driver()
+    gang = driver.new_object()
+    driver.say(messages.CreateGang(gang, [{CPU: UNIT}], b"value"))
+    (task,) = driver.submit(driver.template(gang=gang, bundle=0))
+    driver.leave()
+    cluster.wait(5.0)
+    assert cluster.scheduler.snapshot(cluster.now).available[CPU] == 0
+    next(worker for worker in cluster.workers.values() if task in worker.task_ids).finish(task)
+    cluster.wait(30.0)
+    assert cluster.scheduler.snapshot(cluster.now).available[CPU] == UNIT
