@@ -34,6 +34,16 @@ def element(tag: str, *children: Element | str | None, **attributes: object) -> 
     return Element(tag, given, tuple(child for child in children if child is not None))
 
 
+def spaced(*children: Element | str | None) -> list[Element | str]:
+    """Children with spaces between, which tell them apart where a page takes no styles; with styles these are not seen.
+
+    >>> spaced("Done", None, "3 items")
+    ['Done', ' ', '3 items']
+    """
+    known = [child for child in children if child is not None]
+    return [part for child in known for part in (child, " ")][:-1]
+
+
 def markup(tree: Element | str, style_of: Callable[[str], str] = lambda classes: "") -> str:
     """HTML without a script: buttons and what only the script reads are left out, classes become styles.
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from nbray.plot_points import Plot, Point, Series
 from nbray.plot_text import NOTHING
 from nbray.widgets.axes import NARROW, WIDE, Axes
-from nbray.widgets.elements import Element, as_image, element, markup
+from nbray.widgets.elements import Element, as_image, element, markup, spaced
 from nbray.widgets.scales import Scale, number_text, scale_of, spans_decades
 from nbray.widgets.styles import BLUE, GREEN, GREY, RED, style_of, without_variables
 from nbray.wording import count_text, one_line, time_text
@@ -161,10 +161,9 @@ def _head(chart: Chart) -> Element:
     title = element("span", one_line(chart.title, 80), class_="nbray-name") if chart.title else None
     runs = element("span", count_text(len(chart.runs), "run")) if len(chart.runs) > 1 else None
     clock = time_text(chart.elapsed) if chart.closed or chart.elapsed < 10 else time_text(float(int(chart.elapsed)))
-    return element(
-        "div", element("span", word, class_="nbray-state", style=f"color:{tint}"), title, runs,
-        element("span", count_text(chart.items, "item")), element("span", clock, class_="nbray-clock"), class_="nbray-head",
-    )  # fmt: skip
+    state = element("span", word, class_="nbray-state", style=f"color:{tint}")
+    items, time = element("span", count_text(chart.items, "item")), element("span", clock, class_="nbray-clock")
+    return element("div", *spaced(state, title, runs, items, time), class_="nbray-head")
 
 
 def _legend(chart: Chart) -> Iterable[Element]:
@@ -177,7 +176,7 @@ def _legend(chart: Chart) -> Iterable[Element]:
         lines = [(panel, line) for panel in chart.panels for line in panel.lines if line.run == run]
         values = [f"{one_line(panel.name, 20)} {_last(line)}" for panel, line in lines]
         entries.append(element("span", dot, one_line(run, 40), element("span", f" {', '.join(values)}", class_="nbray-quiet")))
-    yield element("div", *entries, class_="nbray-best")
+    yield element("div", *spaced(*entries), class_="nbray-best")
 
 
 def _grid(panels: Sequence[Element]) -> Element:

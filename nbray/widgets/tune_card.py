@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from nbray.tune.trial import AT_WORK, TrialState
 from nbray.widgets import learning_curves, parallel_coordinates, rung_diagram, trials_table
 from nbray.widgets.axes import NARROW, WIDE
-from nbray.widgets.elements import Element, as_image, element, markup
+from nbray.widgets.elements import Element, as_image, element, markup, spaced
 from nbray.widgets.learning_curves import Lines
 from nbray.widgets.picture import Picture, TrialLine
 from nbray.widgets.scales import number_text
@@ -92,7 +92,7 @@ def _head(picture: Picture) -> Element:
     clock = element("span", _clock(picture), class_="nbray-clock")
     buttons = element("span", *asks, class_="nbray-asks") if asks else None
     state = element("span", word, class_="nbray-state", style=f"color:{tint}")
-    return element("div", state, *said, clock, buttons, class_="nbray-head")
+    return element("div", *spaced(state, *said, clock, buttons), class_="nbray-head")
 
 
 def _progress(picture: Picture) -> str:
@@ -136,12 +136,9 @@ def _best(picture: Picture) -> Iterable[Element]:
     if best is None:
         return
     chips = [_chip(name, value) for name, value in list(best.settings.items())[:12] if name not in picture.fixed]
-    yield element(
-        "div", element("span", "best", class_="nbray-quiet"),
-        element("span", number_text(best.value or 0.0), class_="nbray-score", style=f"color:{BEST}"),
-        element("span", f"{one_line(picture.metric, 40)}, trial {best.number}", class_="nbray-quiet"), *chips,
-        class_="nbray-best",
-    )  # fmt: skip
+    score = element("span", number_text(best.value or 0.0), class_="nbray-score", style=f"color:{BEST}")
+    of = element("span", f"{one_line(picture.metric, 40)}, trial {best.number}", class_="nbray-quiet")
+    yield element("div", *spaced(element("span", "best", class_="nbray-quiet"), score, of, *chips), class_="nbray-best")
 
 
 def _chip(name: str, value: object) -> Element:

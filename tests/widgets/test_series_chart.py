@@ -40,6 +40,11 @@ def test_the_static_page_needs_no_script_and_no_style_sheet() -> None:
     assert "&lt;b&gt;loss" in html
 
 
+def test_without_styles_it_can_still_be_read() -> None:
+    bare = re.sub("<[^>]*>", "", static_html(chart("a", "b", title="fit")))
+    assert bare.startswith("Done fit 2 runs 80 items 12.3 s● a loss 0.025, acc 0.025 ● b loss 1.02")
+
+
 def test_runs_share_panels_and_are_told_apart_by_colour() -> None:
     found = chart("lr=0.1", "lr=0.01")
     assert [line.color for line in found.panels[0].lines] == list(COLORS[:2])
