@@ -184,8 +184,8 @@ class OpenNamespace:
             forget(self)
             reason = _ACTOR.sub("", str(error).partition(_ADVICE)[0])
             raise ActorDied(
-                f"the namespace {self.name!r} has died: {reason}\n{lost_text(self.at_stake())} The next %%remote --on {self.name} "
-                "begins with an empty one."
+                f"the namespace {self.name!r} has died: {reason}\n{lost_text(self.at_stake())} The next %%remote --on "
+                f"{self.name} begins with an empty one."
             ) from error.__cause__
 
     def end(self) -> None:
