@@ -9,6 +9,7 @@ import atexit
 import difflib
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -40,7 +41,10 @@ _ABOUT_SERVERS = {
 class Session:
     """The state of this process; `_lock` guards starting and ending, all else is read without it."""
 
-    __slots__ = ("_lock", "address", "backend", "cell_run", "defaults", "forked", "given", "in_worker", "label", "started")
+    __slots__ = (
+        "_lock", "address", "backend", "cell_run", "defaults", "forked", "given", "in_worker", "label", "start_seconds",
+        "started",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.backend: Backend | None = None
@@ -53,6 +57,8 @@ class Session:
         self.forked = False
         self.cell_run = BACKGROUND
         self.label = ""
+        self.start_seconds = 0.0
+        """How long the latest cluster took to start."""
         self.started: Callable[[Backend], None] = lambda backend: None
         """Hears of each backend that starts: the notebook listens to its output."""
         self._lock = threading.RLock()
@@ -64,7 +70,9 @@ class Session:
                 return self.backend
             self._refuse()
             self.end(stop=True)
+            began = time.perf_counter()
             self.backend = registry.start(address, {**self.defaults, **settings})
+            self.start_seconds = time.perf_counter() - began
             self.address, self.given = address, settings
             self.started(self.backend)
             if self.label:

@@ -36,6 +36,8 @@ class CellRun:
     began: float = field(default_factory=time.perf_counter)
     source: str = ""
     """Its code, as long as it runs."""
+    starting: float = 0.0
+    """Seconds that its cluster took to start, where it has started one."""
     waited: float = 0.0
     """Seconds that it waited for other cells in its namespace before it was sent there."""
     written: Written | None = None

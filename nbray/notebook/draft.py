@@ -21,6 +21,8 @@ LINE, ERROR = 100, 120
 """Characters of the first line, and of an error's, that are kept."""
 
 
+_SAYS_LITTLE = (" ", "\t", "import ", "from ", "def ", "async def ", "class ", "@", ")", "]", "}", '"', "'")
+"""How lines begin that tell little of a cell."""
 NOTHING_WRITTEN = Written(0, 0.0)
 
 
@@ -110,7 +112,7 @@ class Draft:
         source = _body(self._source)
         return Manifest(
             cell_run=self.run.id, number=self.run.number, notebook=notebook,
-            began=time.time() - (now - self.run.began), how=self._how(), line=first_line(source),
+            began=time.time() - (now - self.run.began), how=self._how(), line=told_line(source, last=not self.errands),
             code=xxhash.xxh3_128_hexdigest(source.strip().encode())[:16] if source else "",
             outcome=self._outcome if self.over else RUNNING, error=self._error,
             stages=self._stages(ended), tasks=self._tasks(), inputs=self.inputs, outputs=self.outputs,
@@ -130,6 +132,12 @@ class Draft:
         return f"{self.how} --bg" if bg else self.how
 
     def _stages(self, ended: float) -> Stages:
+        found = self._stages_of_work(ended)
+        starting = min(found.here, max(0.0, self.run.starting - found.start))
+        return structs.replace(found, start=found.start + starting, here=found.here - starting)
+
+    def _stages_of_work(self, ended: float) -> Stages:
+        """What is not known to be something else counts as `here`."""
         if self.errands:
             now = time.perf_counter()
             errands = [each if each.came else each._replace(came=now) for each in self.errands.values()]
@@ -166,13 +174,14 @@ def _body(source: str) -> str:
     return rest if first.startswith("%%") else source
 
 
-def first_line(source: str) -> str:
-    """The first line that does something; imports where there is nothing else.
+def told_line(source: str, *, last: bool = False) -> str:
+    """The line that tells most of a cell: the first, or the `last`, that does something and is no import or definition.
 
-    >>> first_line("# load\\n\\nimport x\\ny = 1")
-    'y = 1'
+    >>> source = "# load\\nimport x\\n@remote\\ndef f(y):\\n    return y\\n\\nrefs = [f.remote(1)]\\nget(\\n    refs\\n)"
+    >>> told_line(source), told_line(source, last=True), told_line("import x")
+    ('refs = [f.remote(1)]', 'get(', 'import x')
     """
-    lines = [line.strip() for line in source.splitlines()]
-    code = [line for line in lines if line and not line.startswith("#")]
-    does = [line for line in code if not line.startswith(("import ", "from "))]
-    return one_line((does or code or [""])[0], LINE)
+    code = [line.rstrip() for line in source.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    does = [line for line in code if not line.startswith(_SAYS_LITTLE)]
+    found = does or code or [""]
+    return one_line(found[-1 if last else 0], LINE)

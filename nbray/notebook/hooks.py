@@ -109,6 +109,9 @@ class CellHooks:
 
     def attach(self, backend: Backend) -> None:
         """A cluster has started: show what its tasks print and do."""
+        run = RUNS.of_thread(threading.get_ident())
+        if run is not None:
+            run.starting += session.current.start_seconds
         self._open_publisher().attach(backend)
         if self._prompts is not None:
             self._prompts.attach(backend)

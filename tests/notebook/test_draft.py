@@ -118,3 +118,14 @@ def test_what_a_cell_writes_into_the_store_is_shipping(draft: Draft) -> None:
     assert found.stored == 4000
     assert (found.stages.ship, found.stages.run) == (3.0, 2.0)
     assert found.stages.total == pytest.approx(10.0, abs=1.0)
+
+
+def test_starting_the_cluster_is_told_apart_from_the_cells_own_code(draft: Draft) -> None:
+    draft.how = ""
+    draft.run.began -= 10.0
+    draft.run.starting = 3.0
+    draft.hear(counts(succeeded=1), 8, 10.0)
+    draft.end("nbray.get(f.remote())", OK, None)
+    stages = draft.manifest("").stages
+    assert (stages.start, stages.run) == (3.0, 2.0)
+    assert stages.here == pytest.approx(5.0, abs=1.0)

@@ -100,6 +100,9 @@ def test_the_second_notebook() -> None:
     assert "_lock" in shown(cell_with(notebook, "class Model"))
     assert "ResultNotShippable" in shown(cell_with(notebook, "open_generator"))
     assert "2 too many" in shown(cell_with(notebook, "class NotEnough"))
+    why = shown(cell_with(notebook, "nbray why"))
+    assert re.search(r"\[\d+\] ranks = np.argsort.*: .* ok\n\d+ % of the .* was its own code", why)
+    assert re.search(r"ranks = np.argsort.* remote +ok .* large \(76 MiB\) +ranks", shown(cell_with(notebook, "nbray history")))
 
 
 def test_the_third_notebook() -> None:
