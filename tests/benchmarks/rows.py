@@ -125,6 +125,10 @@ ROWS = (
         "grid_search", "GridSearchCV on digits by joblib", "fits/s", workloads.grid_search,
         (Target(AT_LEAST, 1, "loky"),), "all cores",
     ),
+    Row(
+        "grid_search_cpu", "... CPU time of all processes", "s", workloads.grid_search_cpu,
+        (Target(AT_MOST, 1.05, "loky"),), pick=min,
+    ),
     Row("trials", "20 empty trials, warm processes", "s", trials.empty_warm, (Target(AT_MOST, 0.5),), part="tune"),
     Row("trials_cold", "20 empty trials, a process each", "s", trials.empty_cold, (), part="tune"),
     Row("trials_many", "1,000 trials of 1 ms", "s", trials.many, (Target(AT_MOST, 5),), part="tune"),
