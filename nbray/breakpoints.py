@@ -176,8 +176,9 @@ def _end_talk() -> None:
 
 
 def _stop_tracing() -> None:
-    """The task has ended, maybe while it was stepped through."""
+    """The task has ended, maybe while it was stepped through; breakpoints that were set in it would stay in the process."""
     sys.settrace(None)
+    sys.modules["bdb"].Breakpoint.clearBreakpoints()
     _end_talk()
 
 

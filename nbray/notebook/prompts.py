@@ -134,13 +134,15 @@ class Prompts:
             self._say_that_it_waits(event)
         self._arrived.set()
 
-    def end_cell(self, cell_run: CellRunId, *, stopped: bool) -> None:
-        """The code of a cell has ended: what its tasks ask waits for another cell, and that is said; if any are left."""
-        if stopped:
-            self._stopped[cell_run] = None
-            if len(self._stopped) > MOST_STOPPED:
-                del self._stopped[next(iter(self._stopped))]
-            self._queue.drop(cell_run)
+    def stop(self, cell_run: CellRunId) -> None:
+        """A cell is being stopped: its tasks ask no more. Signal handlers may call it."""
+        self._stopped[cell_run] = None
+        if len(self._stopped) > MOST_STOPPED:
+            del self._stopped[next(iter(self._stopped))]
+        self._queue.drop(cell_run)
+
+    def end_cell(self, cell_run: CellRunId) -> None:
+        """The code of a cell has ended: what its tasks ask waits for another cell, and that is said."""
         for event in self._queue.of(cell_run):
             self._say_that_it_waits(event)
 
@@ -220,7 +222,8 @@ class Prompts:
         elsewhere = run is not None and here is not None and run is not here
         if elsewhere and here is not None:
             self._move(event.task_id, here.id)
-        cell = f" of cell {run.label}" if elsewhere and run is not None else ""
+        named = event.task.startswith("cell ")  # as the task of a %%remote cell is
+        cell = f" of cell {run.label}" if elsewhere and run is not None and not named else ""
         print(  # noqa: T201 - for who is about to type
             f"nbray: {event.task}{cell} is in the debugger on {event.worker}; n: next line, c: go on, q: end it, h: help"
         )

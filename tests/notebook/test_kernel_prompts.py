@@ -92,6 +92,7 @@ def test_stop_ends_the_talk_and_the_tasks(kernel: Kernel, code: str) -> None:
     kernel.until(lambda: "stopped, cancelled" in cell.everything(), 5, cell)
     kernel.pump(0.3)
     assert "waits for input" not in cell.stderr
+    assert "KeyboardInterrupt" not in cell.stdout, "once is enough"
     assert kernel.talk("nbray.get(f.remote(4))", "c").result == "41", "nothing stays behind"
 
 
@@ -167,3 +168,17 @@ def test_a_breakpoint_in_a_thread_of_a_task(kernel: Kernel) -> None:
     cell = kernel.talk(f"%%remote -o nothing\nimport threading\nnothing = 0\n{source}\nt.join()", "p v + 80", "c")
     assert "\n87\n" in cell.stdout
     assert cell.stdout.endswith("ends\n")
+
+
+def test_breakpoints_that_were_set_go_with_the_task(kernel: Kernel) -> None:
+    source = "for i in range(2):\n    if i == 0: breakpoint()\n    j = i"
+    cell = kernel.talk(f"%%remote --on set\n{source}", "b 4", "c", "p j + 90", "c")
+    assert "\n90\n" in cell.stdout
+    after = kernel.run_ok("%%remote --on set\nimport bdb, sys\nprint(bdb.Breakpoint.bpbynumber, sys.gettrace())")
+    assert after.stdout == "[None] None\n"
+    kernel.run_ok("%remote drop set")
+
+
+def test_a_breakpoint_in_a_task_of_a_task(kernel: Kernel) -> None:
+    kernel.run_ok("@nbray.remote\ndef outer(i):\n    return nbray.get(f.remote(i)) * 100")
+    assert kernel.talk("nbray.get(outer.remote(1))", "!a = 4", "c").result == "500"

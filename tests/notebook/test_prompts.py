@@ -197,7 +197,7 @@ def test_stop_ends_the_question_without_kernel_frames() -> None:
 def test_tasks_of_a_stopped_cell_ask_no_more() -> None:
     desk = Desk()
     desk.prompts.put(asks(1))
-    desk.prompts.end_cell(CELL, stopped=True)
+    desk.prompts.stop(CELL)
     desk.prompts.put(asks(2))
     assert not desk.prompts.is_due()
     assert desk.told == []
@@ -208,7 +208,7 @@ def test_a_cell_that_ends_says_what_waits() -> None:
     desk.prompts.put(asks(1))
     assert desk.told == [], "as long as it runs, it may wait yet"
     desk.runs.end(CELL)
-    desk.prompts.end_cell(CELL, stopped=False)
+    desk.prompts.end_cell(CELL)
     desk.prompts.put(asks(2))
     line = "waits for input: %nbray debug asks, or the next cell that waits for tasks\n"
     assert desk.told == [f"nbray: task 1 {line}", f"nbray: task 2 {line}"]
