@@ -36,6 +36,14 @@ def test_group_without_limit(tmp_path: Path) -> None:
     assert cgroup_room(write(tmp_path / "empty")) is None
 
 
+def test_a_limit_beyond_the_machines_memory_is_none(tmp_path: Path) -> None:
+    most = machine.total_memory()
+    files = {"memory__usage_in_bytes": "900", "memory__stat": "total_inactive_file 300"}
+    assert cgroup_room(write(tmp_path, memory__limit_in_bytes=str(2**63 - 4096), **files)) is None
+    assert cgroup_room(write(tmp_path, memory__limit_in_bytes=str(most), **files)) is None
+    assert cgroup_room(write(tmp_path, memory__limit_in_bytes=str(most - 1), **files)) == most - 1 - 900 + 300
+
+
 def test_system_room(tmp_path: Path) -> None:
     assert system_room(write(tmp_path, meminfo=MEMINFO) / "meminfo") == 2000 * 1024
 
