@@ -11,7 +11,7 @@ from typing import Any
 from nbray.errors import NotShippable
 from nbray.fallback_pickler import FallbackPickler
 from nbray.objects import ObjectRef, put
-from nbray.pickler import PROTOCOL, FastPickler
+from nbray.pickler import PROTOCOL, FastPickler, ReferenceCollector
 from nbray.shippability import dump_or_explain
 
 LARGE = 64 * 1024
@@ -72,6 +72,11 @@ class _Unpickler(pickle.Unpickler):
 
 def pack(batch: Callable[[], Any], arrays: SharedArrays) -> tuple[bytes, list[ObjectRef]]:
     """A batch as bytes, and the references to its large arrays. Raises NotShippable."""
+    with ReferenceCollector():  # a handle travels as a reference; who calls joblib keeps it meanwhile
+        return _pack(batch, arrays)
+
+
+def _pack(batch: Callable[[], Any], arrays: SharedArrays) -> tuple[bytes, list[ObjectRef]]:
     file, sharing = io.BytesIO(), _Sharing(arrays)
     try:
         _FastBatchPickler(file, sharing).dump(batch)

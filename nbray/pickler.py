@@ -39,6 +39,11 @@ def note_reference(object_id: ObjectId) -> None:
         _collected.nested.append(object_id)
 
 
+def notes_references() -> bool:
+    """Whether this thread pickles for nbray, so that what is on the cluster may travel as a reference."""
+    return _collected.nested is not None
+
+
 class ReferenceCollector:
     """Within it, the ids of the ObjectRefs that this thread pickles go into a list; the innermost one collects."""
 

@@ -16,6 +16,7 @@ from nbray.cluster_info import format_bytes
 from nbray.errors import WrongType
 from nbray.notebook.previews import CONTAINERS, TEXTS, Preview, facts_of
 from nbray.objects import ObjectRef, get
+from nbray.pickler import notes_references
 
 __all__ = ["LARGE", "LARGE_PLAIN", "ModuleName", "Preview", "RemoteValue", "facts_of", "limit_of"]
 
@@ -167,9 +168,9 @@ class RemoteValue:
     # ---------------------------------------------------------------- on its way
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if self._value is _NOT_FETCHED or (self._is_there and self._is_as_it_was()):
+        if notes_references() and (self._value is _NOT_FETCHED or (self._is_there and self._is_as_it_was())):
             return _arrive, (self.ref, self.preview)
-        return _itself, (self._value,)
+        return _itself, (self.fetch(),)  # in a file too: a handle there would have lost its value with the cluster
 
     def _is_as_it_was(self) -> bool:
         """Whether the fetched value is certainly still what the cluster has: it would be pickled as that is."""
@@ -222,6 +223,10 @@ class RemoteValue:
     def __len__(self) -> int:
         known = self.preview.length
         return len(self._used()) if known is None or self._value is not _NOT_FETCHED else known
+
+    def __bool__(self) -> bool:
+        known = self.preview.length if self._is_plain and self._value is _NOT_FETCHED else None
+        return bool(self._used()) if known is None else known > 0
 
     def __setitem__(self, key: Any, value: Any) -> None:
         try:
@@ -302,7 +307,7 @@ _BINARY: dict[str, Callable[..., Any]] = {
 _OTHERS: dict[str, Callable[..., Any]] = {
     "lt": operator.lt, "le": operator.le, "eq": operator.eq, "ne": operator.ne, "gt": operator.gt, "ge": operator.ge,
     "neg": operator.neg, "pos": operator.pos, "abs": operator.abs, "invert": operator.invert, "index": operator.index,
-    "getitem": operator.getitem, "delitem": operator.delitem, "bool": bool, "int": int, "float": float, "complex": complex,
+    "getitem": operator.getitem, "delitem": operator.delitem, "int": int, "float": float, "complex": complex,
     "round": round, "reversed": reversed, "bytes": bytes,
 }  # fmt: skip
 

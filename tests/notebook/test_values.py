@@ -18,6 +18,7 @@ from IPython.core.formatters import DisplayFormatter
 import nbray
 from nbray import serialization, session
 from nbray.errors import WrongCluster, WrongType
+from nbray.fingerprints import fingerprint
 from nbray.notebook import fetch_notices, values
 from nbray.notebook.values import LARGE, LARGE_PLAIN, Preview, RemoteValue, limit_of, only_looking
 from tests.fakes import FakeBackend, fake_session
@@ -65,7 +66,7 @@ LOOKS: dict[str, Callable[[Any], Any]] = {
     "isinstance": lambda x: isinstance(x, np.ndarray),
     "preview": lambda x: x.preview.facts,
     "ref": lambda x: x.ref,
-    "pickle": lambda x: pickle.dumps(x),
+    "ship": serialization.dumps,
     "copy": copy.copy,
     "deepcopy": copy.deepcopy,
     "display": lambda x: DisplayFormatter().format(x),
@@ -73,6 +74,7 @@ LOOKS: dict[str, Callable[[Any], Any]] = {
     "callable": callable,
     "len": len,
     "keys": lambda x: x._ipython_key_completions_(),
+    "bool of a container": lambda x: isinstance(x, (np.ndarray, pd.DataFrame)) or bool(x),
 }
 
 
@@ -182,8 +184,8 @@ USES: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "mapping": ({"a": 1}, lambda x: {**x}),
     "reversed": ([1, 2], lambda x: list(reversed(x))),
     "in": ([1, 2], lambda x: 2 in x),
-    "bool": ([], bool),
-    "not": ([1], operator.not_),
+    "bool": (np.array(0), bool),
+    "not": (np.array(1), operator.not_),
     "hash": ((1, 2), hash),
     "int": (np.array(4), int),
     "float": (np.array(4.5), float),
@@ -349,9 +351,36 @@ def test_scikit_learn_takes_models_and_data() -> None:
 # -------------------------------------------------------------------- on its way
 
 
+def travelled(value: Any) -> Any:
+    """The value after it was shipped."""
+    return serialization.loads(serialization.encode(serialization.dumps(value)))
+
+
+def test_a_file_has_the_value_and_no_handle_that_dies_with_its_cluster() -> None:
+    x, frame = handle(ARRAY), handle(pd.DataFrame({"a": [1]}))
+    saved = pickle.dumps({"x": x, "frame": frame})
+    with fake_session():
+        loaded = pickle.loads(saved)
+    assert [type(each) for each in loaded.values()] == [np.ndarray, pd.DataFrame]
+    assert np.array_equal(loaded["x"], ARRAY)
+    lost = handle([1])
+    with fake_session(), pytest.raises(WrongCluster):
+        pickle.dumps(lost)
+
+
+def test_its_fingerprint_is_that_of_its_value() -> None:
+    def digest(value: Any) -> str:
+        return fingerprint(value, str, str).digest
+
+    x = handle(ARRAY)
+    other = RemoteValue(x.ref, x.preview._replace(made_by="cell [7] on worker 1"))
+    assert digest(x) == digest(other)
+    assert digest(x) != digest(handle(ARRAY + 1))
+
+
 def test_in_a_notebook_it_travels_as_a_handle() -> None:
     x = handle(ARRAY)
-    back = pickle.loads(pickle.dumps(x))
+    back = travelled(x)
     assert type(back) is RemoteValue
     assert not fetched(back)
     assert (back.ref, back.preview) == (x.ref, x.preview)
@@ -361,9 +390,9 @@ def test_in_a_notebook_it_travels_as_a_handle() -> None:
 
 def test_a_task_gets_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
     x = handle(ARRAY)
-    data = pickle.dumps({"big": x})
+    data = serialization.encode(serialization.dumps({"big": x}))
     monkeypatch.setattr(session.current, "in_worker", True)
-    arrived = pickle.loads(data)["big"]
+    arrived = serialization.loads(data)["big"]
     assert type(arrived) is np.ndarray
     assert np.array_equal(arrived, ARRAY)
 
@@ -378,10 +407,10 @@ def test_its_bytes_keep_the_object(backend: FakeBackend) -> None:
 def test_what_was_changed_here_travels_as_it_is_now() -> None:
     x = handle({"a": [1]})
     x["a"].append(2)
-    assert pickle.loads(pickle.dumps(x)) == {"a": [1, 2]}
+    assert travelled(x) == {"a": [1, 2]}
     frame = handle(FRAME)
     frame["c"] = 1
-    assert list(pickle.loads(pickle.dumps(frame)).columns) == ["a", "b", "c"]
+    assert list(travelled(frame).columns) == ["a", "b", "c"]
 
 
 def test_what_cannot_have_been_changed_stays_on_the_cluster() -> None:
@@ -389,7 +418,7 @@ def test_what_cannot_have_been_changed_stays_on_the_cluster() -> None:
         x = handle(value)
         x[:1]
         assert fetched(x)
-        assert type(pickle.loads(pickle.dumps(x))) is RemoteValue
+        assert type(travelled(x)) is RemoteValue
 
 
 def test_the_object_lives_as_long_as_a_handle(backend: FakeBackend) -> None:
@@ -414,7 +443,7 @@ def test_what_is_here_outlives_its_cluster(backend: FakeBackend) -> None:
     x = handle(ARRAY)
     x.fetch()
     with fake_session():
-        assert np.array_equal(pickle.loads(pickle.dumps(x)), ARRAY)
+        assert np.array_equal(travelled(x), ARRAY)
         assert repr(x) == repr(ARRAY)
 
 
