@@ -237,6 +237,8 @@ class CellHooks:
             self._publisher.arrange(run, END_SECONDS)
 
     def _stop(self, run: CellRun) -> None:
+        if self._prompts is not None:
+            self._prompts.stop(run.id)
         if self._publisher is not None:
             self._publisher.stop(run)
 
@@ -260,7 +262,7 @@ class CellHooks:
             raised = result is None or not result.success
             self._publisher.end_cell(run, raised=raised, interrupted=interrupted, timeout=END_SECONDS)
             if self._prompts is not None:
-                self._prompts.end_cell(run.id, stopped=interrupted)
+                self._prompts.end_cell(run.id)
             if result is not None:
                 error = result.error_before_exec or result.error_in_exec
                 self._publisher.note_end(run, result.info.raw_cell or "", error, interrupted=interrupted)
