@@ -10,7 +10,7 @@ from nbray.wording import count_text, one_line
 
 WIDTH = 24
 LEVELS = "▁▂▃▄▅▆▇█"
-NOTHING = "no item came: nothing was yielded, and the last expression is no generator"
+NOTHING = "no item came: nothing was yielded, and no generator was given"
 
 
 def plot_text(plot: Plot) -> str:

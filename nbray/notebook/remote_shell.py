@@ -158,8 +158,7 @@ class RemoteShell(InteractiveShell):
             _show_figures()
         error = result.error_before_exec or result.error_in_exec
         items.close(error)
-        if code.yields:
-            sys.stderr.write(yielded_items.leave(self.user_ns, items))
+        sys.stderr.write(yielded_items.leave(self.user_ns, items, expected=code.yields))
         result.error_before_exec = result.error_in_exec = None
         self._hand_out_tracebacks(error)
         if error is not None:

@@ -10,6 +10,7 @@ from nbray.plot_items import PlotOrder
 from nbray.plots import Feed, why_ended
 from nbray.wording import count_text
 
+HIDDEN = "nbray: {} yielded within a magic do not come back: --plot draws and keeps them; so does the cell without that magic\n"
 MOST_KEPT = 100_000
 """Items that come back; later ones are only drawn."""
 
@@ -82,9 +83,14 @@ BUILTINS = {TAKE: take, TAKE_ALL: take_all}
 """What a cell's yields find under these names."""
 
 
-def leave(namespace: dict[str, Any], items: YieldedItems) -> str:
-    """Put the items where they are found when the cell brings its names; returns what to say about it."""
+def leave(namespace: dict[str, Any], items: YieldedItems, *, expected: bool) -> str:
+    """Put the items where they are found when the cell brings its names; returns what to say about it.
+
+    None are `expected` where the notebook has not seen that the cell yields.
+    """
     global _current
     _current = None
+    if not expected:
+        return HIDDEN.format(count_text(items.count, "item")) if items.count else ""
     namespace[ITEMS] = items.kept
     return items.lost

@@ -105,3 +105,14 @@ def test_a_cell_that_yields_is_drawn_live_and_stopped(open_notebook: OpenNoteboo
     assert [title.split()[0] for title in drawn(tab)] == ["loss", "acc"]
     tab.wait_until_idle()
     look(tab, "plot-cell-stopped")
+
+
+def test_notebook_7_shows_the_same(open_notebook: OpenNotebook) -> None:
+    tab = open_notebook([LOAD, LONG], view="notebooks")
+    tab.run(0)
+    tab.start(1)
+    tab.page.wait_for_selector(BOKEH, timeout=30_000)
+    look(tab, "plot-notebook7")
+    tab.wait_for_text(1, "Done", 60)
+    tab.page.wait_for_selector(CARD, state="detached")
+    assert [title.split()[0] for title in drawn(tab)] == ["loss", "acc"]

@@ -155,7 +155,7 @@ def test_misuse_says_what_to_type(kernel: Kernel, cell: str, message: str) -> No
 
 def test_a_plot_of_nothing_says_so(kernel: Kernel) -> None:
     cell = kernel.run_ok("%%remote --plot loss\nx = 1")
-    assert chart(cell)[-1] == "plot of 0 items\n  no item came: nothing was yielded, and the last expression is no generator"
+    assert chart(cell)[-1] == "plot of 0 items\n  no item came: nothing was yielded, and no generator was given"
     wrong = kernel.run_ok("%%remote --plot los\nyield {'loss': 1}")
     assert chart(wrong)[-1] == "plot of 1 item\n  no item has 'los' yet: did you mean loss?"
 
@@ -182,3 +182,11 @@ def test_a_new_kernel_shows_the_whole_chart_of_a_cell_that_goes_on(fresh_kernel:
     fresh_kernel.until(lambda: fresh_kernel.run_ok(f"print(found[{cell.number}].value is not None)").stdout == "True\n")
     assert fresh_kernel.run_ok(f"len(found[{cell.number}].value)").result == "41"
     fresh_kernel.run_ok("%nbray stop")
+
+
+def test_a_magic_within_may_hide_yields(kernel: Kernel) -> None:
+    kept = kernel.run_ok("%%remote --plot n\n%%time\nfor i in range(3): yield i")
+    assert chart(kept)[-1].startswith("plot of 3 items\n")
+    assert kernel.run_ok("_").result == "[0, 1, 2]"
+    lost = kernel.run_ok("%%remote\n%%time\nfor i in range(3): yield i")
+    assert "nbray: 3 items yielded within a magic do not come back: --plot draws and keeps them" in lost.stderr

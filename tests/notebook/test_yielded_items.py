@@ -28,7 +28,7 @@ def test_items_are_kept_and_left_for_the_notebook(told: list[Points]) -> None:
     yielded_items.take_all([2, 3])
     items.close(None)
     namespace: dict[str, Any] = {}
-    assert yielded_items.leave(namespace, items) == ""
+    assert yielded_items.leave(namespace, items, expected=True) == ""
     assert namespace == {ITEMS: [1, 2, 3]}
     assert told == []
 
@@ -56,6 +56,17 @@ def test_so_many_items_come_back_and_the_rest_is_said(told: list[Points], monkey
     yielded_items.take_all(range(5))
     items.close(None)
     namespace: dict[str, Any] = {}
-    assert yielded_items.leave(namespace, items) == "nbray: of 5 items the first 3 come back\n"
+    assert yielded_items.leave(namespace, items, expected=True) == "nbray: of 5 items the first 3 come back\n"
     assert namespace[ITEMS] == [0, 1, 2]
     assert told[-1].items == 5
+
+
+def test_items_that_nobody_expects_are_told() -> None:
+    items = yielded_items.begin(None)
+    yielded_items.take(1)
+    items.close(None)
+    namespace: dict[str, Any] = {}
+    said = yielded_items.leave(namespace, items, expected=False)
+    assert said.startswith("nbray: 1 item yielded within a magic do not come back: --plot draws and keeps them")
+    assert namespace == {}
+    assert yielded_items.leave(namespace, yielded_items.begin(None), expected=False) == ""
