@@ -5,6 +5,7 @@ import pytest
 
 from nbray.ids import CellRunId, TaskId
 from nbray.scheduler import messages
+from nbray.scheduler.actions import Signal
 from nbray.scheduler.messages import PROMPT, Answer, Ask, Emitted
 from nbray.scheduler.prompts import ENDED, NOBODY
 from tests.scheduler.pretend import Cluster, Driver, Worker
@@ -107,8 +108,9 @@ def test_the_time_limit_stands_still_while_a_task_waits(
     cluster.wait(60)
     reply(driver, task)
     cluster.wait(2)
+    assert not cluster.taken(Signal)
     worker.finish(task)
-    assert task in driver.values and not isinstance(driver.values[task], messages.Failure)
+    assert driver.values[task] == b"result"
 
 
 def test_its_time_goes_on_after_the_answer(cluster: Cluster, driver: Driver, worker: Worker, task: TaskId) -> None:
@@ -117,7 +119,9 @@ def test_its_time_goes_on_after_the_answer(cluster: Cluster, driver: Driver, wor
         ask(worker, task)
         cluster.wait(30)
         reply(driver, task)
+    assert not cluster.taken(Signal)
     cluster.wait(2)
+    assert len(cluster.taken(Signal)) == 1
     worker.die()
     assert driver.failure(task).kind == "timeout"
 
