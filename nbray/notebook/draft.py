@@ -112,7 +112,7 @@ class Draft:
         source = _body(self._source)
         return Manifest(
             cell_run=self.run.id, number=self.run.number, notebook=notebook,
-            began=time.time() - (now - self.run.began), how=self._how(), line=told_line(source, last=not self.errands),
+            began=time.time() - (now - self.run.began), how=self._how(), line=told_line(source, last=self._how() == "tasks"),
             code=xxhash.xxh3_128_hexdigest(source.strip().encode())[:16] if source else "",
             outcome=self._outcome if self.over else RUNNING, error=self._error,
             stages=self._stages(ended), tasks=self._tasks(), inputs=self.inputs, outputs=self.outputs,

@@ -35,7 +35,7 @@ def history(words: Sequence[str], *, of_all: bool = False) -> History | Details 
         print(NOTHING)  # noqa: T201
         return None
     if not words:
-        return History(found, _notes(), of_all=of_all)
+        return History(found, _notes(found[-1].number), of_all=of_all)
     manifest = _one(found, words[0], "history")
     return Details(manifest, found[: found.index(manifest)])
 
@@ -95,7 +95,7 @@ def _clear() -> None:
     print(f"nbray: {count_text(count, 'cell run')} forgotten.")  # noqa: T201
 
 
-def _notes() -> list[str]:
+def _notes(number: int) -> list[str]:
     problem = HISTORY.problem or (HISTORY.file.problem if HISTORY.file is not None else "")
-    notes = ["%nbray history 4 tells all of [4], %nbray why 4 where its time went."]
+    notes = [f"%nbray history {number} tells all of [{number}], %nbray why {number} where its time went."]
     return [*notes, f"Not kept beyond this kernel: {problem}"] if problem else notes

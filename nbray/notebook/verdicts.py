@@ -5,6 +5,7 @@ Pure: a table of rules over the manifest, of which the first that has something 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 
 from nbray.notebook.manifest import FAILED, LOST, OK, RUNNING, STOPPED, Manifest, Piece
@@ -146,9 +147,10 @@ def _repeated(manifest: Manifest, earlier: Sequence[Manifest]) -> str:
     same = [each for each in earlier if each.outcome == OK and _same_work(each, manifest)]
     if not same:
         return ""
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(same[-1].began))
     return (
-        f"The same code with the same inputs ran before, in {same[-1].label}: with %%remote --cache this run would have taken no "
-        "time."
+        f"The same code with the same inputs ran before, in {same[-1].label} ({when}): with %%remote --cache this run would have "
+        "taken no time."
     )
 
 

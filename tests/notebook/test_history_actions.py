@@ -45,6 +45,7 @@ def test_the_latest_run_of_a_cell_is_meant(file: HistoryFile) -> None:
     file.append(manifest(5, "newer", 3.0, line="now"))
     file.append(manifest(4, "new", 2.0, line="today"))  # ran in the background, and was over last
     assert isinstance(history(()), History)
+    assert repr(history(())).endswith("%nbray history 5 tells all of [5], %nbray why 5 where its time went.")
     assert isinstance(history(("4",)), Details)
     assert repr(history(("[4]",))).startswith("[4] today")
     assert repr(why(("4",))).startswith("[4] today")

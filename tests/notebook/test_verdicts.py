@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -102,7 +103,8 @@ def test_what_ran_before_with_the_same_inputs_could_have_been_kept() -> None:
     work = {"code": "c0de", "inputs": (SMALL,), "worker": "worker 0", "cpu": 2.0}
     before = manifest(Stages(run=2.0), **{**work, "number": 2})
     again = manifest(Stages(run=2.0), **work)
-    assert "The same code with the same inputs ran before, in [2]: with %%remote --cache" in verdict(again, [before])
+    said = r"The same code with the same inputs ran before, in \[2\] \(19\d\d-\d\d-\d\d \d\d:\d\d\): with %%remote --cache"
+    assert re.match(said, verdict(again, [before]))
     others = [
         msgspec.structs.replace(before, code="other"), msgspec.structs.replace(before, outcome=FAILED),
         msgspec.structs.replace(before, inputs=(Piece("x", "int", hash="bb"),)),
