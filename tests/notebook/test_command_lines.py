@@ -6,7 +6,7 @@ import contextlib
 from typing import Any
 
 import pytest
-from hypothesis import given, strategies
+from hypothesis import example, given, strategies
 from IPython.core.error import UsageError
 
 from nbray.notebook.command_lines import nearest, parse
@@ -56,6 +56,8 @@ ODD = ["1", "x", "=", "--", "-", "-1", "1e999", "nan", "A=1", "'", '"', "\\", "$
 
 @pytest.mark.parametrize("magic", MAGICS, ids=lambda magic: magic.parser.prog)
 @given(line=strategies.text(max_size=40) | strategies.lists(strategies.sampled_from(OWN + ODD), max_size=6).map(" ".join))
+@example(line="\x1f")
+@example(line="-i")
 def test_any_line_is_read_or_refused(magic: Any, line: str) -> None:
     with contextlib.suppress(UsageError):
         assert parse(magic, line) is not None
