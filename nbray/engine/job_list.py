@@ -25,8 +25,11 @@ class Member(msgspec.Struct, frozen=True):
 
 
 def note(directory: Path, member: Member) -> None:
-    """Add what has become of a job; nobody else can read it."""
-    descriptor = os.open(directory / FILE_NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    """Add what has become of a job; nobody else can read it. Nothing is added where the cluster has just ended."""
+    try:
+        descriptor = os.open(directory / FILE_NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    except FileNotFoundError:  # its directory is gone; whoever still uses the cluster hears that on its connection
+        return
     with os.fdopen(descriptor, "wb") as file:
         file.write(msgspec.json.encode(member) + b"\n")
 

@@ -28,6 +28,7 @@ from nbray.errors import StartFailed
 
 PREFIX = "nbray-"
 FILE_NAME = "cluster.json"
+MOST_REMOVALS = 3
 LONGEST_SOCKET = 80
 
 
@@ -175,10 +176,14 @@ def sweep() -> None:
 def remove(directory: Path) -> None:
     """Remove the run directory of a cluster that has ended, and what it moved to disk, wherever that is.
 
-    A marker says there too whether it is this cluster's.
+    A marker says there too whether it is this cluster's. A driver that leaves at the same moment may write the note of that
+    after the folder was looked through, which keeps the folder: so it is looked at again.
     """
     content = read(directory)
-    shutil.rmtree(directory, ignore_errors=True)
+    for _ in range(MOST_REMOVALS):
+        shutil.rmtree(directory, ignore_errors=True)
+        if not directory.exists():
+            break
     if content is not None and content.spill_directory:
         spilled = Path(content.spill_directory)
         if read(spilled) == content and is_private(spilled):

@@ -26,6 +26,11 @@ def test_who_has_left_is_not_found_until_it_comes_back(tmp_path: Path) -> None:
     assert job_list.members(tmp_path, CONTENT) == [Member("first", "/a.ipynb")]
 
 
+def test_nothing_is_noted_where_the_cluster_has_gone(tmp_path: Path) -> None:
+    job_list.note(tmp_path / "gone", Member("first", left=True))
+    assert not (tmp_path / "gone").exists()
+
+
 def test_an_heir_finds_the_job_that_it_goes_on_with(tmp_path: Path) -> None:
     job_list.note(tmp_path, Member("first", "/a.ipynb", heir="third"))
     found = job_list.members(tmp_path, CONTENT)

@@ -13,7 +13,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from nbray.engine import run_directory
+from nbray.engine import job_list, run_directory
+from nbray.engine.job_list import Member
 from nbray.engine.run_directory import ClusterFile
 from nbray.errors import StartFailed
 
@@ -184,6 +185,21 @@ class TestSweep:
         run_directory.sweep()
         assert not directory.exists()
         assert (tmp_path / "precious").exists()
+
+    def test_what_a_driver_writes_as_it_leaves_does_not_stay(self, parent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        directory = self.put("dead", content())
+        rmdir, written = os.rmdir, list[Path]()
+
+        def late(path: str | Path, **place: int) -> None:
+            if Path(path).name == directory.name and not written:
+                job_list.note(directory, Member("job", left=True))
+                written.extend(directory.iterdir())
+            rmdir(path, **place)
+
+        monkeypatch.setattr(os, "rmdir", late)
+        run_directory.remove(directory)
+        assert [path.name for path in written] == [job_list.FILE_NAME]
+        assert not directory.exists()
 
     def test_waiting_for_the_end_ends(self, parent: Path) -> None:
         directory = self.put("alive", content())
