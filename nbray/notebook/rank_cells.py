@@ -28,6 +28,9 @@ from nbray.placement_groups import (
 from nbray.resources import from_units
 from nbray.wording import count_text, size_text
 
+SILENT_SECONDS = 1.0
+"""After so long it is said what ranks wait for."""
+
 STOP_SECONDS = 1.0
 """Stop ends workers without names within this time: SIGINT first, then they are killed."""
 
@@ -65,10 +68,24 @@ def _run_gang(shell: Any, line: str, cell: str, asked: Any) -> None:
         members = _submit(backend, ready, world, gang[0], amounts, asked)
         ids = [member.ref.id for member in members]
         ranks = RankRun(backend, members, ready.wanted, cell_runs.current())
+        _say_what_it_waits_for(gang[0], backend, needs, world)
         _finish(shell, ranks, lambda: backend.wait(ids, len(ids), STOP_SECONDS))
         remove_placement_group(gang[0])  # else it would be found a moment later that nobody needs it
     finally:
         gang.clear()
+
+
+def _say_what_it_waits_for(gang: PlacementGroup, backend: Backend, needs: Mapping[str, int], world: int) -> None:
+    """Where there is not room for all at once, which is no error: others may end."""
+    try:
+        if not gang.wait(SILENT_SECONDS):
+            free = backend.snapshot().available
+            lacks = [name for name, units in needs.items() if free.get(name, 0) < units * world] or list(needs)
+            has = ", ".join(f"{name}: {_amount(name, {name: needs[name] * world})}, free {_amount(name, free)}" for name in lacks)
+            sys.stderr.write(f"nbray: waiting until there is room for {count_text(world, 'rank')} at the same time ({has})\n")
+    except BaseException:
+        remove_placement_group(gang)  # the frames of an interrupted wait hold it, and so what it would get
+        raise
 
 
 def _world(asked: int | None, needs: Mapping[str, int], there: Mapping[str, int]) -> int:

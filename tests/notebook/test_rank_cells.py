@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from nbray.notebook import namespaces, rank_cells
 from nbray.notebook.command_lines import parse
 from nbray.notebook.magics import NbrayMagics
 from nbray.notebook.rank_cells import chosen
-from nbray.placement_groups import placement_group_table
+from nbray.placement_groups import PlacementGroup, placement_group_table
 from tests.contract.conftest import map_the_store, until
 from tests.fakes import fresh_session
 
@@ -106,6 +107,40 @@ def test_the_cluster_is_free_again_at_once(cluster: None, shell: InteractiveShel
         run(shell, "--all", "raise ValueError(rank)")
     assert placement_group_table() == {}
     assert until(lambda: nbray.available_resources()["CPU"] == 2.0)
+
+
+@pytest.mark.local
+def test_none_begins_before_there_is_room_for_all(
+    cluster: None, shell: InteractiveShell, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rank_cells, "SILENT_SECONDS", 0.2)
+
+    def work() -> float:
+        time.sleep(0.8)
+        return time.time()
+
+    busy = nbray.remote(work).remote()
+    assert until(lambda: nbray.available_resources()["CPU"] == 1.0)
+    run(shell, "-n 2 -o begun", "import time\nbegun = time.time()")
+    assert min(shell.user_ns["begun"]) >= nbray.get(busy)
+    waits = "nbray: waiting until there is room for 2 ranks at the same time (CPU: 2, free 1)\n"
+    assert capsys.readouterr().err == waits
+
+
+@pytest.mark.local
+def test_a_stop_of_the_waiting_leaves_nothing_reserved(
+    cluster: None, shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    monkeypatch.setattr(PlacementGroup, "wait", _interrupted)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        run(shell, "-n 2", "pass")
+    assert caught.tb is not None  # and with it all frames
+    assert until(lambda: nbray.available_resources()["CPU"] == 2.0)
+    assert placement_group_table() == {}
+
+
+def _interrupted(group: PlacementGroup, seconds: float) -> bool:
+    raise KeyboardInterrupt
 
 
 @pytest.mark.local
