@@ -120,11 +120,14 @@ class CellHistory:
                 draft.cache, draft.spared = said, spared
 
     def measure(self, event: OutputEvent) -> None:
-        """What the worker tells of a task that ran a cell's code."""
+        """What the worker tells of a task that ran a cell's code; a cluster of another release may tell it otherwise."""
+        try:
+            told = msgspec.json.decode(event.data, type=Measures)
+        except msgspec.DecodeError:
+            return
         with self._lock:
             draft = self._drafts.get(event.cell_run)
             if draft is not None and event.task_id in draft.errands:
-                told = msgspec.json.decode(event.data, type=Measures)
                 there = OnWorker(told.began, told.unpacked, told.ran, told.packed)
                 draft.errands[event.task_id] = draft.errands[event.task_id]._replace(there=there)
                 draft.measures[event.task_id] = told

@@ -82,6 +82,16 @@ def test_a_remote_cell(history: CellHistory, runs: CellRuns) -> None:
     assert history.file.manifests() == [found]
 
 
+def test_a_worker_that_tells_it_otherwise_is_not_heard(history: CellHistory, runs: CellRuns) -> None:
+    run = begin(runs)
+    send(history, run)
+    for data in (b"{}", b"\xff", b'{"began": "noon"}'):
+        history.measure(measures(run)._replace(data=data))
+    history.came(run, TASK, {}, None)
+    history.end_cell(run, "%%remote\ny = 1", None, interrupted=False)
+    assert [each.worker for each in history.manifests()] == [""]
+
+
 def test_what_comes_late_or_from_elsewhere_is_left_alone(history: CellHistory, runs: CellRuns) -> None:
     run = begin(runs)
     history.measure(measures(run))
