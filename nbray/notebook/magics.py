@@ -64,7 +64,8 @@ class NbrayMagics(Magics):
         The names that it uses go along as COPIES: what it changes in place (x.append(1), x[0] = 1) changes there and not
         here. Arrays arrive read-only (x = x.copy() to change one), modules are imported there by name. The names that it
         assigns (x = ...) come back when it has ended well, large ones as handles that are fetched when they are used; a
-        cell that fails brings nothing back. What it prints and displays appears here while it runs. Stop cancels it.
+        cell that fails brings nothing back. What it prints and displays appears here while it runs; breakpoint() opens pdb
+        and input() asks below the cell. Stop cancels it.
 
         With --on NAME the names that it assigns or changes stay in the namespace NAME, where the next cells find them; only
         those after -o come back. Other names come from the notebook, each time anew. --cpus, --gpus, --memory and --env are
