@@ -82,6 +82,15 @@ def number_of(label: str) -> int:
     return int(found[1]) if found else 0
 
 
+def short(label: str) -> str:
+    """A cell of this notebook, whose name need not be told.
+
+    >>> short("cell [4] of train.ipynb")
+    'cell [4]'
+    """
+    return label.partition("] of ")[0] + "]" if "] of " in label else label
+
+
 def state_of(counts: CellRunSnapshot, ended_ago: float) -> str:
     """How far a cell run is."""
     finished = counts.succeeded + counts.failed + counts.cancelled
@@ -138,7 +147,7 @@ class Attached:
 
     def _rows(self) -> list[tuple[str, ...]]:
         """What it is, how it fares, what came of it."""
-        rows: list[tuple[str, ...]] = [(cell.label, cell.state, cell.outcome()) for cell in self.cells[-MOST_ROWS:]]
+        rows: list[tuple[str, ...]] = [(short(cell.label), cell.state, cell.outcome()) for cell in self.cells[-MOST_ROWS:]]
         rows += [(f"namespace {name}", "lives", said) for name, said in self._namespaces]
         rows += [(f"actor {name}", "lives", said) for name, said in self._actors]
         rows += [(cell.label, cell.state, "another notebook's") for cell in self._others[-MOST_ROWS:]]

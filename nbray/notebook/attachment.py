@@ -12,7 +12,7 @@ from nbray import introspection
 from nbray.backends.backend import Backend
 from nbray.errors import UsageError
 from nbray.notebook import cell_runs, failures, hooks, namespaces, own_cluster, promises
-from nbray.notebook.attached import Attached, FoundCell, number_of, state_of
+from nbray.notebook.attached import Attached, FoundCell, number_of, short, state_of
 from nbray.notebook.background import Background
 from nbray.notebook.cell_runs import CellRun
 from nbray.notebook.comebacks import Comeback
@@ -150,7 +150,7 @@ def head_of(row: LeftCellRun, output: Output) -> str:
     """The line above the output of a cell that is shown again."""
     what = "all that its tasks have printed" if output == "all" else "what its tasks have printed since its kernel was lost"
     said = what if row.kept else "its tasks have printed nothing"
-    return f"[nbray] {row.counts.label or row.counts.cell_run}: {state_of(row.counts, row.ended_ago)}; {said}"
+    return f"[nbray] {short(row.counts.label or str(row.counts.cell_run))}: {state_of(row.counts, row.ended_ago)}; {said}"
 
 
 def _promises(row: LeftCellRun) -> list[promises.Promise]:

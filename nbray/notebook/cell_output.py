@@ -140,9 +140,12 @@ class CellOutput:
         held = min((self._held_until(task, since) for (task, _), since in self._held.items()), default=NEVER)
         return min(self._pending_since + INTERVAL, held, self._hidden.deadline(), self._progress.deadline())
 
-    def publish(self, now: float, everything: bool = False) -> list[Shown]:
-        """What is due, in order; with `everything` also the unfinished lines, because the tasks have ended."""
-        for (task, stream), since in list(self._held.items()):
+    def publish(self, now: float, everything: bool = False, *, whole_lines: bool = False) -> list[Shown]:
+        """What is due, in order; with `everything` also the unfinished lines, because the tasks have ended.
+
+        With `whole_lines` none of these.
+        """
+        for (task, stream), since in list(self._held.items()) if not whole_lines else ():
             if everything or self._held_until(task, since) <= now:
                 self._release(task, stream, now, ended=not everything and now - since >= HELD)
         composer = _Composer(self.id)

@@ -109,6 +109,11 @@ class OutputBuffer:
         """What would be published a moment later: the cell goes on with something that must stand below it."""
         return self._publish([cell for cell in self._busy.values() if cell.id == cell_run], now + INTERVAL)
 
+    def hurry_lines(self, cell_run: CellRunId, now: float) -> list[Shown]:
+        """The same without unfinished lines, which go on below."""
+        cell = self._busy.get(cell_run)
+        return [] if cell is None else cell.publish(now + INTERVAL, whole_lines=True)
+
     def flush(self, cell_run: CellRunId, now: float) -> list[Shown]:
         """Everything that is left of a cell, unfinished lines too: its code, or its last task, has ended."""
         return self._publish([cell for cell in self._busy.values() if cell.id == cell_run], now, everything=True)

@@ -339,7 +339,7 @@ class Publisher:
         self._publish(Shown(run.id, "stream", {"name": "stdout", "text": text}))
 
     def _card_again(self, run: CellRun, counts: CellRunSnapshot) -> None:
-        self._show_output(self._buffer.hurry(run.id, time.monotonic()))
+        self._show_output(self._buffer.hurry_lines(run.id, time.monotonic()))
         card = self._card(run.id)
         if run.ended:
             card.handle(Ended(raised=False), time.monotonic())

@@ -15,7 +15,7 @@ MOST_RECORDS = 10_000
 TAIL_BYTES = 2048
 TAIL_LINES = 20
 UNSEEN_SECONDS = 1.0
-"""What came so shortly before a driver was killed counts as not seen."""
+"""What came so shortly before a driver left counts as not seen."""
 MOST_KEPT = 32 * 1024 * 1024
 """Bytes of output that are kept of all cell runs together, to be shown again."""
 _TEXT = ("stdout", "stderr")
@@ -92,10 +92,11 @@ class OutputDesk:
         return None if record is None else record.run.job
 
     def miss(self, job: Job, parted: float | None) -> None:
-        """The job's last driver has gone: nobody has seen what its tasks print since it `parted`. One that was killed did not say
-        so, and may have received what it did not show any more.
+        """The job's last driver has gone: nobody has seen what its tasks print since it `parted`, or was killed without a word.
+
+        What came shortly before may not have been shown any more: it was on its way, or the page had turned to the next kernel.
         """
-        since = self._deadlines.now - UNSEEN_SECONDS if parted is None else parted
+        since = (self._deadlines.now if parted is None else parted) - UNSEEN_SECONDS
         for run in job.runs.values():
             if run.live and run.missed_from is None:
                 run.missed_from = since

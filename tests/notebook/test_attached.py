@@ -77,7 +77,7 @@ def test_the_table() -> None:
     table = Attached(cells, [("gpu0", "df")], [("Counter 'c'", "nbray.get_actor('c')")], others, 0, [])
     lines = [" ".join(line.split()) for line in repr(table).splitlines()]
     assert lines == [
-        "cell [3] of a.ipynb ended 1 min 5 s ago assigned x", "cell [4] of a.ipynb runs assigns y when it has ended",
+        "cell [3] ended 1 min 5 s ago assigned x", "cell [4] runs assigns y when it has ended",
         "namespace gpu0 lives df", "actor Counter 'c' lives nbray.get_actor('c')", "cell [1] of b.ipynb runs another notebook's",
     ]  # fmt: skip
     assert table[4].number == 4

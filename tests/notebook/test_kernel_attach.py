@@ -41,18 +41,18 @@ def attach(kernel: Kernel, line: str = "found = %nbray attach") -> Cell:
 
 
 def test_a_cell_goes_on_while_its_kernel_is_restarted(kernel: Kernel) -> None:
-    cell = kernel.submit(STEPS.format(steps=25))
-    kernel.until(lambda: "step 2" in cell.stdout, cell=cell)
+    cell = kernel.submit(STEPS.format(steps=40))
+    kernel.until(lambda: "step 12" in cell.stdout, cell=cell)
     seen = cell.stdout.count("step")
     kernel.restart()
     again = attach(kernel)
-    kernel.until(lambda: "step 24" in again.stdout, cell=again)
+    kernel.until(lambda: "step 39" in again.stdout, cell=again)
     first = int(again.stdout.split("step ")[1].split("\n")[0])
-    assert seen - 1 <= first <= seen + 2  # what was on its way to the page when it went
-    assert [line for line in again.stdout.splitlines() if line.startswith("step")] == [f"step {n}" for n in range(first, 25)]
+    assert 0 < first <= seen  # what the page may not have shown any more comes again
+    assert [line for line in again.stdout.splitlines() if line.startswith("step")] == [f"step {n}" for n in range(first, 40)]
     assert "cell [3]: runs" in again.stdout
     kernel.until(lambda: "done, 1 task" in again.data("text/plain")[-1], cell=again)
-    assert kernel.run_ok("total").result == "25"
+    assert kernel.run_ok("total").result == "40"
     assert kernel.run_ok("found[3].outcome()").result == "'assigned time, step, total'"
 
 
