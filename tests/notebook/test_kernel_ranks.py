@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -27,14 +26,18 @@ def remains(cell: Cell) -> list[str]:
     return [output.text for output in cell.outputs[last + 1 :] if output.kind != "update_display_data"]
 
 
+def tabs(cell: Cell) -> str:
+    """Of that the pages of the ranks; above them may be a card, on a slow machine."""
+    return next(text for text in remains(cell) if text.startswith("--- "))
+
+
 def test_lines_say_whose_they_are_and_become_tabs(kernel: Kernel) -> None:
     cell = kernel.run_ok("%%remote -n 2\nprint('step', rank, 'of', world)\nif rank: print('only here')\nrank * 10")
     assert re.search(r"\(rank 1, worker [01]\) step 1 of 2\n", cell.stdout)
-    [text] = remains(cell)
     assert re.fullmatch(
         r"--- rank 0 of 2 · worker [01] · .* m?s\nstep 0 of 2\n0\n"
         r"--- rank 1 of 2 · worker [01] · .* m?s\nstep 1 of 2\nonly here\n10",
-        text,
+        tabs(cell),
     )
     html = next(html for html in cell.data("text/html") if "nbray-ranks" in html)
     assert html.count('type="radio"') == 2
@@ -49,9 +52,10 @@ def test_a_rank_that_prints_alone_is_named_too(kernel: Kernel) -> None:
 def test_failures_stand_below_the_tabs(kernel: Kernel) -> None:
     cell = kernel.run("%%remote -n 2 -o x\nprint('begun')\nx = 1 / rank")
     assert cell.error_name == "ZeroDivisionError"
-    tabs, summary, error = remains(cell)[:3]
-    assert re.search(r"rank 0 of 2 .* failed\nbegun\n(.*\n)+----> 3 x = 1 / rank\n", tabs)
-    assert re.search(r"rank 1 of 2 .*\nbegun$", tabs)
+    shown = remains(cell)
+    summary, error = shown[shown.index(tabs(cell)) + 1 :][:2]
+    assert re.search(r"rank 0 of 2 .* failed\nbegun\n(.*\n)+----> 3 x = 1 / rank\n", tabs(cell))
+    assert re.search(r"rank 1 of 2 .*\nbegun$", tabs(cell))
     assert summary.startswith("nbray: 1 of 2 ranks failed; the others ran to their end.\n  rank 0: ZeroDivisionError")
     assert "in task rank 0 on worker" in error
     assert kernel.run_ok("x[1], type(x[0])").result.startswith("(1.0, ")
@@ -60,7 +64,7 @@ def test_failures_stand_below_the_tabs(kernel: Kernel) -> None:
 def test_a_rank_whose_worker_dies_has_a_tab(kernel: Kernel) -> None:
     cell = kernel.run("%%remote -n 2\nimport os\nprint('here', flush=True)\nif rank: os._exit(3)")
     assert cell.error_name == "WorkerDied"
-    assert re.search(r"rank 0 of 2 .*\nhere\n--- rank 1 of 2 .* failed\nhere\nWorkerDied: .* exit code 3", remains(cell)[0])
+    assert re.search(r"rank 0 of 2 .*\nhere\n--- rank 1 of 2 .* failed\nhere\nWorkerDied: .* exit code 3", tabs(cell))
 
 
 def test_stop_ends_all_and_keeps_what_they_said(kernel: Kernel) -> None:
@@ -72,8 +76,8 @@ def test_stop_ends_all_and_keeps_what_they_said(kernel: Kernel) -> None:
     kernel.interrupt()
     assert kernel.wait(cell).error_name == "KeyboardInterrupt"
     assert time.monotonic() - pressed < 2
-    assert remains(cell)[0].count("at work\ntidied") == 2
-    assert remains(cell)[0].count("stopped") == 2
+    assert tabs(cell).count("at work\ntidied") == 2
+    assert tabs(cell).count("stopped") == 2
     assert kernel.run_ok("%%remote --all -o a\na = 1").status == "ok"
 
 
@@ -86,9 +90,9 @@ def test_inside_a_longer_cell_the_output_stays_as_it_came(kernel: Kernel) -> Non
 
 def test_the_card_stays_above_the_tabs(kernel: Kernel) -> None:
     cell = kernel.run_ok("%%remote -n 2\nimport time\ntime.sleep(0.8)\nprint('slept')")
-    card, tabs = remains(cell)
+    card, below = remains(cell)
     assert card.startswith("nbray: ")
-    assert tabs.startswith("--- rank 0")
+    assert below.startswith("--- rank 0")
     assert "done, 2 tasks" in cell.data("text/plain")[-1]
 
 
@@ -97,13 +101,13 @@ def test_clear_output_of_one_leaves_the_others(kernel: Kernel) -> None:
         "%%remote -n 2\nfrom IPython.display import clear_output\nprint('one')\nif rank: clear_output()\nprint('two')"
     )
     assert len(cell.of("clear_output")) == 1
-    assert re.fullmatch(r"--- rank 0 .*\none\ntwo\n--- rank 1 .*\ntwo", remains(cell)[-1])
+    assert re.fullmatch(r"--- rank 0 .*\none\ntwo\n--- rank 1 .*\ntwo", tabs(cell))
 
 
 def test_each_namespace_is_a_rank(kernel: Kernel) -> None:
     cell = kernel.run_ok("%%remote --each left right\nseen = rank\nprint('I am', rank)")
     assert re.search(r"\(right, worker \d+\) I am 1\n", cell.stdout)
-    assert re.search(r"--- left, rank 0 of 2 .*\nI am 0\n--- right, rank 1 of 2 .*\nI am 1", remains(cell)[-1])
+    assert re.search(r"--- left, rank 0 of 2 .*\nI am 0\n--- right, rank 1 of 2 .*\nI am 1", tabs(cell))
     kernel.run_ok("%%remote --each -o seen\nseen += 1")
     assert kernel.run_ok("seen").result == "[1, 2]"
 
@@ -120,20 +124,3 @@ def test_each_namespace_is_a_rank(kernel: Kernel) -> None:
 )
 def test_bad_lines(kernel: Kernel, line: str, message: str) -> None:
     assert message in kernel.run(f"%%remote {line}\npass").everything()
-
-
-@pytest.mark.parametrize("how", ["-n 2", "--each p q"])
-def test_the_next_kernel_brings_the_lists(tmp_path: Path, how: str) -> None:
-    with running_kernel(tmp_path, "%load_ext nbray", "%nbray start -n 2") as kernel:
-        cell = kernel.submit(
-            f"%%remote {how} -o x\nimport time\nprint('at work', flush=True)\ntime.sleep(2)\nx = rank * 10\nprint('done')"
-        )
-        kernel.until(lambda: cell.stdout.count("at work") == 2, 20, cell)
-        kernel.kill()
-        kernel.manager.restart_kernel(now=True)
-        kernel.client.wait_for_ready(timeout=30)
-        kernel.run_ok("%load_ext nbray")
-        again = kernel.run_ok("%nbray attach")
-        kernel.until(lambda: again.stdout.count("done") >= 2, 20, again)
-        kernel.until(lambda: kernel.run("x").result == "[0, 10]", 20, again)
-        kernel.run_ok("%nbray stop")
