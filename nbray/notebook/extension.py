@@ -22,9 +22,10 @@ _loaded: WeakKeyDictionary[Any, list[Callable[[], None]]] = WeakKeyDictionary()
 
 
 def load_ipython_extension(shell: Any) -> None:
-    """Give this shell `%%remote`, `%nbray`, cards and Stop; once."""
+    """Give this shell `%%remote`, `%nbray`, Tab on their lines, cards and Stop; once."""
     if shell in _loaded or session.current.in_worker:  # a cell that runs remotely has %load_ext, too
         return
+    from nbray.notebook.line_completion import LineCompletion
     from nbray.notebook.magics import NbrayMagics
     from nbray.notebook.parallel_magics import ParallelMagics
     from nbray.notebook.remote_magics import RemoteMagics
@@ -40,7 +41,7 @@ def load_ipython_extension(shell: Any) -> None:
     undo += [namespace_magics.close, looking.install(shell)]
     parallel_magics = ParallelMagics(shell, lambda: magics.background)
     shell.register_magics(parallel_magics)
-    undo.append(parallel_magics.close)
+    undo += [parallel_magics.close, LineCompletion(shell).close]
     if hasattr(kernel, "do_shutdown"):
         undo.append(_follow_shutdown(kernel))
     _loaded[shell] = undo

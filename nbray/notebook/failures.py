@@ -66,7 +66,8 @@ def about_name(message: str, namespace: Mapping[str, Any]) -> str:
     if found is None:
         return ""
     if found[1] in namespace:
-        return f"The notebook has {found[1]}, but it did not go along: the code of the cell does not name it, or -i leaves it out."
+        why = "the code of the cell does not name it, or -i leaves it out"
+        return f"The notebook has {found[1]}, but it did not go along: {why}."
     near = difflib.get_close_matches(found[1], [name for name in namespace if not name.startswith("_")], 1)
     return f"Did you mean {near[0]}?" if near else ""
 
