@@ -24,6 +24,7 @@ from nbray.plot_items import ItemReader, PlotOrder
 from nbray.plot_points import STREAM, Plot, Points, Row, decode, thinned
 from nbray.plot_text import plot_text
 from nbray.waiting import wait
+from nbray.wording import one_line
 
 BURST = 10.0
 """Messages that go at once after a pause."""
@@ -34,6 +35,8 @@ WHOLE_EVERY = 64
 FAILED = "failed"
 STOPPED = "stopped"
 MOST_RUNS = 12
+SHOWN_ITEMS = 4
+LONGEST_ITEM = 60
 
 _numbers = itertools.count(1)
 
@@ -133,6 +136,18 @@ class Feed:
             sys.stdout.write(f"{plot_text(self._so_far)}\n")
 
 
+class Items(list[Any]):
+    """The items of a plot: a list that a notebook shows in a line, since the chart stands above it."""
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        shown: list[Any] = list(self) if len(self) <= SHOWN_ITEMS else [*self[: SHOWN_ITEMS - 1], self[-1]]
+        texts = [one_line(repr(item), LONGEST_ITEM) for item in shown]
+        left = len(self) - len(shown)
+        if left:
+            texts.insert(-1, f"... {left:,} more ...")
+        printer.text(f"[{', '.join(texts)}]")
+
+
 def why_ended(error: BaseException | None) -> str:
     """What a plot says of the error that ended it."""
     if error is None:
@@ -173,7 +188,7 @@ def plot(source: Any, *names: str, x: str | None = None, title: str = "") -> Any
     if isinstance(source, Stream):
         [items] = _several(order, {"": source}, title)
         return items
-    feed, items = Feed(order, title=title), []
+    feed, items = Feed(order, title=title), Items()
     with _closing([feed]):
         for item in source:
             items.append(item)
@@ -202,7 +217,7 @@ def _several(order: PlotOrder, sources: Mapping[str, Any], title: str) -> list[l
         _check(each)
     number = next(_numbers)
     feeds = {run: Feed(order, number, run, title) for run in sources}
-    items: dict[str, list[Any]] = {run: [] for run in sources}
+    items: dict[str, list[Any]] = {run: Items() for run in sources}
     with _closing(feeds.values()):
         for run, item in _as_they_come(sources, feeds):
             items[run].append(item)

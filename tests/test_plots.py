@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from IPython.lib.pretty import pretty
 
 import nbray
 from nbray import plots, session
@@ -40,6 +42,11 @@ def gathered(told: list[Points]) -> Plot:
     for points in told:
         plot.take(points)
     return plot
+
+
+def shown(value: Any) -> str:
+    """As a notebook shows it."""
+    return str(pretty(value))  # type: ignore[no-untyped-call]
 
 
 def losses(count: int, pause: float = 0.0) -> Iterator[dict[str, float]]:
@@ -118,6 +125,16 @@ def test_several_generators_are_lines_of_one_plot(told: list[Points]) -> None:
     assert drawn.runs == ("a", "2")
     assert drawn.closed
     assert drawn.items == 5
+
+
+def test_items_are_a_list_that_is_shown_in_a_line(told: list[Points]) -> None:
+    items = plot(losses(100))
+    assert isinstance(items, list)
+    assert shown(items).startswith("[{'loss': 1.0, 'acc': 0.0}, {'loss': 0.5, 'acc': 0.01}, {'loss': 0.3333333333333333")
+    assert shown(items).endswith(", ... 96 more ..., {'loss': 0.01, 'acc': 0.99}]")
+    assert len(shown(plot(iter(["x" * 1000] * 100)))) < 300
+    assert shown(plot({"a": iter([1, 2]), "b": iter([])})) == "{'a': [1, 2], 'b': []}"
+    assert pickle.loads(pickle.dumps(items)) == items
 
 
 def test_one_that_fails_does_not_end_the_others(told: list[Points]) -> None:
