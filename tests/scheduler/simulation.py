@@ -42,6 +42,7 @@ from nbray.scheduler.actions import (
     StopCluster,
 )
 from nbray.scheduler.events import Event, Joined, Left, Received, Started, Tick, WorkerExited, WorkerForked
+from nbray.scheduler.gangs import LOOK_SECONDS
 from nbray.scheduler.scheduler import Scheduler
 from nbray.scheduler.states import GangState
 from nbray.store.allocator import Allocator
@@ -394,7 +395,8 @@ class World:
         for run in list(scheduler._jobs.runs()):
             scheduler._jobs.release(run)
         self._end_actors()
-        scheduler._gangs.look()
+        self.now += LOOK_SECONDS
+        self.do(Tick())  # by then every gang was looked at that nobody holds
         assert not scheduler._gangs.gangs, "gangs are left that nobody holds"
         self.audit()
         self._check_only_circles()

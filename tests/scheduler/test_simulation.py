@@ -38,6 +38,10 @@ def test_calm_comes_also_where_an_actor_that_is_told_to_end_holds_what_its_calls
     run(232, 1000)
 
 
+def test_gangs_end_also_where_they_were_looked_at_just_before_the_last_reference_went() -> None:
+    run(4604, 1000)
+
+
 def test_the_seeds_cover_what_they_are_meant_to_cover() -> None:
     outcomes: Counter[str] = Counter()
     faults: Counter[str] = Counter()
