@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.notebook.kernel import Cell, Kernel, running_kernel
 pytestmark = pytest.mark.local
 
 STEPS = """%%remote
+import tempfile
 import time
 for step in range({steps}):
     print("step", step)
@@ -95,7 +97,7 @@ def test_after_a_kill_all_kinds_of_cells_come_back(kernel: Kernel) -> None:
 
 
 def test_ranks_come_back_as_lists_and_leave_their_cpus(kernel: Kernel) -> None:
-    ranks = kernel.submit("%%remote -n 2 -o y\nimport time\nfor n in range(6):\n    print('at', n)\n    time.sleep(0.3)\ny = rank")
+    ranks = kernel.submit("%%remote -n 2 -o y\nimport time\nfor n in range(6):\n  print('at', n)\n  time.sleep(0.3)\ny = rank")
     kernel.until(lambda: "at 1" in ranks.stdout, cell=ranks)
     kill(kernel)
     again = attach(kernel)
@@ -155,3 +157,45 @@ def test_without_a_cluster_it_says_so_and_starts_none(tmp_path: Path) -> None:
         wrong = kernel.run("%nbray attach nothing.ipynb").everything()
         assert "none of your clusters on this machine is called so" in wrong
         assert "no cluster runs" in kernel.run_ok("%nbray").stdout
+
+
+def notebook_of(folder: Path, runtime: Path, name: str) -> dict[str, str]:
+    folder.mkdir()
+    return {"XDG_RUNTIME_DIR": str(runtime), "JPY_SESSION_NAME": f"/home/me/{name}.ipynb"}
+
+
+def test_two_notebooks_share_a_cluster(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory() as short:  # sockets lie there
+        runtime = Path(short)
+        train, look = (notebook_of(tmp_path / name, runtime, name) for name in ("train", "look"))
+        with (
+            running_kernel(tmp_path / "train", "%load_ext nbray", "%nbray start -n 2", env=train, kernel_id="a") as one,
+            running_kernel(tmp_path / "look", "%load_ext nbray", env=look, kernel_id="b") as two,
+        ):
+            one.run_ok(STEPS.format(steps=60).replace("%%remote", "%%remote --bg"))
+            joined = two.run_ok("%nbray attach train.ipynb")
+            assert "(train.ipynb), which is used there too" in joined.stdout
+            assert "1 cell of other notebooks in this cluster: %nbray attach --all" in joined.result
+            two.run_ok("%%remote\nprint('mine')")
+            both = two.run_ok("%nbray attach --all").result
+            assert "another notebook's" in both
+            assert "of train.ipynb" in both
+            assert "train.ipynb" not in two.run_ok("%nbray").data("text/plain")[0]
+            assert "train.ipynb" in two.run_ok("%nbray --all").data("text/plain")[0]
+            assert "look.ipynb" not in one.run_ok("%nbray").data("text/plain")[0]
+            two.restart()
+            again = attach(two, "%nbray attach --all")
+            assert "another notebook's" in again.result, "the one that it shared, not one of its own"
+            assert "which others use" in two.run_ok("%nbray stop").stdout
+            one.kill()
+            with running_kernel(tmp_path / "train", "%load_ext nbray", env=train, kernel_id="c") as heir:
+                taken = heir.run_ok("%nbray attach")
+                assert "(train.ipynb), whose kernel is gone: its work is this notebook's now" in taken.stdout
+                heir.until(lambda: "done, 1 task" in taken.data("text/plain")[-1], cell=taken)
+                assert "step 59" in taken.stdout
+                assert heir.run_ok("total").result == "60"
+                heir.restart()
+                heir.run_ok("%load_ext nbray")
+                assert "goes on from an earlier kernel" in heir.run_ok("%nbray").stdout
+                heir.run_ok("%nbray attach")
+                assert heir.run_ok("%nbray stop").stdout == "nbray: the cluster has ended, with its tasks and objects.\n"
