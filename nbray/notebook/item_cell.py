@@ -39,7 +39,7 @@ def _all_of(wanted: Sequence[str], outcome: CellOutcome) -> dict[str, Any]:
         raise NotShippable(reason.replace(f"{LAST} cannot", "the last expression cannot", 1) if name == LAST else reason)
     for name in wanted:
         if name not in outcome.values:
-            raise UsageError(f"-o {name}: the cell ran well for this item, but did not assign {name}")
+            raise UsageError(f"-o {name}: the cell ran well here, but did not assign {name}")
     return outcome.values
 
 

@@ -54,7 +54,9 @@ def run(shell: Any, line: str, cell: str, asked: Any) -> None:
 
 def _run_gang(shell: Any, line: str, cell: str, asked: Any) -> None:
     given = CellOptions(asked.inputs, asked.outputs, kept=frozenset(NAMES), many=MANY)
-    ready = cells.read_cell(shell, line, cell, given)._replace(wanted=tuple(dict.fromkeys(asked.outputs or ())), required=True)
+    ready = cells.read_cell(shell, line, cell, given)
+    names = ready.names._replace(changed=(*ready.names.changed, *NAMES))  # these may be asked for, too
+    ready = ready._replace(wanted=cells.wanted_names(names, ready.inputs, asked.outputs or ()), required=True)
     amounts = {option: getattr(asked, name) for name, option in _AMOUNTS.items() if getattr(asked, name) is not None}
     amounts |= cell_environment.options_of(asked.env)
     backend = cells.cluster_for_cells()
@@ -63,29 +65,24 @@ def _run_gang(shell: Any, line: str, cell: str, asked: Any) -> None:
     if asked.plan:
         _plan(ready, f"{count_text(world, 'rank')}, each in a worker of its own, with rank and world")
         return
-    gang = [placement_group([from_units(needs)] * world)]  # a list, so that nobody holds it once it is emptied
+    gang = placement_group([from_units(needs)] * world)
     try:
-        members = _submit(backend, ready, world, gang[0], amounts, asked)
+        members = _submit(backend, ready, world, gang, amounts, asked)
         ids = [member.ref.id for member in members]
         ranks = RankRun(backend, members, ready.wanted, cell_runs.current())
-        _say_what_it_waits_for(gang[0], backend, needs, world)
+        _say_what_it_waits_for(gang, backend, needs, world)
         _finish(shell, ranks, lambda: backend.wait(ids, len(ids), STOP_SECONDS))
-        remove_placement_group(gang[0])  # else it would be found a moment later that nobody needs it
     finally:
-        gang.clear()
+        remove_placement_group(gang)  # by now all have ended; the frames of an error would keep it for a long time
 
 
 def _say_what_it_waits_for(gang: PlacementGroup, backend: Backend, needs: Mapping[str, int], world: int) -> None:
     """Where there is not room for all at once, which is no error: others may end."""
-    try:
-        if not gang.wait(SILENT_SECONDS):
-            free = backend.snapshot().available
-            lacks = [name for name, units in needs.items() if free.get(name, 0) < units * world] or list(needs)
-            has = ", ".join(f"{name}: {_amount(name, {name: needs[name] * world})}, free {_amount(name, free)}" for name in lacks)
-            sys.stderr.write(f"nbray: waiting until there is room for {count_text(world, 'rank')} at the same time ({has})\n")
-    except BaseException:
-        remove_placement_group(gang)  # the frames of an interrupted wait hold it, and so what it would get
-        raise
+    if not gang.wait(SILENT_SECONDS):
+        free = backend.snapshot().available
+        lacks = [name for name, units in needs.items() if free.get(name, 0) < units * world] or list(needs)
+        has = ", ".join(f"{name}: {_amount(name, {name: needs[name] * world})}, free {_amount(name, free)}" for name in lacks)
+        sys.stderr.write(f"nbray: waiting until there is room for {count_text(world, 'rank')} at the same time ({has})\n")
 
 
 def _world(asked: int | None, needs: Mapping[str, int], there: Mapping[str, int]) -> int:

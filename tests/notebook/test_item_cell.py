@@ -71,7 +71,7 @@ def test_the_next_cell_shows_its_last_expression_again() -> None:
 
 
 def test_a_name_that_was_not_assigned_is_an_error_of_the_item() -> None:
-    with pytest.raises(UsageError, match="-o b: the cell ran well for this item, but did not assign b"):
+    with pytest.raises(UsageError, match="-o b: the cell ran well here, but did not assign b"):
         run("if x: b = 1", "b", x=0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 import nbray
 from nbray import session
-from nbray.errors import ActorDied, NotSupportedHere, UsageError
+from nbray.errors import ActorDied, NotShippable, NotSupportedHere, UsageError
 from nbray.notebook import namespaces, rank_cells
 from nbray.notebook.command_lines import parse
 from nbray.notebook.magics import NbrayMagics
@@ -141,6 +142,24 @@ def test_a_stop_of_the_waiting_leaves_nothing_reserved(
 
 def _interrupted(group: PlacementGroup, seconds: float) -> bool:
     raise KeyboardInterrupt
+
+
+@pytest.mark.local
+def test_what_cannot_be_sent_leaves_nothing_reserved(cluster: None, shell: InteractiveShell) -> None:
+    shell.user_ns["lock"] = threading.Lock()
+    with pytest.raises(NotShippable) as caught:
+        run(shell, "-n 2", "lock")
+    assert caught.tb is not None  # and with it all frames
+    assert placement_group_table() == {}
+    run(shell, "-n 2", "pass")
+
+
+@pytest.mark.local
+def test_names_that_it_does_not_assign_are_refused_before_it_runs(cluster: None, shell: InteractiveShell) -> None:
+    with pytest.raises(UsageError, match=r"-o losses: the cell does not assign it; it assigns loss\. Did you mean loss\?"):
+        run(shell, "-n 2 -o losses", "loss = 1")
+    run(shell, "-n 2 -o rank loss", "loss = rank + 1")
+    assert (shell.user_ns["rank"], shell.user_ns["loss"]) == ([0, 1], [1, 2])
 
 
 @pytest.mark.local
