@@ -63,7 +63,10 @@ class Feed:
     Used by one thread. What comes fast is told together; what is left then follows by itself a moment later.
     """
 
-    def __init__(self, order: PlotOrder, plot: int | None = None, run: str = "", title: str = "") -> None:
+    def __init__(
+        self, order: PlotOrder, plot: int | None = None, run: str = "", title: str = "", so_far: Plot | None = None
+    ) -> None:  # fmt: skip
+        """`so_far` is shared by the runs of one plot, whose number is `plot`."""
         self._reader = ItemReader(order)
         self._order = order
         self._plot = next(_numbers) if plot is None else plot
@@ -71,7 +74,7 @@ class Feed:
         self._context = task_context.current()
         self._cell_run = session.current_cell_run()
         self._is_shown = self._context is not None or _shown_by is not None
-        self._so_far = Plot()
+        self._so_far = so_far or Plot()
         self._lock = threading.Lock()
         """Guards what follows: the timer tells what is left."""
         self._rows: list[Row] = []
@@ -128,11 +131,11 @@ class Feed:
         if self._context is not None:
             self._context.emit(STREAM, points.encode())
             if self._told % WHOLE_EVERY == 0 and not self._closed:
-                [whole] = self._so_far.whole()
+                [whole] = [each for each in self._so_far.whole() if each.run == self._run]
                 self._context.emit(STREAM, whole.encode())
         elif self._is_shown and _shown_by is not None:
             _shown_by(self._cell_run, points)
-        elif self._closed:
+        elif self._so_far.closed:
             sys.stdout.write(f"{plot_text(self._so_far)}\n")
 
 
@@ -215,8 +218,8 @@ def _several(order: PlotOrder, sources: Mapping[str, Any], title: str) -> list[l
         raise WrongType(f"nbray.plot draws {MOST_RUNS} generators at once, and these are {len(sources)}: take some of them")
     for each in sources.values():
         _check(each)
-    number = next(_numbers)
-    feeds = {run: Feed(order, number, run, title) for run in sources}
+    number, so_far = next(_numbers), Plot()
+    feeds = {run: Feed(order, number, run, title, so_far) for run in sources}
     items: dict[str, list[Any]] = {run: Items() for run in sources}
     with _closing(feeds.values()):
         for run, item in _as_they_come(sources, feeds):

@@ -156,6 +156,11 @@ def test_a_script_gets_a_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "countdown: plot of 3 items\n  value  █▅▁  3 → 1\n"
 
 
+def test_a_script_gets_one_text_of_several_generators(capsys: pytest.CaptureFixture[str]) -> None:
+    plot({"a": iter([3, 2, 1]), "b": iter([1, 2])}, "n")
+    assert capsys.readouterr().out == "plot of 5 items\n  n a  █▅▁  3 → 1\n  n b  ▁█  1 → 2\n"
+
+
 def test_what_was_kept_is_shown_again(told: list[Points]) -> None:
     show_again(Points(plot=3, names=("loss",), rows=((1.0, 2.0),), items=1, closed=True).encode())
     show_again(b"nothing of the kind")
