@@ -147,7 +147,7 @@ class RankOutput:
             self._pages.setdefault(task_id, _Page(rank))
         for task_id, text in failures.items():
             page = self._pages.get(task_id)
-            if page is not None and page.state in ("", "done"):
+            if page is not None and page.state != "failed":
                 page.release()
                 page.state = "failed"
                 page.add(Part(text + "\n", is_error=True))

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from nbray import session
 from nbray.backends.backend import Backend
 from nbray.dual_errors import original
+from nbray.errors import TaskCancelledError
 from nbray.notebook import homecoming, promises
 from nbray.notebook.cell_runs import CellRun
 from nbray.notebook.ranks import Rank
@@ -73,8 +74,8 @@ class RankRun:
         self.errors[index] = error
         for results in self.results.values():
             results[index] = error
-        if self._run is not None:
-            raised = original(error)
+        raised = original(error)
+        if self._run is not None and not isinstance(raised, TaskCancelledError):
             self._run.rank_failures[member.ref.id] = f"{type(raised).__name__}: {raised}"
 
     @property

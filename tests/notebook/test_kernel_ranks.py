@@ -67,6 +67,12 @@ def test_a_rank_whose_worker_dies_has_a_tab(kernel: Kernel) -> None:
     assert re.search(r"rank 0 of 2 .*\nhere\n--- rank 1 of 2 .* failed\nhere\nWorkerDied: .* exit code 3", tabs(cell))
 
 
+def test_a_rank_that_takes_too_long_is_ended_alone(kernel: Kernel) -> None:
+    cell = kernel.run("%%remote -n 2 --timeout 0.5\nimport time\nprint('on')\nwhile rank: time.sleep(0.01)")
+    assert cell.error_name == "TaskTimeout"
+    assert re.search(r"rank 0 of 2 .*\non\n--- rank 1 of 2 .* failed\non\nTaskTimeout: rank 1 ran longer", tabs(cell))
+
+
 def test_stop_ends_all_and_keeps_what_they_said(kernel: Kernel) -> None:
     cell = kernel.submit(
         "%%remote --all\nimport time\nprint('at work', flush=True)\ntry: time.sleep(60)\nfinally: print('tidied')"

@@ -111,10 +111,17 @@ def test_what_a_rank_said_itself_is_not_told_again() -> None:
     begun(output, 0, 1)
     ended(output, 0, error=["boom"])
     ended(output, 1, error=["KeyboardInterrupt"], stopped=True)
-    failures = {TaskId(0): "boom", TaskId(1): "TaskCancelledError: rank 1 was cancelled"}
-    first, second = output.pages({}, failures)
+    first, second = output.pages({}, {TaskId(0): "boom"})
     assert texts(first) == ["boom\n"]
     assert (second.state, second.parts) == ("stopped", ())
+
+
+def test_one_that_was_ended_for_its_time_is_told_why() -> None:
+    output = RankOutput()
+    begun(output, 0)
+    ended(output, 0, error=["KeyboardInterrupt"], stopped=True)
+    [page] = output.pages({}, {TaskId(0): "TaskTimeout: rank 0 ran longer"})
+    assert (page.state, texts(page)) == ("failed", ["TaskTimeout: rank 0 ran longer\n"])
 
 
 def test_other_tasks_of_the_cell_are_not_for_here() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nbray.errors import WorkerDied
+from nbray.errors import TaskCancelledError, WorkerDied
 from nbray.ids import CellRunId, ObjectId
 from nbray.notebook.cell_runs import CellRun
 from nbray.notebook.rank_runs import Member, RankRun
@@ -53,6 +53,14 @@ def test_the_others_results_stand_beside_an_error(backend: FakeBackend) -> None:
         "nbray: 2 of 3 ranks failed; the others ran to their end.\n  rank 1: ValueError: no batch at all\n"
         "  rank 2: WorkerDied: exit code 3\nx: a list by rank, with an exception where a rank failed.\n"
     )
+
+
+def test_one_that_was_cancelled_has_not_failed_by_itself(backend: FakeBackend) -> None:
+    cell = CellRun(CellRunId("c"), 4, None, 0)
+    run = RankRun(backend, [member(0, raises(TaskCancelledError("rank 0 was cancelled")))], ("x",), cell)
+    run.finish(lambda: None)
+    assert isinstance(run.first_error, TaskCancelledError)
+    assert cell.rank_failures == {}
 
 
 def test_many_failures_are_counted(backend: FakeBackend) -> None:
