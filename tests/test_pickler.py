@@ -118,27 +118,34 @@ def test_plain_data_loads_neither_cloudpickle_nor_dill_nor_numpy() -> None:
     subprocess.run([sys.executable, "-c", LIGHT], check=True, cwd=ROOT)
 
 
+FIGURE = """
+import pickle
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from nbray.pickler import pickle_fast
+
+def picture(figure):
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return bytes(canvas.buffer_rgba())
+
+figure = Figure()
+left, right = figure.subplots(1, 2)
+left.plot(np.arange(1000.0))
+right.imshow(np.arange(400.0).reshape(20, 20))
+buffers = []
+stream = pickle_fast([figure, left], buffers.append)
+arrived, its_left = pickle.loads(stream, buffers=[memoryview(buffer).toreadonly() for buffer in buffers])
+assert its_left is arrived.axes[0]
+assert picture(arrived) == picture(figure)
+"""
+
+
+@pytest.mark.local
 def test_a_figure_can_be_drawn_where_it_arrives() -> None:
     """Matplotlib changes arrays of a figure in place while it draws; they would arrive read-only, and no figure be shown."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    def picture(figure: Figure) -> bytes:
-        canvas: Any = FigureCanvasAgg(figure)
-        canvas.draw()
-        return bytes(canvas.buffer_rgba())
-
-    figure = Figure()
-    left, right = figure.subplots(1, 2)
-    left.plot(np.arange(1000.0))
-    right.imshow(np.arange(400.0).reshape(20, 20))
-    for axes in (left, right):
-        axes.set(xticks=[], yticks=[])  # no text: matplotlib keeps the files of fonts open
-    buffers: list[pickle.PickleBuffer] = []
-    stream = pickle_fast([figure, left], buffers.append)
-    arrived, its_left = pickle.loads(stream, buffers=[memoryview(buffer).toreadonly() for buffer in buffers])
-    assert its_left is arrived.axes[0]
-    assert picture(arrived) == picture(figure)
+    subprocess.run([sys.executable, "-c", FIGURE], check=True, cwd=ROOT)
 
 
 CHANGES: dict[str, Callable[[pd.DataFrame], Any]] = {
