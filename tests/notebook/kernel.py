@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import queue
 import re
@@ -21,6 +22,7 @@ from jupyter_core.utils import ensure_event_loop
 
 ROOT = Path(__file__).resolve().parents[2]
 ensure_event_loop()  # jupyter_client keeps one for good: made here, no test is blamed for it
+_ids = (f"test-{number}" for number in itertools.count(1))
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -231,16 +233,16 @@ class Kernel:
 @contextmanager
 def running_kernel(
     folder: Path, *setup: str, env: dict[str, str] | None = None, name: str = "python3", arguments: Sequence[str] = (),
-    kernel_id: str = "test",
+    kernel_id: str = "",
 ) -> Iterator[Kernel]:  # fmt: skip
     """A kernel in `folder`, apart from the user's settings, that has run the `setup` cells; shut down at the end.
 
     Its `name` is that of a kernelspec: "nbray" is the one of this checkout; `arguments` are added to its command line. Kernels of
-    one `kernel_id` find each other's clusters.
+    one `kernel_id` find each other's clusters; without one each has its own, and it stays the same when it is restarted.
     """
     runtime = folder / "runtime"
     runtime.mkdir(mode=0o700, exist_ok=True)
-    connection_file = str(runtime / f"kernel-{kernel_id}.json")
+    connection_file = str(runtime / f"kernel-{kernel_id or next(_ids)}.json")
     manager = KernelManager(kernel_name=name, connection_file=connection_file, kernel_spec_manager=kernelspecs(folder))
     environment = kernel_environment(folder, runtime) | (env or {})
     manager.start_kernel(cwd=str(folder), env=environment, extra_arguments=list(arguments))
