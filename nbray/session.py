@@ -175,11 +175,27 @@ def shutdown() -> None:
     current.end(stop=True)
 
 
+RESTART_SECONDS = 0.1
+"""A Jupyter server interrupts a kernel before it restarts it: so soon after the interrupt it says that it will."""
+_parting = threading.Event()
+
+
 def part() -> None:
     """This process is about to end, and its cluster goes on: what is printed from now on can be had by its successor."""
+    _parting.set()
     if is_initialized():
         assert current.backend is not None
         current.backend.part()
+
+
+def stay() -> None:
+    """This process does not end after all."""
+    _parting.clear()
+
+
+def is_parting(seconds: float = RESTART_SECONDS) -> bool:
+    """Was it no Stop that has interrupted the code, but the end of this process? Its work goes on then. Waits so long."""
+    return _parting.wait(seconds)
 
 
 def is_initialized() -> bool:

@@ -227,3 +227,13 @@ def test_housekeeping_belongs_to_no_cell_on_this_thread_only() -> None:
         other.join()
     assert session.current_cell_run() == before
     assert seen == [before]
+
+
+def test_an_interrupt_before_a_restart_is_told_from_a_stop() -> None:
+    assert not session.is_parting()
+    session.part()
+    try:
+        assert session.is_parting(0.0)
+    finally:
+        session.stay()
+    assert not session.is_parting(0.0)

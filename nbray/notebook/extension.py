@@ -8,7 +8,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from nbray import session
-from nbray.notebook import figures, hooks, looking, stop
+from nbray.notebook import figures, hooks, looking
 from nbray.notebook.display import KernelDisplay, TerminalDisplay
 
 LINGER = 600.0
@@ -60,7 +60,6 @@ def _follow_shutdown(kernel: Any) -> Callable[[], None]:
     @functools.wraps(original)
     def do_shutdown(restart: bool) -> Any:
         if restart:
-            stop.note_restart()
             session.part()
         else:
             session.shutdown()
@@ -70,6 +69,6 @@ def _follow_shutdown(kernel: Any) -> Callable[[], None]:
 
     def undo() -> None:
         del kernel.do_shutdown
-        stop.note_life()
+        session.stay()
 
     return undo

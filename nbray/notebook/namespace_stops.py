@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 from nbray import session
 from nbray.ids import ObjectId
-from nbray.notebook import stop
 from nbray.notebook.cells import RunningCell
 from nbray.notebook.namespaces import OpenNamespace, lost_text
 from nbray.notebook.remote_cell import CellOutcome
@@ -34,7 +33,7 @@ def outcome(space: OpenNamespace, running: RunningCell) -> CellOutcome:
 
 def end_stopped(cells: Sequence[Sent]) -> None:
     """Stop was pressed: wait until these cells have ended. A second one kills the namespaces of those that have not."""
-    if stop.restart_follows():
+    if session.is_parting():
         return  # the cells go on
     left = _unfinished(cells, GRACE_SECONDS)
     if not left:

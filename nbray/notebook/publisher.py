@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from nbray import plot_points, progress_board
+from nbray import plot_points, progress_board, session
 from nbray.backends.backend import AGAIN, Backend, CancelReport, OutputEvent
 from nbray.engine.io_thread import call_reporting
 from nbray.errors import ClusterDied
@@ -348,8 +348,8 @@ class Publisher:
     def _stop(self, card: CardModel) -> None:
         if self._display.live and card.cell_run != self._asked_about:
             self._asked_about = card.cell_run
-            stop.restart_follows()
-        if stop.restart_follows(0.0):
+            session.is_parting()
+        if session.is_parting(0.0):
             return
         try:
             report = self._backend.cancel_cell_runs([card.cell_run]) if self._backend is not None else CancelReport(0, 0)

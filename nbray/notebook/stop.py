@@ -17,26 +17,6 @@ from nbray.notebook.cell_runs import CellRun, CellRuns
 from nbray.snapshot import CellRunSnapshot
 from nbray.wording import count_text
 
-RESTART_SECONDS = 0.1
-"""A server interrupts the kernel before it restarts it: so soon after the interrupt it says that it will."""
-
-_restarts = threading.Event()
-
-
-def note_restart() -> None:
-    """The kernel is about to be restarted; any thread."""
-    _restarts.set()
-
-
-def note_life() -> None:
-    """It goes on living after all; any thread."""
-    _restarts.clear()
-
-
-def restart_follows(seconds: float = RESTART_SECONDS) -> bool:
-    """Was it not Stop that has interrupted the cell, but a restart of the kernel? Its work goes on then. Waits so long."""
-    return _restarts.wait(seconds)
-
 
 def was_interrupted(result: Any) -> bool:
     """Did this IPython result end by an interrupt? A cell that awaits is cancelled instead; one torn away has none."""

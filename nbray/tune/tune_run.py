@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from nbray import session
 from nbray.errors import ActorDied, GetTimeoutError, TuneError, UsageError, WrongType
 from nbray.objects import check_timeout
 from nbray.tune import observers, terminal
@@ -153,6 +154,8 @@ class TuneRun:
                     self._refuse_to_wait(timeout)
                 self.refresh(left)
         except KeyboardInterrupt:
+            if session.is_parting():
+                raise  # the kernel is restarted: the experiment goes on, and `%nbray tune` finds it
             self._interrupt()
             raise KeyboardInterrupt(self.how_to_go_on()) from None
         if self._error is not None:

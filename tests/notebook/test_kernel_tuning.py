@@ -91,6 +91,17 @@ def test_stop_stops_the_experiment_and_says_how_to_go_on(fresh_kernel: Kernel, t
     assert free.stdout == "2.0\n"
 
 
+def test_a_restart_ends_the_wait_and_not_the_experiment(fresh_kernel: Kernel, tmp_path: Path) -> None:
+    prepare(fresh_kernel, tmp_path)
+    cell = fresh_kernel.submit("tuner('waited', steps=400).fit()")
+    fresh_kernel.until(lambda: "2 running" in "".join(shown(cell)), cell=cell)
+    fresh_kernel.restart()
+    fresh_kernel.run_ok("%load_ext nbray")
+    found = fresh_kernel.run_ok("run = %nbray tune")
+    fresh_kernel.until(lambda: "2 running" in "".join(shown(found)), cell=found)
+    fresh_kernel.run_ok("%nbray tune stop")
+
+
 def test_a_restarted_kernel_finds_its_experiment_and_steers_it(fresh_kernel: Kernel, tmp_path: Path) -> None:
     prepare(fresh_kernel, tmp_path)
     fresh_kernel.run_ok("run = tuner('lasting', steps=400).start()")

@@ -9,10 +9,10 @@ from typing import Any, cast
 
 import pytest
 
+from nbray import session
 from nbray.backends.backend import AGAIN, Backend, CancelReport, OutputEvent
 from nbray.errors import ClusterDied
 from nbray.ids import BACKGROUND, CellRunId, TaskId
-from nbray.notebook import stop
 from nbray.notebook.cell_runs import CellRun, CellRuns
 from nbray.notebook.display import Display, Parent
 from nbray.notebook.publisher import Publisher
@@ -322,9 +322,9 @@ def test_a_restart_cancels_nothing(notebook: Notebook) -> None:
     run = notebook.begins("a")
     notebook.engine.works("a", running=2, elapsed=1.0)
     notebook.publisher.stop(run)
-    stop.note_restart()
+    session.part()
     try:
         notebook.ends(run, raised=True, interrupted=True)
     finally:
-        stop.note_life()
+        session.stay()
     assert notebook.engine.cancelled == []

@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 
@@ -109,15 +108,3 @@ def test_cells_of_other_threads_leave_the_signal_alone(interrupts: stop.Interrup
     thread.start()
     thread.join()
     assert seen == [before]
-
-
-def test_a_restart_is_told_from_a_stop() -> None:
-    began = time.monotonic()
-    assert not stop.restart_follows()
-    assert time.monotonic() - began >= stop.RESTART_SECONDS * 0.9
-    stop.note_restart()
-    try:
-        assert stop.restart_follows(0.0)
-    finally:
-        stop.note_life()
-    assert not stop.restart_follows(0.0)
