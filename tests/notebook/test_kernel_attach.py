@@ -14,7 +14,6 @@ from tests.notebook.kernel import Cell, Kernel, running_kernel
 pytestmark = pytest.mark.local
 
 STEPS = """%%remote
-import tempfile
 import time
 for step in range({steps}):
     print("step", step)
