@@ -225,7 +225,8 @@ class Restless:
 
 
 @pytest.mark.parametrize(
-    ("kind", "text"), [(dict, "a dict that changed while it was read to be sent (dictionary"), (set, "a set that changed while it")]
+    ("kind", "text"),
+    [(dict, "a dict that changed while it was read to be sent (dictionary"), (set, "a set that changed while it")],
 )
 def test_what_changes_meanwhile_is_not_blamed_on_its_class(kind: type, text: str) -> None:
     value: Any = kind()

@@ -101,12 +101,12 @@ def test_a_cancelled_cell_run_takes_the_tasks_of_its_tasks_along(real_backend: B
 
 
 def test_an_interrupt_ends_the_wait_and_not_the_task(tmp_path: Path) -> None:
-    ref = nbray.apply_async(time.sleep, (1,))
+    ref = nbray.apply_async(time.sleep, (2,))
     threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         nbray.get(ref)
-    assert time.monotonic() - began < 0.9
+    assert time.monotonic() - began < 1.8
     assert nbray.get(ref, timeout=10) is None
 
 
@@ -114,12 +114,12 @@ def test_an_interrupt_ends_an_await() -> None:
     async def main() -> None:
         await ref
 
-    ref = nbray.apply_async(time.sleep, (1,))
+    ref = nbray.apply_async(time.sleep, (2,))
     threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         asyncio.run(main())
-    assert time.monotonic() - began < 0.9
+    assert time.monotonic() - began < 1.8
     nbray.get(ref, timeout=10)
 
 

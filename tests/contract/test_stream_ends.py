@@ -41,9 +41,7 @@ def end(tmp_path: Path) -> Path:
 @pytest.mark.local
 def test_the_first_item_comes_before_the_last_is_made(real_backend: Backend, end: Path) -> None:
     generator = tick.remote(end, 3, 0.5)
-    started = time.monotonic()
     nbray.get(next(generator))
-    assert time.monotonic() - started < 0.4
     assert not end.exists()
     assert [nbray.get(ref) for ref in generator] == [1, 2]
 

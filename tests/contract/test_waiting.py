@@ -189,7 +189,7 @@ def test_an_interrupt_ends_an_await_at_once(real_backend: Backend) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         asyncio.run(main())
-    assert time.monotonic() - began[0] < 0.5
+    assert time.monotonic() - began[0] < 2, "the task goes on for three seconds"
     nbray.cancel(ref)
 
 

@@ -54,11 +54,11 @@ def test_maps(pool: ActorPool) -> None:
 
 def test_a_slow_call_holds_up_its_own_result_only(pool: ActorPool) -> None:
     assert next(pool.map_unordered(call("sleep"), [1.0, 0.01, 0.02])) == 0.01
-    results = pool.map(call("sleep"), [0.3, 0.0, 0.0, 0.0])
-    assert next(results) == 0.3
+    results = pool.map(call("sleep"), [1.0, 0.0, 0.0, 0.0])
+    assert next(results) == 1.0
     began = time.monotonic()
     assert list(results) == [0.0, 0.0, 0.0]
-    assert time.monotonic() - began < 0.25, "the other actor has gone on meanwhile"
+    assert time.monotonic() - began < 0.9, "the other actor has gone on meanwhile"
 
 
 def test_results_of_an_earlier_map_are_dropped(pool: ActorPool) -> None:
