@@ -138,7 +138,8 @@ class ParallelRun:
 
     def _promise(self, backend: Backend, refs: Mapping[int, ObjectRef]) -> None:
         if len(refs) == len(self._items):  # of a retry the other results are in this process alone
-            promise = promises.Promise(kind="items", ids=[ref.id for ref in refs.values()], wanted=self.cell.wanted, required=True)
+            ids = [ref.id for ref in refs.values()]
+            promise = promises.Promise(kind="items", ids=ids, wanted=self.cell.wanted, required=True)
             promises.give(backend, session.current_cell_run(), promise)
 
     def _take(self, index: int, backend: Backend, object_id: ObjectId) -> None:
