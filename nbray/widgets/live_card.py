@@ -118,9 +118,9 @@ class LiveCard(anywidget.AnyWidget):
             return first
 
     def _send_bokeh(self, content: Mapping[str, Any]) -> None:
-        self._asked_for_figure = True
         if self._figure is not None:
             self.figure = self._figure()
+        self._asked_for_figure = True  # only now: its first making takes a second, for which `show` must not wait
         has_it = content.get("have") == bokeh_script.version()
         self.send({"taken": content["id"]}, [] if has_it else [bokeh_script.gzipped()])
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import comm
@@ -81,6 +81,27 @@ def test_the_figure_is_made_once_a_page_asks_for_it(card: Card) -> None:
     assert card.figure == "figure 1"
     show()
     assert card.figure == "figure 2"
+
+
+def test_what_is_shown_meanwhile_does_not_wait_for_the_first_figure(card: Card) -> None:
+    lines = lines_of(picture := picture_of("e", halving()))
+    made: list[str] = []
+
+    def show(figure: Callable[[], str]) -> None:
+        card.show(tune_card.sections(picture, lines, drawn_live=True), curves_of(lines), "#123456", figure)
+
+    def early() -> str:
+        made.append("while the first is made")
+        return "early"
+
+    def slow() -> str:
+        show(early)
+        return "first"
+
+    show(slow)
+    card.hear({"ask": "bokeh", "have": None, "id": "a-1"})
+    assert card.figure == "first"
+    assert made == []
 
 
 @pytest.mark.parametrize("content", [None, {}, {"ask": "stop"}, {"ask": "stop", "id": 3}])
