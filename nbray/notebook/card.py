@@ -53,6 +53,8 @@ class Ended(NamedTuple):
     behind: bool = False
     """Its work goes on behind it (`--bg`): the card is the one sign of that, and a page that is written without a reader takes
     no display that begins later."""
+    interrupted: bool = False
+    """By Stop. Code that is torn out of a wait may have cancelled its tasks before they were cancelled for it."""
 
 
 class Stopping(NamedTuple):
@@ -216,6 +218,7 @@ class CardModel:
         if isinstance(event, Ended):
             self._ended = event
             self._asked_for |= event.behind
+            self._stopped |= event.interrupted and self._counts is not None and self._counts.cancelled + _open(self._counts) > 0
         elif isinstance(event, Stopping):
             self._stopped = True
         elif isinstance(event, Cleared):

@@ -323,7 +323,7 @@ class Publisher:
         self._ask()
         if interrupted:
             self._tell_of_others(run)
-        self._tell_card(card, Ended(raised, run.behind))
+        self._tell_card(card, Ended(raised, run.behind, interrupted and not session.is_parting(0.0)))
         self._show_output(self._buffer.flush(run.id, time.monotonic()))
         if not card.known:  # no remote work, no card
             del self._cards[run.id]

@@ -200,6 +200,20 @@ def test_a_stop_shows_what_it_did() -> None:
     assert card_text(page.last) == "nbray: stopped, cancelled 37, finished 12, 0.9 s"
 
 
+@pytest.mark.parametrize(
+    ("counts", "text"),
+    [
+        ({"cancelled": 6}, "nbray: stopped, cancelled 6, finished 0, 1.0 s"),
+        ({"succeeded": 12}, "nbray: done, 12 tasks, 1.0 s"),
+    ],
+)
+def test_a_cell_that_cancels_its_own_tasks_when_stop_tears_it_away_was_stopped(counts: dict[str, int], text: str) -> None:
+    page = Page()
+    page.hears(snapshot(1, elapsed=1.0, **counts))
+    page.hears(Ended(raised=True, interrupted=True))
+    assert card_text(page.last) == text
+
+
 def test_a_cleared_card_is_displayed_anew() -> None:
     page = Page()
     page.hears(snapshot(1, running=2, elapsed=1.0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,14 +45,29 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
         yield kernel
 
 
-C_CODE = "import hashlib\nprint('in C', flush=True)\nhashlib.pbkdf2_hmac('sha256', b'', b'', {rounds})\nprint('returned')"
+LONG = "import hashlib\nprint('in C', flush=True)\nhashlib.pbkdf2_hmac('sha256', b'', b'', 100_000_000)\nprint('returned')"
 """It lets other threads run, and hears no signal."""
-LONG = 100_000_000
+
+UNTIL_RELEASED = """
+import ctypes, os, threading, time
+libc, barrier = ctypes.CDLL(None), ctypes.create_string_buffer(64)
+libc.pthread_barrier_init(barrier, None, 2)
+
+def release():
+    while not os.path.exists({path!r}):
+        time.sleep(0.02)
+    libc.pthread_barrier_wait(barrier)
+
+threading.Thread(target=release).start()
+print('in C', flush=True)
+libc.pthread_barrier_wait(barrier)
+print('returned')
+"""
 
 
-def stopped(kernel: Kernel, line: str, rounds: int, count: int = 1) -> Cell:
+def stopped(kernel: Kernel, line: str, code: str = LONG, count: int = 1) -> Cell:
     """A cell in C code for which Stop was pressed, once it has said that it goes on."""
-    cell = kernel.submit(f"%%remote {line}\n{C_CODE.format(rounds=rounds)}")
+    cell = kernel.submit(f"%%remote {line}\n{code}")
     kernel.until(lambda: cell.stdout.count("in C") == count, 20, cell)
     kernel.interrupt()
     kernel.until(lambda: "Stop again kills" in cell.stderr, 5, cell)
@@ -74,10 +90,12 @@ def test_code_that_hears_stop_ends_at_once_and_the_names_stay(kernel: Kernel) ->
 
 
 @pytest.mark.local
-def test_c_code_goes_on_until_it_returns(kernel: Kernel) -> None:
+def test_c_code_goes_on_until_it_returns(kernel: Kernel, tmp_path: Path) -> None:
     kernel.run_ok("%%remote --on kept\nx = 1")
-    cell = stopped(kernel, "--on kept", 3_000_000)
+    released = tmp_path / "released"
+    cell = stopped(kernel, "--on kept", UNTIL_RELEASED.format(path=str(released)))
     assert "the cell in the namespace 'kept' goes on" in cell.stderr
+    released.touch()
     assert kernel.wait(cell).error_name == "KeyboardInterrupt"
     assert "returned" not in cell.stdout
     kernel.run_ok("%%remote --on kept -o x\nx += 1")
@@ -90,12 +108,12 @@ def test_a_second_stop_kills_it_and_says_what_is_lost(kernel: Kernel, begin: str
     kernel.run_ok("%%remote --on c\ndf, model = 1, 2")
     if begin == "%remote on c":
         kernel.run_ok(begin)
-        cell = kernel.submit(C_CODE.format(rounds=LONG))
+        cell = kernel.submit(LONG)
         kernel.until(lambda: "in C" in cell.stdout, 20, cell)
         kernel.interrupt()
         kernel.until(lambda: "Stop again kills the namespace. c loses: df, model.\n" in cell.stderr, 5, cell)
     else:
-        cell = stopped(kernel, "--on c", LONG)
+        cell = stopped(kernel, "--on c")
     pressed = time.monotonic()
     kernel.interrupt()
     assert kernel.wait(cell).error_name == "KeyboardInterrupt"
@@ -108,7 +126,7 @@ def test_a_second_stop_kills_it_and_says_what_is_lost(kernel: Kernel, begin: str
 @pytest.mark.local
 def test_a_second_stop_kills_all_that_go_on(kernel: Kernel) -> None:
     kernel.run_ok("%%remote --each l r\ny = rank")
-    cell = stopped(kernel, "--each l r", LONG, 2)
+    cell = stopped(kernel, "--each l r", count=2)
     kernel.interrupt()
     assert kernel.wait(cell).error_name == "KeyboardInterrupt"
     assert cell.stderr.count("was killed. Lost: y.") == 2
