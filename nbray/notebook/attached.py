@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from nbray.errors import UsageError
@@ -128,6 +128,9 @@ class Attached:
 
     def __len__(self) -> int:
         return len(self.cells)
+
+    def __iter__(self) -> Iterator[FoundCell]:
+        return iter(self.cells)
 
     def __repr__(self) -> str:
         rows = self._rows()

@@ -7,8 +7,9 @@ from typing import Any
 from IPython.core.display_functions import display
 from IPython.core.error import UsageError
 
-from nbray import session
+from nbray import errors, session
 from nbray.notebook import cell_runs
+from nbray.resources import to_bytes
 
 
 def status(of_all: bool = False) -> None:
@@ -32,7 +33,11 @@ def status(of_all: bool = False) -> None:
 
 
 def start(workers: int | None, memory: str | None) -> None:
-    """Start it; raises UsageError where one with other settings runs."""
+    """Start it; raises UsageError where one with other settings runs, and for a size that is none."""
+    try:
+        to_bytes(memory or 0, "memory")
+    except errors.UsageError:
+        raise UsageError(f"%nbray start --memory {memory}: expected a size, as %nbray start --memory 4GB") from None
     display(session.init(num_workers=workers, memory=memory))
 
 

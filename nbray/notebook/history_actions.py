@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 
 from msgspec import structs
@@ -79,6 +80,8 @@ def _one(found: Sequence[Manifest], word: str, action: str) -> Manifest:
     for manifest in reversed(found):
         if str(manifest.number) == wanted:
             return manifest
+    if action == "history" and difflib.get_close_matches(word, ["clear"]):
+        raise UsageError(f"%nbray history {word}: expected a cell, as %nbray history {found[-1].number}; did you mean clear?")
     numbers = list(dict.fromkeys(each.number for each in reversed(found)))
     near = min(numbers, key=lambda number: abs(number - int(wanted))) if wanted.isdecimal() else numbers[0]
     raise UsageError(

@@ -233,6 +233,9 @@ class RemoteShell(InteractiveShell):
         error = exc_tuple[1] if exc_tuple else sys.exc_info()[1]
         if isinstance(error, KeyboardInterrupt) or self._leaving:  # nobody sees it, and there is little time
             return
+        if isinstance(error, SystemExit):  # the code has ended itself: where is told with the error that comes of it
+            self._showtraceback(type(error), error, [f"SystemExit: {error}" if str(error) else "SystemExit"])
+            return
         if not isinstance(error, BaseExceptionGroup):
             super().showtraceback(exc_tuple, *args, **options)
             return

@@ -81,6 +81,7 @@ def test_the_table() -> None:
         "namespace gpu0 lives df", "actor Counter 'c' lives nbray.get_actor('c')", "cell [1] of b.ipynb runs another notebook's",
     ]  # fmt: skip
     assert table[4].number == 4
+    assert list(table) == cells
     assert len(table) == 2
 
 

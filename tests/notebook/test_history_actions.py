@@ -61,6 +61,8 @@ def test_a_cell_that_is_not_remembered(file: HistoryFile) -> None:
         why(("13",))
     with pytest.raises(UsageError, match=r"history fit: no cell \[fit\]"):
         history(("fit",))
+    with pytest.raises(UsageError, match=r"history cler: expected a cell, as %nbray history \d+; did you mean clear\?"):
+        history(("cler",))
     with pytest.raises(UsageError, match=r"history 4 takes no 5: expected a cell, as %nbray history 4 for \[4\], or clear"):
         history(("4", "5"))
     with pytest.raises(UsageError, match="history 4 takes no --all"):

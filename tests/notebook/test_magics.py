@@ -131,6 +131,7 @@ def test_bad_options(notebook: InteractiveShell, cell: str, message: str) -> Non
     [
         ("%%remote --tiemout 3", "there is no --tiemout 3: did you mean --timeout?"),
         ("%%remote --cpus two", "--cpus two: expected a number, as %%remote --cpus 2"),
+        ("%nbray start --memory lots", "%nbray start --memory lots: expected a size, as %nbray start --memory 4GB"),
         ("%%remote x", "%%remote takes no x: code goes below this line; there are -i, --inputs,"),
     ],
 )

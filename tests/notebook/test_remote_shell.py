@@ -234,6 +234,7 @@ def test_exit_ends_the_cell_only(source: str) -> None:
     shown = Shown()
     error = raised(source, SystemExit, shown)
     assert type(error) is SystemExit
+    assert rendered(error) == ("SystemExit: 3" if "3" in source else "SystemExit")
     assert shown == []
     assert run("1").shown.texts() == ["1"]
 
