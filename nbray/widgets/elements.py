@@ -6,6 +6,7 @@ Text is text: `markup` escapes it, and the page makes text nodes of it, so nothi
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -14,6 +15,8 @@ from nbray.widgets.styles import without_variables
 
 Child = "Element | str"
 VOID = frozenset({"br", "img"})
+_NO_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
+"""Characters that no drawing may have: one of them, and none of it is seen."""
 
 
 class Element(NamedTuple):
@@ -81,7 +84,8 @@ def as_image(svg: Element, description: str) -> Element:
     """
     quiet = _without_titles(svg)
     written = markup(Element(quiet.tag, {**quiet.attributes, "xmlns": "http://www.w3.org/2000/svg"}, quiet.children))
-    data = quote(without_variables(written).replace('"', "'"), safe="/'=:;,.()-+*!@$&?")
+    shown = _NO_XML.sub("\N{REPLACEMENT CHARACTER}", without_variables(written).replace("'", "&apos;").replace('"', "'"))
+    data = quote(shown, safe="/'=:;,.()-+*!@$&?")
     return element("img", src=f"data:image/svg+xml,{data}", alt=description, style="width:100%;height:auto;display:block")
 
 

@@ -46,5 +46,13 @@ def test_an_image_is_a_whole_drawing() -> None:
     assert image.attributes["alt"] == "Rungs"
 
 
+def test_an_image_is_whole_whatever_its_names_are() -> None:
+    name = "don't \0 \x1b[31m \ud800 \uffff \"<b>\" 'x' 🦊"
+    image = as_image(element("svg", element("text", name), aria_label=name, viewBox="0 0 2 1"), name)
+    root = ElementTree.fromstring(unquote(image.attributes["src"].removeprefix("data:image/svg+xml,")))
+    shown = "don't � �[31m � � \"<b>\" 'x' 🦊"
+    assert (root.attrib["aria-label"], "".join(root.itertext())) == (shown, shown)
+
+
 def test_texts_come_in_their_order() -> None:
     assert list(texts(element("a", "1", element("b", "2"), "3"))) == ["1", "2", "3"]
