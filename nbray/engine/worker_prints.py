@@ -8,7 +8,7 @@ from pathlib import Path
 from nbray.config import ClusterConfig
 from nbray.engine.unsent import Unsent
 from nbray.engine.words import Words
-from nbray.engine.worker_logs import WorkerLog
+from nbray.engine.worker_logs import Puncher, WorkerLog
 from nbray.ids import NO_TASK, ProcessId, TaskId
 from nbray.scheduler.events import Received
 from nbray.scheduler.messages import Output, TaskResult
@@ -27,12 +27,13 @@ class WorkerPrints:
         self._process_of = process_of
         self._tell = tell
         self._logs: dict[int, WorkerLog] = {}
+        self._puncher = Puncher()
 
     def log(self, slot: int) -> WorkerLog:
         """The log of the workers of a slot."""
         if slot not in self._logs:
             path = Path(self._config.run_directory) / "logs" / f"worker-{slot}.log"
-            self._logs[slot] = WorkerLog(path, self._config.log_limit)
+            self._logs[slot] = WorkerLog(path, self._config.log_limit, self._puncher.punch)
         return self._logs[slot]
 
     def read_finished(self, slot: int, results: Iterable[TaskResult]) -> None:
@@ -41,12 +42,22 @@ class WorkerPrints:
             if result.log_end:
                 self._send(slot, result.task_id, result.log_end)
 
-    def read_live(self, slots: Iterable[int]) -> None:
-        """What running tasks have written so far."""
+    def read_live(self, slots: Iterable[int]) -> bool:
+        """What running tasks have written so far; whether one writes so much that its log should be looked at again soon."""
+        floods = False
         for slot in slots:
-            task_id, end = self._words.started(slot), self.log(slot).settled_end()
-            if self.log(slot).position >= self._words.log_length(slot):
+            log = self.log(slot)
+            task_id, end, before = self._words.started(slot), log.settled_end(), log.position
+            if before >= self._words.log_length(slot):
                 self._send(slot, task_id, end)
+            floods = floods or log.position - before > self._config.log_limit // 4
+        return floods
+
+    def close(self) -> None:
+        """Close the logs; what is to be given back of them is."""
+        self._puncher.close()
+        for log in self._logs.values():
+            log.close()
 
     def read_last_words(self, slot: int, process: ProcessId) -> None:
         """The worker is gone: pass on what it had not sent, and what C code wrote."""

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbray.engine.worker_logs import CHUNK_BYTES, WorkerLog, _whole_characters
+from nbray.engine.worker_logs import CHUNK_BYTES, Puncher, WorkerLog, _whole_characters
 from nbray.ids import TaskId
 from nbray.scheduler.messages import SKIPPED
 
@@ -120,6 +120,19 @@ def test_the_middle_of_an_overlong_log_goes_back_to_the_disk(written: Written) -
     assert status.st_blocks * 512 <= 2 * KEEP
     written.write(b"\nthe last line")
     assert written.log.tail().endswith("the last line")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="holes are punched on Linux alone")
+def test_a_puncher_punches_on_a_thread_of_its_own_even_when_the_log_is_closed_meanwhile(tmp_path: Path) -> None:
+    puncher = Puncher()
+    log = WorkerLog(tmp_path / "log", KEEP, puncher.punch)
+    (tmp_path / "log").write_bytes(os.urandom(16 * KEEP))
+    for _ in log.read(ONE, 16 * KEEP, LIMIT):
+        pass
+    log.close()
+    puncher.close()
+    assert (tmp_path / "log").stat().st_blocks * 512 <= 2 * KEEP
+    puncher.close()
 
 
 def test_the_tail_is_the_last_lines_of_this_worker(written: Written) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +30,7 @@ class Desk:
         self.process: ProcessId | None = WORKER
         self._path = folder / "logs" / "worker-0.log"
         config = make_config(run_directory=str(folder))
+        self.config = config
         self.prints = WorkerPrints(config, self.words, self.unsent, lambda slot: self.process, self.told.append)
         self.prints.log(0).begin_worker()
 
@@ -48,7 +50,7 @@ class Desk:
 def desk(tmp_path: Path) -> Iterator[Desk]:
     desk = Desk(tmp_path)
     yield desk
-    desk.prints.log(0).close()
+    desk.prints.close()
     vars(desk).clear()  # pytest keeps it for a while, and its descriptors with it
 
 
@@ -94,3 +96,13 @@ def test_without_a_process_or_a_task_nothing_is_read(desk: Desk, missing: str) -
     desk.prints.read_live([0])
     desk.prints.read_live([0])
     assert desk.prints.log(0).position == 0
+
+
+def test_while_much_is_written_it_says_so_and_gives_the_middle_back_behind_the_loop(desk: Desk) -> None:
+    desk.words.start(0, ONE, 0)
+    assert not desk.prints.read_live([0])
+    desk.write("x" * (2 * desk.config.log_limit))
+    desk.prints.read_live([0])
+    assert desk.prints.read_live([0])
+    assert not desk.prints.read_live([0])
+    assert [thread.name for thread in threading.enumerate() if "punch" in thread.name] == ["nbray-punch"]
