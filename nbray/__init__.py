@@ -14,6 +14,7 @@ The package, from the top down; each layer imports only what stands below it:
     trainers, tune/                   Trainer; Tuner, searchers, schedulers: the best configuration of a function
     joblib, util                      joblib's backend; ActorPool, Queue, multiprocessing.Pool
     executor, placement_groups        nbray.Executor; resources set aside for tasks that belong together
+    chaos                             faults on purpose: workers killed, a full store, a failing disk
     parallel_map                      nbray.map
     timelines, memory_report, worker_stacks   what ran when, what fills the store, what workers do
     scaling                           how many workers there are
@@ -142,7 +143,7 @@ def __getattr__(name: str) -> Any:
     """Import the name's module at first use; every error's home is `nbray.errors`."""
     if name in ("errors", "exceptions"):  # the same, the latter with Ray's names beside nbray's
         return import_module(f"nbray.{name}")
-    if name in ("actor", "joblib", "runtime_context", "runtime_env", "trainers", "tune", "util"):
+    if name in ("actor", "chaos", "joblib", "runtime_context", "runtime_env", "trainers", "tune", "util"):
         return import_module(f"nbray.{name}")
     if name not in __all__:
         raise AttributeError(f"module 'nbray' has no attribute {name!r}")

@@ -26,6 +26,7 @@ from nbray.snapshot import ClusterSnapshot, LeftCellRun
 
 if TYPE_CHECKING:
     from nbray.engine.connection import Interlude
+    from nbray.engine.injection import Injection
 
 
 class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -422,6 +423,14 @@ class Backend(ABC):
     def failed_frames(self) -> Path:
         """The directory in which workers keep the frames of failures (`nbray.frame_snapshots`)."""
         raise NotSupportedHere(f"the backend {self.name!r} keeps no frames of failures: %debug works right after one")
+
+    def inject(self, fault: Injection) -> bool:
+        """Let the engine meet a fault (`nbray.chaos`); False where what it is about is gone. Waits for the engine's answer."""
+        raise NotSupportedHere(f"nbray.chaos: the backend {self.name!r} has no processes on which faults could be tried")
+
+    def occupy(self, size: int) -> Callable[[], None] | None:
+        """Take room in the store to which nothing is written; what is returned gives it back. None: so much is not there."""
+        raise NotSupportedHere(f"nbray.chaos: the backend {self.name!r} has no store that could be full")
 
     def part(self) -> None:  # noqa: B027 - where nothing outlives its driver, nobody needs to know
         """This process is about to end: what tasks print from now on is not seen by anybody. Does not wait."""

@@ -31,10 +31,11 @@ from nbray.backends.local_actors import LocalActors
 from nbray.backends.local_arguments import LocalArguments
 from nbray.backends.local_gangs import LocalGangs
 from nbray.backends.templates import Templates
-from nbray.engine import connection, imported_modules, task_context
+from nbray.engine import connection, imported_modules, injection, task_context
 from nbray.engine.connection import Connection, Interlude
 from nbray.engine.driver import Driver
 from nbray.engine.incoming_streams import returns_of
+from nbray.engine.injection import Injection
 from nbray.engine.object_exchange import ObjectExchange
 from nbray.engine.watches import Watch
 from nbray.errors import InfeasibleRequest, UsageError
@@ -52,7 +53,9 @@ from nbray.scheduler.messages import (
     DescribeCellRun,
     Emitted,
     Failure,
+    GiveBack,
     Goodbye,
+    Granted,
     Inline,
     NoteCellRun,
     Scale,
@@ -479,6 +482,17 @@ class LocalBackend(Backend):
         from nbray.engine import failed_frames  # only for who looks
 
         return failed_frames.directory(self._run_directory)
+
+    def inject(self, fault: Injection) -> bool:
+        """See `Backend.inject`."""
+        answer = self._link.request(lambda request: Ask(request, "inject", text=injection.encode(fault)))
+        assert isinstance(answer, Answer)
+        return bool(msgspec.msgpack.decode(answer.body)["done"])
+
+    def occupy(self, size: int) -> Callable[[], None] | None:
+        """See `Backend.occupy`."""
+        reply = self._link.allocate(size)
+        return (lambda: self._link.post(GiveBack(reply.offset), now=True)) if isinstance(reply, Granted) else None
 
     def part(self) -> None:
         """See `Backend.part`."""

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
 
+from nbray.engine.injection import Trouble
 from nbray.errors import StoreFull
 from nbray.scheduler.actions import RemoveSpilled, Restore, Spill
 from nbray.scheduler.events import RestoreDone, RestoreFailed, SpillDone, SpillFailed
@@ -37,6 +38,8 @@ class Disk:
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
         self._threads: list[threading.Thread] = []
+        self.troubles: tuple[Trouble, ...] = ()
+        """What `nbray.chaos` has asked for; the threads read it, and nobody changes one of them."""
 
     def fileno(self) -> int:
         """What becomes readable."""
@@ -88,12 +91,16 @@ class Disk:
 
     def _spill(self, action: Spill) -> DiskEvent:
         try:
+            for trouble in self.troubles:
+                trouble.write()
             return SpillDone(action.object_id, self._files.write(action.object_id, action.offset, action.size))
         except OSError as error:
             return SpillFailed(action.object_id, error.strerror or str(error))
 
     def _restore(self, action: Restore) -> DiskEvent:
         try:
+            for trouble in self.troubles:
+                trouble.read()
             self._files.read(action.object_id, action.offset, action.size, action.checksum, action.warm)
         except Damaged as error:
             return RestoreFailed(action.object_id, str(error), damaged=True)

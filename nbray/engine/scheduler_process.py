@@ -24,6 +24,7 @@ import msgspec
 from nbray.engine import measures, observer, process_tree, run_directory, spill_directory, transport, wire
 from nbray.engine.disk import Disk
 from nbray.engine.inheritance import Inheritance
+from nbray.engine.injection import Injections
 from nbray.engine.measures import Measures
 from nbray.engine.slices import is_large, slices
 from nbray.engine.supervision import Exited, Forked, ForkWorker, FromZygote, SignalWorker, StopAll
@@ -75,6 +76,8 @@ from nbray.store.spill_files import SpillFiles
 
 PUBLISH_SECONDS = 0.25
 LOG_SECONDS = 0.1
+FLOOD_SECONDS = 0.02
+"""From one look at the logs to the next while a worker writes hundreds of megabytes a second."""
 HEADROOM_SECONDS = 0.5
 _CONVERSATION = (Submit, Finished, Call, Allocate)
 
@@ -123,6 +126,9 @@ class SchedulerProcess:
         self._measures = Measures(config.memory_limit)
         self._zygote_decoder: wire.FrameDecoder[FromZygote] = wire.FrameDecoder(FromZygote)
         self._disk = Disk(SpillFiles(self._arena, self._make_spill_directory))
+        self._injections = Injections(
+            self._pids, lambda slot, number: self._tell_zygote(SignalWorker(slot, number)), self._disk
+        )  # fmt: skip
         self._wakefulness = Wakefulness()
         self._converses = False
         """A message has come that another one is likely to follow within the moment."""
@@ -215,8 +221,8 @@ class SchedulerProcess:
         if now < self._look_at:
             return ticks
         if now >= self._logs_at:
-            self._logs_at = now + LOG_SECONDS
-            self._prints.read_live(self._pids)
+            floods = self._prints.read_live(self._pids)
+            self._logs_at = now + (FLOOD_SECONDS if floods else LOG_SECONDS)
         if now >= self._headroom_at:
             self._headroom_at = now + HEADROOM_SECONDS
             self._do(MemoryHeadroom(available_memory()))
@@ -228,7 +234,8 @@ class SchedulerProcess:
             self._publish_at = now + PUBLISH_SECONDS
             self._measures.look_at_cores()
             self._publisher.publish(self._measures.written_into(self._scheduler.snapshot(now)))
-        self._look_at = min(self._publish_at, self._logs_at, self._headroom_at, self._memory_at)
+        self._injections.run_due(now)
+        self._look_at = min(self._publish_at, self._logs_at, self._headroom_at, self._memory_at, self._injections.due)
         return True
 
     # ---------------------------------------------------------------- events
@@ -276,6 +283,8 @@ class SchedulerProcess:
             self._prints.read_finished(link.slot, message.results)
         if isinstance(message, Ask) and message.question == "snapshot":
             self._answer_snapshot(link, message)
+        elif isinstance(message, Ask) and message.question == "inject" and link.process and link.slot < 0:
+            self._inject(link, message)
         elif link.process:
             self._converses = self._converses or type(message) in _CONVERSATION
             self._do(Received(link.process, message))
@@ -298,6 +307,7 @@ class SchedulerProcess:
         if link.slot >= 0:
             self._prints.read_last_words(link.slot, link.process)
         if self._links.pop(link.process, None) is not None:
+            self._injections.forget(link.process)
             self._do(Left(link.process))
 
     def _hear_zygote(self) -> None:
@@ -422,6 +432,13 @@ class SchedulerProcess:
         """The one question whose answer needs more than the scheduler knows."""
         picture = self._measures.written_into(self._scheduler.snapshot(time.monotonic()))
         self._send(link.process, Answer(message.request_id, msgspec.msgpack.encode(picture)))
+
+    def _inject(self, link: Link, message: Ask) -> None:
+        """A driver tries what becomes of its work under faults (`nbray.chaos`)."""
+        now = time.monotonic()
+        answer = self._injections.carry_out(link.process, message.text, now)
+        self._look_at = min(self._look_at, self._injections.due)
+        self._send(link.process, Answer(message.request_id, msgspec.msgpack.encode(answer)))
 
 
 def run(inheritance: Inheritance) -> None:

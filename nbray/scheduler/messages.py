@@ -56,7 +56,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -71,6 +71,8 @@ STREAMING = -1
 """`num_returns` of a task that yields: its items travel in `Yielded`, its own object only says how it ended."""
 DYNAMIC = -2
 """`num_returns` of a task that yields and whose one value is the refs of all its items."""
+MOST_RETURNS = 1_000_000
+"""Of one task; each is an object from the moment of its submission."""
 NO_LIMIT = -1
 PROMPT = "prompt"
 """The stream of an Emitted with what a task asks a person (Ask "prompt"): JSON that only its worker and the driver understand."""
@@ -91,6 +93,14 @@ def rewrites_line(data: bytes) -> bool:
     return data[:1] == b"\r" and len(data) <= 512 and b"\n" not in data
 
 
+# What a peer says is a number within these bounds, or no message at all: nothing behind the decoder looks again.
+Count = Annotated[int, msgspec.Meta(ge=0)]
+CountOrNone = Annotated[int, msgspec.Meta(ge=-1)]
+"""-1 has a meaning of its own: no limit, none."""
+Bytes = Annotated[int, msgspec.Meta(ge=1, le=1 << 50)]
+Returns = Annotated[int, msgspec.Meta(ge=DYNAMIC, le=MOST_RETURNS)]
+Seconds = Annotated[float, msgspec.Meta(ge=0.0)]
+
 FailureKind = Literal[
     "exception", "unpicklable_result", "cancelled", "timeout", "worker_died", "store_full", "lost", "infeasible", "refused",
     "gang_removed", "out_of_memory", "actor_died",
@@ -107,10 +117,10 @@ class Inline(msgspec.Struct, array_like=True, tag=1, frozen=True, gc=False):
 class Stored(msgspec.Struct, array_like=True, tag=2, frozen=True, gc=False):
     """A value in the arena: `size` bytes from `offset`, keeping `nested` alive."""
 
-    offset: int
-    size: int
+    offset: Count
+    size: Count
     nested: list[ObjectId] = []
-    restored: int = 0
+    restored: Count = 0
     """How often it has come back from disk, so that its places are told apart."""
 
 
@@ -134,7 +144,7 @@ class Failure(msgspec.Struct, array_like=True, tag=3, frozen=True, gc=False):
 class Spilled(msgspec.Struct, array_like=True, tag=4, frozen=True, gc=False):
     """A value of `size` bytes that is on disk now, or on the way there; who wants to read it asks for it by Fetch."""
 
-    size: int
+    size: Count
     nested: list[ObjectId] = []
 
 
@@ -149,10 +159,10 @@ class Template(msgspec.Struct, array_like=True, frozen=True, gc=False):
     function_key: bytes
     name: str
     cell_run: CellRunId
-    resources: dict[str, int]
-    num_returns: int = 1
-    max_retries: int = 0
-    timeout: float = 0.0
+    resources: dict[str, Count]
+    num_returns: Returns = 1
+    max_retries: CountOrNone = 0
+    timeout: Seconds = 0.0
     options: bytes = b""
     """What only the worker needs (retry_exceptions), pickled."""
     environment: bytes = b""
@@ -161,15 +171,15 @@ class Template(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """When set, the call of this method of the actor that the worker hosts; there is no function then."""
     priority: int = 0
     """Tasks of a higher one go first, within their job."""
-    max_calls: int = 0
+    max_calls: Count = 0
     """Calls of the function after which a worker is replaced; 0: no limit."""
     profile: bytes = b""
     """What the worker must be started with (`nbray.runtime_env`); opaque to the scheduler, equal bytes mean equal workers."""
     gang: ObjectId = NO_TASK
     """When set, the task draws its resources from this gang's bundles."""
-    bundle: int = -1
+    bundle: CountOrNone = -1
     """From this one of them; -1: from any."""
-    window: int = 0
+    window: CountOrNone = 0
     """Of a stream: how many items it may be ahead of its consumer; 0: as many as usual, -1: any number."""
 
 
@@ -181,12 +191,12 @@ class ActorSpec(msgspec.Struct, array_like=True, frozen=True, gc=False):
     namespace: str = ""
     detached: bool = False
     """It lives until it is killed or the cluster ends, whoever holds a handle."""
-    max_restarts: int = 0
+    max_restarts: CountOrNone = 0
     """-1: no limit."""
-    max_task_retries: int = 0
+    max_task_retries: CountOrNone = 0
     """Re-runs of a call that was in the actor when its worker died; -1: no limit."""
     concurrency: Literal["sync", "threads", "async"] = "sync"
-    max_concurrency: int = 1
+    max_concurrency: Count = 1
     description: bytes = b""
     """What `get_actor` needs to make a handle: opaque here."""
 
@@ -224,9 +234,9 @@ class TaskResult(msgspec.Struct, array_like=True, gc=False):
 
     task_id: TaskId
     values: list[Value]
-    micros: int
+    micros: Count
     """Run time of the attempt in microseconds."""
-    log_end: int = 0
+    log_end: Count = 0
     """Length of the worker's log after the attempt when the attempt wrote to it (fd 1 or 2), else 0."""
 
 
@@ -236,8 +246,8 @@ class Hello(msgspec.Struct, array_like=True, tag=1):
     protocol: int
     epoch: str
     job: str = ""
-    slot: int = -1
-    linger: float = 0.0
+    slot: CountOrNone = -1
+    linger: Seconds = 0.0
 
 
 class DescribeCellRun(msgspec.Struct, array_like=True, tag=2):
@@ -278,7 +288,7 @@ class Put(msgspec.Struct, array_like=True, tag=7):
 
 class Allocate(msgspec.Struct, array_like=True, tag=8):
     request_id: int
-    size: int
+    size: Bytes
 
 
 class GiveBack(msgspec.Struct, array_like=True, tag=9):
@@ -337,12 +347,12 @@ class Ask(msgspec.Struct, array_like=True, tag=18):
     "actors", "actor", "actor_state", "namespace", "prompt" (what a task, the argument, asks a person: answered when somebody
     has), "reply" (what a person says to a task; without text: whether it waits), "left_work" (argument: 1 for that
     of all jobs), "take_over" (text: a cell run; argument: which output comes again, an index of `TAKEN_OVER`), "jobs"
-    (how many drivers each has).
+    (how many drivers each has), "inject" (text: a fault, as `engine.injection` has them).
     """
 
     request_id: int
     question: str
-    argument: int = 0
+    argument: Count = 0
     text: str = ""
     """A name that the question is about, for example an actor's."""
 
@@ -391,7 +401,7 @@ class Yielded(msgspec.Struct, array_like=True, tag=25):
     """
 
     task_id: TaskId
-    first: int
+    first: Count
     items: list[tuple[ObjectId, Value]]
 
 
@@ -399,7 +409,7 @@ class Consumed(msgspec.Struct, array_like=True, tag=26):
     """`count` items of the stream were taken so far; `NO_LIMIT`: the worker need not wait for its consumer any more."""
 
     task_id: TaskId
-    count: int
+    count: CountOrNone
 
 
 class CreateGang(msgspec.Struct, array_like=True, tag=27):
@@ -409,7 +419,7 @@ class CreateGang(msgspec.Struct, array_like=True, tag=27):
     """
 
     gang_id: ObjectId
-    bundles: list[dict[str, int]]
+    bundles: list[dict[str, Count]]
     value: bytes
     """Pickled, opaque here."""
     strategy: Literal["PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD"] = "PACK"
