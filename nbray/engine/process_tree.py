@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import resource
 import signal
 import sys
 from collections.abc import Collection
@@ -15,6 +16,11 @@ WORKER_MARK = "NBRAY_WORKER"
 
 NAME_MARK = "nbray:"
 """The same in the process's name, for what a worker forks: the environment that the system shows is that of the exec."""
+
+LIMIT_MARK = 0x6E62
+"""The same in a limit that Linux keeps, hands down and heeds no more, for a daemon that has shed both: its upper bits."""
+_LIMIT_BITS = 46
+_LIMIT_NAME = b"Max resident set"
 
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
@@ -30,6 +36,9 @@ def mark_worker() -> None:
     """Let this process be known as the owner of all that will descend from it."""
     os.environ[WORKER_MARK] = str(os.getpid())
     if sys.platform == "linux":
+        _, hard = resource.getrlimit(resource.RLIMIT_RSS)
+        if hard == resource.RLIM_INFINITY:  # else somebody sees to it, and the mark would not fit
+            resource.setrlimit(resource.RLIMIT_RSS, ((LIMIT_MARK << _LIMIT_BITS) + os.getpid(), hard))
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_NAME, f"{NAME_MARK}{os.getpid()}".encode(), 0, 0, 0)
 
 
@@ -97,6 +106,11 @@ def _owner(pid: int) -> int:
         title = Path(f"/proc/{pid}/comm").read_text().strip()
         if title.startswith(NAME_MARK):
             return int(title.removeprefix(NAME_MARK))
+        for line in Path(f"/proc/{pid}/limits").read_bytes().splitlines():
+            if line.startswith(_LIMIT_NAME):
+                soft = line.removeprefix(_LIMIT_NAME).split()[0]
+                if soft.isdigit() and int(soft) >> _LIMIT_BITS == LIMIT_MARK:
+                    return int(soft) & ((1 << _LIMIT_BITS) - 1)
         for entry in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
             name, _, value = entry.partition(b"=")
             if name == WORKER_MARK.encode() and value.isdigit():

@@ -142,3 +142,33 @@ process_tree.end_strays((), ())
 """
     )
     assert words == ["0", "0", "gone"]
+
+
+def test_a_daemon_that_has_shed_name_and_environment_is_found_when_nobody_has_adopted_it() -> None:
+    """The zygote is gone, and so is the worker: whoever looks for what it has left has its pid alone."""
+    program = f"""
+import os, sys, time
+sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+from nbray.engine import process_tree
+process_tree.mark_worker()
+if os.fork() == 0:
+    os.setsid()
+    daemon = os.fork()
+    if daemon == 0:
+        os.close(1)
+        os.execve("/bin/sleep", ["sleep", "60"], {{}})
+    print(os.getppid(), daemon, flush=True)
+    os._exit(0)
+os.wait()
+"""
+    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, check=True, timeout=20)
+    worker, daemon = map(int, done.stdout.split())
+    assert not has_ended_now(daemon)
+    process_tree.end_descendants({2**22 + 1})
+    assert not has_ended_now(daemon)
+    process_tree.end_descendants({worker})
+    assert has_ended(daemon)
+
+
+def has_ended_now(pid: int) -> bool:
+    return not Path(f"/proc/{pid}").exists()
