@@ -28,6 +28,7 @@ from nbray.engine.injection import Injections
 from nbray.engine.measures import Measures
 from nbray.engine.slices import is_large, slices
 from nbray.engine.supervision import Exited, Forked, ForkWorker, FromZygote, SignalWorker, StopAll
+from nbray.engine.turns import Turns
 from nbray.engine.wakefulness import AWAKE_SECONDS, Wakefulness
 from nbray.engine.worker_prints import WorkerPrints
 from nbray.ids import ProcessId
@@ -129,6 +130,7 @@ class SchedulerProcess:
         self._injections = Injections(
             self._pids, lambda slot, number: self._tell_zygote(SignalWorker(slot, number)), self._disk
         )  # fmt: skip
+        self._turns = Turns()
         self._wakefulness = Wakefulness()
         self._converses = False
         """A message has come that another one is likely to follow within the moment."""
@@ -164,7 +166,14 @@ class SchedulerProcess:
                 transport.send(link.socket, link.out)
 
     def _step(self) -> None:
-        for key, events in self._wait():
+        ready = self._wait()
+        self._turns.begin()
+        self._turn(ready)
+        self._turns.end()
+
+    def _turn(self, ready: list[tuple[selectors.SelectorKey, int]]) -> None:
+        """Hear all that is ready, do what is due, and send what comes of it."""
+        for key, events in ready:
             link = key.data
             if type(link) is Link:
                 if events & selectors.EVENT_WRITE:
@@ -281,8 +290,8 @@ class SchedulerProcess:
     def _hear(self, link: Link, message: ToScheduler) -> None:
         if type(message) is Finished and link.slot >= 0:
             self._prints.read_finished(link.slot, message.results)
-        if isinstance(message, Ask) and message.question == "snapshot":
-            self._answer_snapshot(link, message)
+        if isinstance(message, Ask) and message.question in ("snapshot", "turns"):
+            self._answer_itself(link, message)
         elif isinstance(message, Ask) and message.question == "inject" and link.process and link.slot < 0:
             self._inject(link, message)
         elif link.process:
@@ -428,10 +437,12 @@ class SchedulerProcess:
     def _process_of(self, slot: int) -> ProcessId | None:
         return next((process for process, link in self._links.items() if link.slot == slot), None)
 
-    def _answer_snapshot(self, link: Link, message: Ask) -> None:
-        """The one question whose answer needs more than the scheduler knows."""
-        picture = self._measures.written_into(self._scheduler.snapshot(time.monotonic()))
-        self._send(link.process, Answer(message.request_id, msgspec.msgpack.encode(picture)))
+    def _answer_itself(self, link: Link, message: Ask) -> None:
+        """The questions whose answers need more than the scheduler knows."""
+        body: object = self._turns.table()
+        if message.question == "snapshot":
+            body = self._measures.written_into(self._scheduler.snapshot(time.monotonic()))
+        self._send(link.process, Answer(message.request_id, msgspec.msgpack.encode(body)))
 
     def _inject(self, link: Link, message: Ask) -> None:
         """A driver tries what becomes of its work under faults (`nbray.chaos`)."""

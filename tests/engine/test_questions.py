@@ -23,6 +23,8 @@ def test_a_question_from_outside() -> None:
             answer = questions.ask(directory, content, "snapshot")
             assert answer["epoch"] == nbray.nodes()[0]["NodeID"]
         assert questions.ask(directory, content, "tasks", 5, "RUNNING") == []
+        turns = questions.ask(directory, content, "turns")
+        assert 3 < sum(turns["clock"]) == sum(turns["cpu"])
         assert "nobody here can answer" in questions.ask(directory, content, "colour")["error"]
         assert nbray.get(nbray.apply_async(abs, (-1,))) == 1
 
