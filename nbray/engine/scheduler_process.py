@@ -13,10 +13,8 @@ import gc
 import os
 import selectors
 import signal
-import socket
 import sys
 import time
-from collections import deque
 from pathlib import Path
 
 import msgspec
@@ -25,6 +23,7 @@ from nbray.engine import measures, observer, process_tree, run_directory, spill_
 from nbray.engine.disk import Disk
 from nbray.engine.inheritance import Inheritance
 from nbray.engine.injection import Injections
+from nbray.engine.links import Link
 from nbray.engine.measures import Measures
 from nbray.engine.slices import is_large, slices
 from nbray.engine.supervision import Exited, Forked, ForkWorker, FromZygote, SignalWorker, StopAll
@@ -53,6 +52,7 @@ from nbray.scheduler.events import (
     MemoryHeadroom,
     Received,
     Started,
+    StarterLeft,
     Tick,
     WorkerExited,
     WorkerForked,
@@ -64,6 +64,7 @@ from nbray.scheduler.messages import (
     Call,
     Exit,
     Finished,
+    FromScheduler,
     Hello,
     Refused,
     Submit,
@@ -81,23 +82,6 @@ FLOOD_SECONDS = 0.02
 """From one look at the logs to the next while a worker writes hundreds of megabytes a second."""
 HEADROOM_SECONDS = 0.5
 _CONVERSATION = (Submit, Finished, Call, Allocate)
-
-
-class Link:
-    """One connection: its bytes in and out, its process once it has said Hello."""
-
-    __slots__ = ("decoder", "open", "out", "process", "slot", "socket", "waiting", "writing")
-
-    def __init__(self, connection: socket.socket) -> None:
-        self.socket = connection
-        self.decoder: wire.FrameDecoder[ToScheduler] = wire.scheduler_decoder()
-        self.out = bytearray()
-        self.process = ProcessId(0)
-        self.slot = -1
-        self.waiting: deque[ToScheduler] = deque()
-        """What has come and not been handled; nothing is read meanwhile."""
-        self.writing = False
-        self.open = True
 
 
 class SchedulerProcess:
@@ -328,8 +312,10 @@ class SchedulerProcess:
         for event in self._zygote_decoder.feed(data):
             if isinstance(event, Forked):
                 self._forked(event)
-            else:
+            elif isinstance(event, Exited):
                 self._exited(event)
+            else:
+                self._do(StarterLeft())
 
     def _forked(self, event: Forked) -> None:
         self._pids[event.slot] = event.pid
@@ -380,10 +366,10 @@ class SchedulerProcess:
     def _make_spill_directory(self) -> int:
         return spill_directory.create(Path(self._config.spill_directory), Path(self._config.run_directory))
 
-    def _send(self, process: ProcessId, message: msgspec.Struct) -> None:
+    def _send(self, process: ProcessId, message: FromScheduler) -> None:
         link = self._links.get(process)
         if link is not None:
-            wire.append_frame(link.out, message)
+            link.post(message)
             self._unsent[link] = None
 
     def _admit(self, link: Link) -> None:
@@ -411,12 +397,10 @@ class SchedulerProcess:
         for link in unsent:
             if not link.open:
                 continue
-            if not transport.send(link.socket, link.out):
-                link.out.clear()  # its end of file follows, with what it still had to say
-            if bool(link.out) != link.writing:
-                link.writing = bool(link.out)
-                events = selectors.EVENT_READ | (selectors.EVENT_WRITE if link.writing else 0)
-                self._selector.modify(link.socket, events, link)
+            link.send()
+            if link.events != link.wanted:
+                link.events = link.wanted
+                self._selector.modify(link.socket, link.events, link)
 
     def _tell_zygote(self, request: msgspec.Struct) -> None:
         self._zygote.setblocking(True)
