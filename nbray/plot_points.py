@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from nbray.unreadable import UNREADABLE
+
 STREAM = "points"
 """The stream of a task's output on which its plots travel, as JSON."""
 
@@ -58,7 +60,7 @@ def decode(data: bytes) -> Points | None:
     """
     try:
         return msgspec.json.decode(data, type=Points)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None
 
 

@@ -10,6 +10,8 @@ from collections.abc import Hashable
 
 import msgspec
 
+from nbray.unreadable import UNREADABLE
+
 STREAM = "progress"
 """The stream of a task's output on which its bars travel, as JSON."""
 
@@ -51,7 +53,7 @@ def decode(data: bytes) -> BarState | None:
     """
     try:
         return msgspec.json.decode(data, type=BarState)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None
 
 

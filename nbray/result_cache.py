@@ -23,6 +23,7 @@ import xxhash
 
 from nbray import serialization
 from nbray.errors import NbrayError, UsageError
+from nbray.unreadable import UNREADABLE
 
 LIMIT = 4_000_000_000
 """Bytes that the results may take together."""
@@ -81,7 +82,7 @@ class ResultCache:
             if head.key != key or len(frame) != head.size or xxhash.xxh3_128_hexdigest(frame) != head.checksum:
                 return None
             value = serialization.loads(frame)
-        except (NbrayError, msgspec.DecodeError, struct.error):
+        except (NbrayError, struct.error, *UNREADABLE):
             return None
         with contextlib.suppress(OSError):  # it has just been dropped by another process
             os.utime(path)
@@ -113,7 +114,7 @@ class ResultCache:
         """What there is, the most recently used first."""
         found = []
         for _, path, _ in sorted(self._files(), reverse=True):
-            with contextlib.suppress(OSError, msgspec.DecodeError, struct.error, ValueError), path.open("rb") as file:
+            with contextlib.suppress(OSError, struct.error, ValueError, *UNREADABLE), path.open("rb") as file:
                 _, length = _START.unpack(file.read(_START.size))
                 found.append(msgspec.json.decode(file.read(length), type=Head))
         return found

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from nbray.engine.run_directory import ClusterFile
+from nbray.unreadable import UNREADABLE
 
 FILE_NAME = "jobs.jsonl"
 
@@ -59,6 +60,6 @@ def _noted(directory: Path) -> Iterable[Member]:
     for line in lines:
         try:
             found.append(msgspec.json.decode(line, type=Member))
-        except msgspec.MsgspecError:  # torn, or of another release
+        except UNREADABLE:  # torn, or of another release
             continue
     return found

@@ -12,6 +12,7 @@ import msgspec
 
 from nbray.errors import InternalError
 from nbray.scheduler.messages import MAX_FRAME, FromScheduler, ToScheduler
+from nbray.unreadable import UNREADABLE
 
 _LENGTH = struct.Struct("<I")
 _encoder = msgspec.msgpack.Encoder()
@@ -74,7 +75,7 @@ class FrameDecoder(Generic[Message]):
     def _decode(self, frame: memoryview) -> Message:
         try:
             return self._decoder.decode(frame)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise ProtocolError(f"a frame of {len(frame):,} bytes is no message: {error}") from error
         finally:
             frame.release()

@@ -20,6 +20,7 @@ import xxhash
 
 from nbray.notebook.manifest import Manifest
 from nbray.result_cache import default_directory
+from nbray.unreadable import UNREADABLE
 
 MOST_BYTES = 2_000_000
 """Of one file; then half of it goes."""
@@ -81,7 +82,7 @@ def read(path: Path) -> list[Manifest]:
     found: dict[str, Manifest] = {}
     with contextlib.suppress(FileNotFoundError, PermissionError):
         for line in path.read_bytes().splitlines():
-            with contextlib.suppress(msgspec.DecodeError):  # also one of another version
+            with contextlib.suppress(*UNREADABLE):  # also one of another version
                 manifest = msgspec.json.decode(line, type=Manifest)
                 found[manifest.cell_run] = manifest
     return list(found.values())

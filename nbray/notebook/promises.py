@@ -10,6 +10,7 @@ import msgspec
 from nbray.backends.backend import Backend
 from nbray.ids import CellRunId, ObjectId
 from nbray.objects import ObjectRef
+from nbray.unreadable import UNREADABLE
 
 Kind = Literal["cell", "items", "ranks"]
 
@@ -41,7 +42,7 @@ def decode(note: bytes) -> Promise | None:
     """
     try:
         return msgspec.json.decode(note, type=Promise)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None
 
 

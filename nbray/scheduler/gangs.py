@@ -16,7 +16,6 @@ import math
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from nbray.errors import InternalError
 from nbray.ids import ObjectId
 from nbray.resources import from_units, shortfall
 from nbray.scheduler.bundles import impossible, sum_of
@@ -25,7 +24,7 @@ from nbray.scheduler.deadlines import Deadlines
 from nbray.scheduler.messages import CreateGang, Failure, Template, Value
 from nbray.scheduler.ownership import ObjectEntry, Objects
 from nbray.scheduler.pool import Pool, Reservoir, Shape
-from nbray.scheduler.processes import Process
+from nbray.scheduler.processes import Contradiction, Process
 from nbray.scheduler.states import GangState, State, move_gang
 from nbray.scheduler.tasks import Task
 
@@ -101,7 +100,7 @@ class Gangs:
         """Take in a gang; the process holds one reference to it."""
         number = message.gang_id
         if number in self._objects.entries:
-            raise InternalError(f"a gang was created as {number:#x}, which exists")
+            raise Contradiction(f"a gang was created as {number:#x}, which exists")
         entry = self._objects.entries[number] = ObjectEntry(number, 2)
         process.held.add(number)
         failure = self._verdict(message)

@@ -11,7 +11,7 @@ from nbray.scheduler.messages import TAKEN_OVER, Ask
 from nbray.scheduler.output import OutputDesk
 from nbray.scheduler.ownership import Objects
 from nbray.scheduler.pictures import Pictures
-from nbray.scheduler.processes import Process
+from nbray.scheduler.processes import Contradiction, Process
 from nbray.snapshot import LeftCellRun
 
 
@@ -32,6 +32,8 @@ class LeftWork:
         if message.question == "left_work":
             return self._list(self._jobs.runs() if message.argument else job.runs.values())
         if message.question == "take_over":
+            if message.argument >= len(TAKEN_OVER):
+                raise Contradiction(f"take over what: {message.argument}")
             return self._take_over(process, job, CellRunId(message.text), TAKEN_OVER[message.argument])
         if message.question == "jobs":
             return self._jobs.drivers_by_job()

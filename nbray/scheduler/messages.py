@@ -71,7 +71,7 @@ STREAMING = -1
 """`num_returns` of a task that yields: its items travel in `Yielded`, its own object only says how it ended."""
 DYNAMIC = -2
 """`num_returns` of a task that yields and whose one value is the refs of all its items."""
-MOST_RETURNS = 1_000_000
+MOST_RETURNS = 100_000
 """Of one task; each is an object from the moment of its submission."""
 NO_LIMIT = -1
 PROMPT = "prompt"
@@ -347,7 +347,8 @@ class Ask(msgspec.Struct, array_like=True, tag=18):
     "actors", "actor", "actor_state", "namespace", "prompt" (what a task, the argument, asks a person: answered when somebody
     has), "reply" (what a person says to a task; without text: whether it waits), "left_work" (argument: 1 for that
     of all jobs), "take_over" (text: a cell run; argument: which output comes again, an index of `TAKEN_OVER`), "jobs"
-    (how many drivers each has), "inject" (text: a fault, as `engine.injection` has them).
+    (how many drivers each has), "inject" (text: a fault, as `engine.injection` has them), "turns" (how long the turns of the
+    loop took, `engine.turns`).
     """
 
     request_id: int

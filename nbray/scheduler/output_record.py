@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from nbray.scheduler.messages import Emitted
+from nbray.unreadable import UNREADABLE
 
 MOST_BYTES = 1024 * 1024
 """What is kept of one cell run; older pieces make room."""
@@ -108,7 +109,7 @@ class OutputRecord:
         """A plot that has not ended by then is shown again from its beginning: the rest of a line says little."""
         try:
             plot = msgspec.json.decode(emitted.data, type=_Plot)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             return
         key = (emitted.task_id, f"points {plot.plot}", plot.run)
         known = self._plots.setdefault(key, _PlotPieces())
@@ -161,6 +162,6 @@ def _key(emitted: Emitted) -> Key | None:
         if stream == "update_display_data":
             name = msgspec.json.decode(emitted.data, type=_Display).transient.get("display_id")
             return (emitted.task_id, stream, str(name)) if name is not None else None
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None
     return None

@@ -198,6 +198,8 @@ class Objects:
             if maker is None or not extents.seal(maker, value.offset):
                 return Failure("lost", f"object {entry.object_id:#x} names an extent that its maker was not granted: report this")
             self._spilling.add(entry, value, entry.task.template.name if entry.task is not None else "nbray.put")
+        elif isinstance(value, Spilled):
+            return Failure("lost", f"object {entry.object_id:#x} is on disk, says its maker, who cannot know: report this")
         else:
             size = _inline_size(value)
             extents.inline += size

@@ -77,7 +77,7 @@ class Shape:
 
     def measure(self, total: Mapping[str, int]) -> None:
         """Compare what it asks for with what the cluster has."""
-        self.share = max((units / (total.get(name) or units) for name, units in self.amounts.items()), default=0.0)
+        self.share = max((units / (total.get(name) or units) for name, units in self.amounts.items() if units), default=0.0)
 
 
 class Pool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nbray.errors import InternalError
 from nbray.ids import ObjectId, ProcessId
 from nbray.scheduler import messages
 from nbray.scheduler.actions import Action, Send
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 
 READY_VALUES = 1024
 """Most values in one Ready message: with inline values of 64 KiB it stays far below the largest frame."""
+
+
+class Contradiction(InternalError):
+    """A process says what cannot be, and nothing was changed by it: its connection ends, everybody else goes on."""
 
 
 class Process:

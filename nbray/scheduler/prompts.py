@@ -16,10 +16,11 @@ from nbray.scheduler.cell_runs import Job
 from nbray.scheduler.deadlines import Deadlines
 from nbray.scheduler.messages import PROMPT, Answer, Ask, Output
 from nbray.scheduler.output import OutputDesk
-from nbray.scheduler.processes import Outbox, Process
+from nbray.scheduler.processes import Contradiction, Outbox, Process
 from nbray.scheduler.tasks import Task
 from nbray.scheduler.worker_queues import WorkerQueues
 from nbray.scheduler.worker_records import Worker
+from nbray.unreadable import UNREADABLE
 
 NOBODY = "no notebook is connected that could answer"
 ENDED = "its task has ended, and a thread of it cannot ask"
@@ -69,7 +70,11 @@ class Prompts:
         task_id = TaskId(message.argument)
         waits = self.waits(task_id)
         if waits and message.text:
-            self._answer(task_id, msgspec.json.decode(message.text, type=dict[str, str]))
+            try:
+                answer = msgspec.json.decode(message.text, type=dict[str, str])
+            except UNREADABLE as error:
+                raise Contradiction(f"a reply to a task that is none: {error}") from error
+            self._answer(task_id, answer)
         return {"waits": waits}
 
     def waits(self, task_id: TaskId) -> bool:
