@@ -15,12 +15,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import SimpleQueue
 
+from nbray.engine import descriptors
 from nbray.ids import NO_TASK, TaskId
 from nbray.scheduler.messages import SKIPPED
 
 CHUNK_BYTES = 64 * 1024
 TAIL_LINES = 20
 TAIL_BYTES = 4096
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
 _KEEP_SIZE_PUNCH_HOLE = 0x01 | 0x02
 
 Punch = Callable[[int, int, int], None]
@@ -34,8 +36,9 @@ class WorkerLog:
         self._path = path
         self._keep = keep
         self._punch = punch or punch_hole
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0), 0o600)
-        self._position = os.fstat(self._descriptor).st_size
+        self._descriptor = -1
+        """Less than 0 until the process may open one more file."""
+        self._position = self._length()
         self._begin = self._position
         self._punched = self._position
         self._seen = self._position
@@ -51,7 +54,8 @@ class WorkerLog:
         """The task's bytes up to `end` (None: all there are) as stream and data; beyond `limit` bytes a task only their count."""
         if task_id != self._task:
             self._task, self._sent = task_id, 0
-        target = os.fstat(self._descriptor).st_size if end is None else end
+        length = self._length()
+        target = length if end is None else min(end, length)
         while self._position < target:
             size = min(CHUNK_BYTES, target - self._position)
             if self._sent > limit:
@@ -79,14 +83,16 @@ class WorkerLog:
 
     def tail(self) -> str:
         """Its last lines, since this worker began."""
-        end = os.fstat(self._descriptor).st_size
+        end = self._length()
         start = max(self._begin, end - TAIL_BYTES)
+        if start == end:
+            return ""
         text = os.pread(self._descriptor, end - start, start).decode("utf-8", "replace")
         return "\n".join(text.splitlines()[-TAIL_LINES:])
 
     def begin_worker(self) -> None:
         """A new worker writes to this log from here on."""
-        self._begin = self._position = self._seen = os.fstat(self._descriptor).st_size
+        self._begin = self._position = self._seen = self._length()
         self._task, self._sent = NO_TASK, 0
 
     def settled_end(self) -> int:
@@ -94,12 +100,24 @@ class WorkerLog:
 
         Reading to the very end would put what C code wrote in front of prints, or in the middle of a line.
         """
-        end, self._seen = self._seen, os.fstat(self._descriptor).st_size
+        end, self._seen = self._seen, self._length()
         return end
+
+    def _length(self) -> int:
+        """How long the file is; 0 as long as it cannot be opened."""
+        if self._descriptor < 0:
+            try:
+                self._descriptor = os.open(self._path, _FLAGS, 0o600)
+            except OSError as error:
+                if not descriptors.are_short(error):
+                    raise
+                return 0
+        return os.fstat(self._descriptor).st_size
 
     def close(self) -> None:
         """Close the file; it stays until the run directory goes."""
-        os.close(self._descriptor)
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
 
 
 def _whole_characters(data: bytes) -> int:
@@ -132,7 +150,14 @@ class Puncher:
 
     def punch(self, descriptor: int, offset: int, size: int) -> None:
         """Give the range back, in time; the file may be closed meanwhile."""
-        self._holes.put((os.dup(descriptor), offset, size))
+        try:
+            own = os.dup(descriptor)
+        except OSError as error:
+            if not descriptors.are_short(error):
+                raise
+            punch_hole(descriptor, offset, size)  # here and now: the log must not grow on
+            return
+        self._holes.put((own, offset, size))
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="nbray-punch", daemon=True)
             self._thread.start()

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 
 import xxhash
 
+from nbray.errors import StoreFull
 from nbray.ids import ObjectId
 from nbray.store.arena import Arena
 
@@ -65,6 +66,8 @@ class SpillFiles:
         try:
             descriptor = self._open(object_id, os.O_RDONLY)
         except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):  # the file is as it should be, and can be read later
+                raise StoreFull(f"it is on disk, and the scheduler process can open no more files ({error.strerror})") from error
             raise Damaged(f"its file cannot be opened ({error.strerror})") from error
         try:
             found = self._read_mapped(descriptor, offset, size) if warm else self._read_through(descriptor, offset, size)

@@ -10,6 +10,7 @@ import pytest
 from nbray.engine import measures
 from nbray.engine.measures import Measures
 from nbray.snapshot import ClusterSnapshot, StoreSnapshot, WorkerSnapshot
+from tests.squeezed import squeezed
 
 MB = 1_000_000
 
@@ -76,3 +77,16 @@ def test_a_worker_that_the_system_ended_for_its_memory_is_told_from_others(kills
     assert looked.remove(1, killed=False) == 0, "it has ended by itself"
     assert looked.remove(2, killed=True) == pytest.approx(size)
     assert looked.remove(3, killed=True) == 0
+
+
+def test_without_a_descriptor_left_the_last_look_holds(kills: list[int]) -> None:
+    looked = Measures(0)
+    looked.add(0, os.getpid())
+    before = looked.look_at_memory()
+    with squeezed():
+        looked.add(1, os.getpid())
+        looked.look_at_cores()
+        assert looked.look_at_memory() == before
+        assert looked.headroom() == before.available
+        assert looked.remove(0, killed=True) == 0
+    assert set(looked.look_at_memory().workers) == {1}, "and what came meanwhile is found afterwards"

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from nbray.engine.worker_logs import CHUNK_BYTES, Puncher, WorkerLog, _whole_characters
 from nbray.ids import TaskId
 from nbray.scheduler.messages import SKIPPED
+from tests.squeezed import squeezed
 
 ONE, TWO = TaskId(1), TaskId(2)
 KEEP = 1 << 20
@@ -177,3 +178,27 @@ def test_what_is_read_live_had_time_to_follow_the_prints_before_it(tmp_path: Pat
             assert log.settled_end() == len(b"early and late")
     finally:
         log.close()
+
+
+def test_a_log_that_cannot_be_opened_yet_is_empty_until_it_can(tmp_path: Path) -> None:
+    path = tmp_path / "worker-0.log"
+    with squeezed():
+        log = WorkerLog(path, KEEP)
+        log.begin_worker()
+        assert (list(log.read(ONE, None, LIMIT)), list(log.read(ONE, 6, LIMIT)), log.tail(), log.settled_end()) == ([], [], "", 0)
+        log.close()
+    path.write_bytes(b"first\n")
+    assert list(log.read(ONE, 6, LIMIT)) == [("stdout", b"first\n")]
+    assert log.tail() == "first"
+    log.close()
+
+
+def test_without_a_descriptor_for_the_thread_a_hole_is_punched_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "worker-0.log"
+    path.write_bytes(b"x" * (1 << 20))
+    puncher = Puncher()
+    with path.open("r+b") as file:
+        with squeezed():
+            puncher.punch(file.fileno(), 0, 1 << 19)
+        assert file.read(4096) == bytes(4096)
+    puncher.close()

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from nbray.errors import StoreFull
 from nbray.ids import ObjectId
 from nbray.store import spill_files
 from nbray.store.arena import Arena
 from nbray.store.spill_files import Damaged, SpillFiles
+from tests.squeezed import squeezed
 
 OBJECT = ObjectId(0xABC)
 SIZE = 300_000
@@ -83,6 +85,14 @@ def test_a_file_that_was_cut_off_or_removed_is_found(files: SpillFiles, tmp_path
     files.remove(OBJECT)
     with pytest.raises(Damaged, match="cannot be opened"):
         files.read(OBJECT, 4096, SIZE, checksum, warm=True)
+
+
+def test_a_process_that_can_open_no_more_files_has_lost_nothing(arena: Arena, files: SpillFiles) -> None:
+    checksum = files.write(OBJECT, 4096, SIZE)
+    with squeezed(), pytest.raises(StoreFull, match="can open no more files"):
+        files.read(OBJECT, 1 << 22, SIZE, checksum, warm=False)
+    files.read(OBJECT, 1 << 22, SIZE, checksum, warm=False)
+    assert arena.read_view(1 << 22, SIZE) == arena.read_view(4096, SIZE)
 
 
 def test_a_full_disk_leaves_nothing_behind(files: SpillFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
