@@ -25,6 +25,7 @@ from nbray.engine.inheritance import Inheritance
 from nbray.engine.injection import Injections
 from nbray.engine.links import Link
 from nbray.engine.measures import Measures
+from nbray.engine.recording import make_scheduler
 from nbray.engine.slices import is_large, slices
 from nbray.engine.supervision import Exited, Forked, ForkWorker, FromZygote, SignalWorker, StopAll
 from nbray.engine.turns import Turns
@@ -71,8 +72,6 @@ from nbray.scheduler.messages import (
     ToScheduler,
     Welcome,
 )
-from nbray.scheduler.scheduler import Scheduler
-from nbray.store.allocator import Allocator
 from nbray.store.headroom import available_memory
 from nbray.store.spill_files import SpillFiles
 
@@ -96,7 +95,7 @@ class SchedulerProcess:
         self._listener = inheritance.listener
         self._zygote = inheritance.zygote
         self._death_pipe = inheritance.death_pipe
-        self._scheduler = Scheduler(config, Allocator(config.store_limit, self._arena.size))
+        self._scheduler = make_scheduler(config, self._arena.size)
         self._most_links = observer.raise_descriptor_limit()
         self._observer_address = observer.address(config.run_directory)
         self._publisher = observer.Publisher(self._observer_address)
