@@ -10,6 +10,8 @@ class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     epoch: str
     """Random name of this cluster; ObjectRefs carry it, so that a reference of a dead cluster is told apart."""
+    job: str = ""
+    """Who starts it."""
     run_directory: str
     """0700, holds the sockets, the connection file and the workers' logs; removed at the end."""
     num_workers: int

@@ -17,7 +17,6 @@ import msgspec
 
 from nbray.config import ClusterConfig
 from nbray.engine import handshake, run_directory, transport, wire
-from nbray.engine.run_directory import ClusterFile
 from nbray.engine.zygote import SOCKET_NAME
 from nbray.errors import StartFailed
 from nbray.scheduler.messages import PROTOCOL, FromScheduler, Hello, Welcome
@@ -78,8 +77,11 @@ def _read_all(pipe: int) -> str:
 
 
 def start(config: ClusterConfig, job: str) -> ClusterProcess:
-    """Start the processes of a cluster; returns as soon as its socket listens. Raises StartFailed with its last words."""
-    directory = run_directory.create(config.epoch)
+    """Start the processes of a cluster; returns as soon as its socket listens. Raises StartFailed with its last words.
+
+    The first of them makes the run directory: whoever is killed in these moments, one is left who removes it.
+    """
+    directory = Path(config.run_directory)
     # The very nbray that runs here, by a path in the command: the environment stays the driver's, as tasks shall see it.
     package = str(Path(__file__).parents[2])
     program = f"import sys; sys.path.insert(0, {package!r}); from nbray.worker_main import main; main()"
@@ -90,14 +92,8 @@ def start(config: ClusterConfig, job: str) -> ClusterProcess:
     try:
         assert process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it ended at once: its last words follow
-            process.stdin.write(msgspec.json.encode(config))
+            process.stdin.write(msgspec.json.encode(msgspec.structs.replace(config, job=job)))
             process.stdin.close()
-        started = run_directory.process_started(process.pid)
-        content = ClusterFile(
-            config.epoch, job, process.pid, started, run_directory.machine(), PROTOCOL, config.num_workers, config.store_limit,
-            config.spill_directory, run_directory.host(), config.notebook,
-        )  # fmt: skip
-        run_directory.write(directory, content)
         _wait_until_ready(process, directory)
     except BaseException:
         process.kill()

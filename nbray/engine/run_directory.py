@@ -25,10 +25,13 @@ from pathlib import Path
 import msgspec
 
 from nbray.errors import StartFailed
+from nbray.unreadable import UNREADABLE
 
 PREFIX = "nbray-"
 FILE_NAME = "cluster.json"
 MOST_REMOVALS = 3
+BARE_SECONDS = 60.0
+"""Between the making of a directory and its marker there is less than a millisecond."""
 LONGEST_SOCKET = 80
 
 
@@ -84,18 +87,17 @@ def is_private(directory: Path) -> bool:
     """Whether it is a directory of ours that nobody else can enter."""
     try:
         status = directory.lstat()
-    except OSError:
+    except (OSError, ValueError):  # a ValueError for a path that is none
         return False
     return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o077
 
 
-def create(epoch: str) -> Path:
-    """A fresh run directory with its folder of logs."""
-    directory = parent() / f"{PREFIX}{epoch}"
+def create(directory: Path, content: ClusterFile) -> None:
+    """Make a fresh run directory, marked at once, with its folder of logs. Raises OSError."""
     directory.mkdir(mode=0o700)
+    write(directory, content)
     (directory / "logs").mkdir(mode=0o700)
     (directory / "failures").mkdir(mode=0o700)
-    return directory
 
 
 def write(directory: Path, content: ClusterFile) -> None:
@@ -109,13 +111,16 @@ def read(directory: Path) -> ClusterFile | None:
     """The cluster that a run directory belongs to; None when the file is missing or is not ours to understand."""
     try:
         return msgspec.json.decode((directory / FILE_NAME).read_bytes(), type=ClusterFile)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, ValueError, *UNREADABLE):  # a ValueError for a path that is none
         return None
 
 
 def alive(content: ClusterFile) -> bool:
     """Whether the cluster's zygote still runs, here."""
-    return content.machine == machine() and abs(process_started(content.zygote_pid) - content.zygote_started) < 1.0
+    if content.machine != machine():
+        return False
+    started = process_started(content.zygote_pid)
+    return started > 0 and abs(started - content.zygote_started) < 1.0
 
 
 def machine() -> str:
@@ -171,20 +176,44 @@ def sweep() -> None:
         content = read(directory)
         if content is not None and content.machine == machine() and is_private(directory) and not alive(content):
             remove(directory)
+        elif content is None:
+            remove_if_bare(directory)
 
 
 def remove(directory: Path) -> None:
-    """Remove the run directory of a cluster that has ended, and what it moved to disk, wherever that is.
+    """Remove the run directory of a cluster that has ended, and before it what it moved to disk, wherever that is.
 
     A marker says there too whether it is this cluster's. A driver that leaves at the same moment may write the note of that
     after the folder was looked through, which keeps the folder: so it is looked at again.
     """
     content = read(directory)
-    for _ in range(MOST_REMOVALS):
-        shutil.rmtree(directory, ignore_errors=True)
-        if not directory.exists():
-            break
     if content is not None and content.spill_directory:
         spilled = Path(content.spill_directory)
         if read(spilled) == content and is_private(spilled):
-            shutil.rmtree(spilled, ignore_errors=True)
+            remove_marked(spilled)
+    for _ in range(MOST_REMOVALS):
+        remove_marked(directory)
+        if not directory.exists():
+            break
+
+
+def remove_marked(directory: Path) -> None:
+    """Remove a directory, its marker last: who is killed in the middle of it leaves what the next sweep knows again."""
+    if directory.is_symlink():
+        return
+    with contextlib.suppress(OSError):
+        for entry in list(os.scandir(directory)):
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)
+            elif entry.name != FILE_NAME:
+                with contextlib.suppress(FileNotFoundError):  # two sweep at once
+                    Path(entry.path).unlink()
+        (directory / FILE_NAME).unlink(missing_ok=True)
+        directory.rmdir()
+
+
+def remove_if_bare(directory: Path) -> None:
+    """Remove a directory of ours that has nothing in it: who made it was killed before it could mark it, some time ago."""
+    with contextlib.suppress(OSError):
+        if is_private(directory) and time.time() - directory.lstat().st_mtime > BARE_SECONDS:
+            directory.rmdir()

@@ -109,8 +109,10 @@ def sweep(folder: Path) -> None:
     """Remove the spill directories in a folder that are ours, are marked, and whose cluster is dead."""
     for directory in folder.glob(f"{PREFIX}*"):
         content = run_directory.read(directory)
-        if content is not None and run_directory.is_private(directory) and _dead(directory, content):
-            shutil.rmtree(directory, ignore_errors=True)
+        if content is None:
+            run_directory.remove_if_bare(directory)
+        elif run_directory.is_private(directory) and _dead(directory, content):
+            run_directory.remove_marked(directory)
 
 
 def sweep_default() -> None:

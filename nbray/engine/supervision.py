@@ -38,5 +38,9 @@ class Exited(msgspec.Struct, array_like=True, tag=11):
     signal: int
 
 
+class StarterGone(msgspec.Struct, array_like=True, tag=12):
+    """Who started the cluster has ended, or has left it for others to use."""
+
+
 ToZygote = ForkWorker | SignalWorker | StopAll
-FromZygote = Forked | Exited
+FromZygote = Forked | Exited | StarterGone

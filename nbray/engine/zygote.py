@@ -29,10 +29,12 @@ from nbray import gpus, runtime_env
 from nbray.config import ClusterConfig
 from nbray.engine import process_tree, rebirth, run_directory, transport, wire
 from nbray.engine.inheritance import Inheritance
-from nbray.engine.supervision import Exited, Forked, ForkWorker, SignalWorker, StopAll, ToZygote
+from nbray.engine.run_directory import ClusterFile
+from nbray.engine.supervision import Exited, Forked, ForkWorker, SignalWorker, StarterGone, StopAll, ToZygote
 from nbray.engine.unsent import Unsent
 from nbray.engine.words import Words
 from nbray.resources import GPU
+from nbray.scheduler.messages import PROTOCOL
 from nbray.store.arena import Arena
 
 ARENA_FACTOR = 3
@@ -69,6 +71,7 @@ class Zygote:
         self._rest_seconds: float | None = REST_SECONDS
         """After so long without a request, all that workers need is imported; None once it is."""
         self._decoder: wire.FrameDecoder[ToZygote] = wire.FrameDecoder(ToZygote)
+        self._poll = select.poll()
 
     def run(self, ready: Callable[[], None]) -> NoReturn:
         """Start the scheduler process, say that the socket listens, then serve until the end."""
@@ -84,6 +87,9 @@ class Zygote:
         self._scheduler_pid = self._fork("scheduler", lambda: self._scheduler_entry(self._inheritance))
         scheduler_end.close()
         listener.close()
+        self._poll.register(self._control, select.POLLIN)
+        self._poll.register(self._wakeup, select.POLLIN)
+        self._poll.register(self._life_pipe, 0)  # speaks up when nobody holds the other end any more
         try:
             ready()
             self._preload()
@@ -110,8 +116,8 @@ class Zygote:
         gc.freeze()
 
     def _serve(self) -> None:
-        watched: list[socket.socket | int] = [self._control, self._wakeup]
-        readable, _, _ = select.select(watched, [], [], self._rest_seconds)
+        patience = None if self._rest_seconds is None else 1000 * self._rest_seconds
+        readable = [descriptor for descriptor, _ in self._poll.poll(patience)]
         if not readable:
             self._rest_seconds = None
             self._preload_more((*NEEDED_BY_ALL, *NEEDED_BY_SOME))
@@ -120,7 +126,10 @@ class Zygote:
             if signal.SIGTERM in caught:
                 self._end("the zygote was asked to end")
             self._reap()
-        if self._control in readable:
+        if self._life_pipe in readable:
+            self._poll.unregister(self._life_pipe)
+            self._tell(StarterGone())
+        if self._control.fileno() in readable:
             data = transport.receive(self._control)
             if not data:
                 self._end("the scheduler process is gone")
@@ -308,6 +317,14 @@ def _exit(status: int) -> NoReturn:
     os._exit(status)
 
 
+def _marker(config: ClusterConfig) -> ClusterFile:
+    """What the run directory's file says of this cluster."""
+    return ClusterFile(
+        config.epoch, config.job, os.getpid(), run_directory.process_started(os.getpid()), run_directory.machine(), PROTOCOL,
+        config.num_workers, config.store_limit, config.spill_directory, run_directory.host(), config.notebook,
+    )  # fmt: skip
+
+
 def main(scheduler_entry: SchedulerEntry, worker_entry: WorkerEntry) -> NoReturn:
     """Run as the process that a driver starts: configuration on stdin, one byte on stdout once the socket listens.
 
@@ -316,6 +333,7 @@ def main(scheduler_entry: SchedulerEntry, worker_entry: WorkerEntry) -> NoReturn
     started = time.monotonic()
     config = msgspec.json.decode(sys.stdin.buffer.read(), type=ClusterConfig)
     answer = os.dup(1)
+    run_directory.create(Path(config.run_directory), _marker(config))
     redirect_output(Path(config.run_directory) / "logs" / "zygote.log")
     sys.path[:] = list(config.sys_path) or sys.path
 

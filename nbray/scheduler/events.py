@@ -6,6 +6,7 @@
     Joined           a connection said Hello; the process around chose a number that was never used before
     Received         a message of a process that joined, in the order in which the process sent them
     Left             a connection is closed; comes after every message that the process sent, once
+    StarterLeft      who started the cluster has ended, whether it had joined by then or not
     WorkerForked     the zygote forked the worker of a slot (before or after it joins)
     WorkerExited     the zygote reaped the worker of a slot; once for each Fork, also when the fork failed
     MemoryHeadroom   how many bytes the machine or cgroup can still populate
@@ -51,6 +52,10 @@ class Left(NamedTuple):
     """The connection of a process is closed and everything that it sent has been reported."""
 
     process: ProcessId
+
+
+class StarterLeft(NamedTuple):
+    """The process that started the cluster is gone; when it never joined, nobody knows of the cluster."""
 
 
 class WorkerForked(NamedTuple):
@@ -122,6 +127,6 @@ class RestoreFailed(NamedTuple):
 
 
 Event = (
-    Started | Joined | Received | Left | WorkerForked | WorkerExited | Tick | MemoryHeadroom | MemoryUsed | SpillDone
+    Started | StarterLeft | Joined | Received | Left | WorkerForked | WorkerExited | Tick | MemoryHeadroom | MemoryUsed | SpillDone
     | SpillFailed | RestoreDone | RestoreFailed
 )  # fmt: skip

@@ -34,6 +34,11 @@ class Lifetime:
         """The cluster begins, without a driver."""
         self._deadlines.after(FIRST_DRIVER_SECONDS, partial(self._end, self._absence, "no driver came"))
 
+    def starter_left(self) -> None:
+        """Who started the cluster has ended; when no driver has ever come, none will."""
+        if not self._absence:
+            self._end(self._absence, "who started it ended before it came")
+
     def driver_joined(self, linger: float) -> None:
         """A driver is there; the longest linger that any driver asked for counts."""
         self._absence += 1

@@ -98,23 +98,23 @@ class TestFiles:
     def test_a_fresh_directory_is_private_and_never_taken_over(self, parent: Path) -> None:
         previous = os.umask(0)
         try:
-            directory = run_directory.create("1234")
-            run_directory.write(directory, content())
+            directory = parent / "nbray-1234"
+            run_directory.create(directory, content())
         finally:
             os.umask(previous)
-        assert directory == parent / "nbray-1234"
         assert stat.S_IMODE(directory.stat().st_mode) == 0o700
         assert stat.S_IMODE((directory / "logs").stat().st_mode) == 0o700
         assert stat.S_IMODE((directory / "cluster.json").stat().st_mode) == 0o600
         assert run_directory.read(directory) == content()
         with pytest.raises(FileExistsError):
-            run_directory.create("1234")
+            run_directory.create(directory, content())
         with pytest.raises(FileExistsError):
             run_directory.write(directory, content())
 
     @pytest.mark.parametrize("text", ["", "{", "[]", '{"epoch": 5}', '{"epoch": "x"}'])
     def test_what_is_not_to_be_understood_is_nobodys(self, parent: Path, text: str) -> None:
-        directory = run_directory.create("1234")
+        directory = parent / "nbray-1234"
+        directory.mkdir(mode=0o700)
         assert run_directory.read(directory) is None
         (directory / "cluster.json").write_text(text)
         assert run_directory.read(directory) is None
@@ -150,8 +150,8 @@ class TestAlive:
 
 class TestSweep:
     def put(self, epoch: str, record: ClusterFile) -> Path:
-        directory = run_directory.create(epoch)
-        run_directory.write(directory, record)
+        directory = run_directory.parent() / f"nbray-{epoch}"
+        run_directory.create(directory, record)
         (directory / "logs" / "worker-0.log").touch()
         return directory
 
@@ -160,7 +160,8 @@ class TestSweep:
         alive = self.put("alive", content())
         gone = self.put("dead", dead)
         elsewhere = self.put("elsewhere", msgspec.structs.replace(dead, machine="another boot"))
-        unmarked = run_directory.create("unmarked")
+        unmarked = parent / "nbray-unmarked"
+        (unmarked / "logs").mkdir(mode=0o700, parents=True)
         opened = self.put("opened", dead)
         opened.chmod(0o755)
         foreign = parent / "other-dead"
@@ -200,6 +201,51 @@ class TestSweep:
         run_directory.remove(directory)
         assert [path.name for path in written] == [job_list.FILE_NAME]
         assert not directory.exists()
+
+    def test_a_removal_that_was_cut_short_is_taken_up_by_the_next(self, parent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        directory = self.put("dead", content(zygote_pid=2**22 + 1))
+        for number in range(3):
+            (directory / f"file-{number}").touch()
+
+        class Killed(BaseException):
+            pass
+
+        unlink, gone = Path.unlink, list[str]()
+
+        def unlink_two(path: Path, *, missing_ok: bool = False) -> None:
+            if len(gone) == 2:
+                raise Killed
+            gone.append(path.name)
+            unlink(path, missing_ok=missing_ok)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "unlink", unlink_two)
+            with pytest.raises(Killed):
+                run_directory.sweep()
+        assert run_directory.FILE_NAME not in gone
+        run_directory.sweep()
+        assert not directory.exists()
+
+    def test_what_it_moved_to_disk_goes_before_what_says_where_that_is(self, parent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (spilled := parent / "elsewhere").mkdir(mode=0o700)
+        record = content(zygote_pid=2**22 + 1, spill_directory=str(spilled))
+        run_directory.write(spilled, record)
+        directory = self.put("dead", record)
+        remove, gone = run_directory.remove_marked, list[Path]()
+        monkeypatch.setattr(run_directory, "remove_marked", lambda path: (gone.append(path), remove(path)))
+        run_directory.sweep()
+        assert gone == [spilled, directory]
+        assert not spilled.exists()
+
+    def test_a_bare_one_whose_maker_was_killed_goes_after_a_while(self, parent: Path) -> None:
+        fresh, old, used = (parent / f"nbray-{name}" for name in ("fresh", "old", "used"))
+        for directory in (fresh, old, used):
+            directory.mkdir(mode=0o700)
+        (used / "file").touch()
+        for directory in (old, used):
+            os.utime(directory, (0, 0))
+        run_directory.sweep()
+        assert [directory.exists() for directory in (fresh, old, used)] == [True, False, True]
 
     def test_waiting_for_the_end_ends(self, parent: Path) -> None:
         directory = self.put("alive", content())

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from nbray.engine import wire
-from nbray.engine.supervision import Exited, Forked, ForkWorker, FromZygote, SignalWorker, StopAll, ToZygote
+from nbray.engine.supervision import Exited, Forked, ForkWorker, FromZygote, SignalWorker, StarterGone, StopAll, ToZygote
 
 
 @pytest.mark.parametrize("message", [ForkWorker(3, [0, 2]), SignalWorker(0, 9), StopAll("the last driver has left")])
@@ -19,7 +19,7 @@ def test_to_the_zygote(message: msgspec.Struct) -> None:
         wire.FrameDecoder(FromZygote).feed(bytes(wire.frame(message)))
 
 
-@pytest.mark.parametrize("message", [Forked(0, 4711), Exited(1, 4711, -1, 9), Exited(1, 4711, 3, -1)])
+@pytest.mark.parametrize("message", [Forked(0, 4711), Exited(1, 4711, -1, 9), Exited(1, 4711, 3, -1), StarterGone()])
 def test_from_the_zygote(message: msgspec.Struct) -> None:
     decoder: wire.FrameDecoder[Any] = wire.FrameDecoder(FromZygote)
     assert decoder.feed(bytes(wire.frame(message))) == [message]

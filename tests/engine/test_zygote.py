@@ -17,7 +17,7 @@ import pytest
 
 from nbray.config import ClusterConfig
 from nbray.engine import transport, wire
-from nbray.engine.supervision import Exited, Forked, ForkWorker, FromZygote, SignalWorker, StopAll
+from nbray.engine.supervision import Exited, Forked, ForkWorker, FromZygote, SignalWorker, StarterGone, StopAll
 
 pytestmark = pytest.mark.local
 
@@ -40,7 +40,7 @@ def relay(inheritance):
             other[source].sendall(data)
 
 def work(inheritance, slot):
-    exec(Path(inheritance.config.run_directory, "worker.py").read_text(), {"inheritance": inheritance, "slot": slot})
+    exec(Path(inheritance.config.run_directory + ".py").read_text(), {"inheritance": inheritance, "slot": slot})
 
 exec(sys.argv[2])
 zygote.main(relay, work)
@@ -52,8 +52,7 @@ class Zygote:
 
     def __init__(self, directory: Path, worker: str, *, before: str = "") -> None:
         self.directory = directory
-        (directory / "logs").mkdir(parents=True)
-        (directory / "worker.py").write_text("import os, signal, sys, time\n" + worker)
+        Path(f"{directory}.py").write_text("import os, signal, sys, time\n" + worker)
         config = ClusterConfig(
             epoch="test", run_directory=str(directory), num_workers=0, resources={"CPU": 10_000}, store_limit=1 << 20, preload=()
         )
@@ -112,10 +111,13 @@ class Zygote:
 
     def close(self) -> None:
         self.line.close()
+        assert self.process.stdout is not None
+        if self.process.stdout.closed:
+            self.process.wait(5)
+            return
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         self.last_words()
-        assert self.process.stdout is not None
         self.process.stdout.close()
 
 
@@ -311,6 +313,16 @@ class TestEnd:
         assert is_gone(pid)
         os.kill(scheduler, signal.SIGKILL)
         assert "scheduler process" in self.end_of(zygote, [pid, scheduler], time.monotonic())
+
+    def test_when_nobody_waits_for_it_any_more_the_scheduler_process_is_told(self, start: Any) -> None:
+        zygote = start(SLEEPER)
+        assert zygote.process.stdout is not None
+        zygote.process.stdout.close()
+        assert zygote.event() == StarterGone()
+        zygote.fork(0)
+        zygote.line.close()
+        zygote.process.wait(5)
+        assert not zygote.directory.exists()
 
     def test_a_message_that_makes_no_sense_ends_everything(self, start: Any) -> None:
         zygote = start(SLEEPER)

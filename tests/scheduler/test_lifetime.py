@@ -1,5 +1,6 @@
 from nbray.scheduler import messages
 from nbray.scheduler.actions import StopCluster
+from nbray.scheduler.events import StarterLeft
 from nbray.scheduler.lifetime import FIRST_DRIVER_SECONDS, LONGEST_WORK_SECONDS
 from tests.scheduler.pretend import Cluster
 
@@ -13,6 +14,22 @@ def test_a_cluster_to_which_nobody_comes_ends() -> None:
     cluster = Cluster()
     cluster.wait(FIRST_DRIVER_SECONDS + 1)
     assert stopped(cluster) == ["no driver came"]
+
+
+def test_a_cluster_whose_starter_died_before_it_came_ends_at_once() -> None:
+    cluster = Cluster(linger=600.0)
+    cluster.do(StarterLeft())
+    assert stopped(cluster) == ["who started it ended before it came"]
+
+
+def test_who_was_there_may_leave_the_cluster_to_others() -> None:
+    cluster = Cluster(linger=600.0)
+    driver = cluster.driver()
+    cluster.do(StarterLeft())
+    driver.leave()
+    cluster.do(StarterLeft())
+    cluster.wait(599)
+    assert not stopped(cluster)
 
 
 def test_a_script_takes_its_cluster_with_it() -> None:
