@@ -8,6 +8,7 @@ import msgspec
 
 from nbray.resources import from_units
 from nbray.snapshot import ClusterSnapshot
+from nbray.wording import plain_html
 
 
 class ClusterInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +49,7 @@ class ClusterInfo(msgspec.Struct, frozen=True, kw_only=True):
             f'<tr><th style="text-align:left">{html.escape(label)}</th><td style="text-align:left">{html.escape(text)}</td></tr>'
             for label, text in self.rows()
         )
-        return f"<table><tbody>{lines}</tbody></table>"
+        return plain_html(f"<table><tbody>{lines}</tbody></table>")
 
 
 def format_bytes(size: float) -> str:

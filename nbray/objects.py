@@ -18,6 +18,7 @@ from nbray.engine.hosted_actor import this_process
 from nbray.errors import GetTimeoutError, UsageError, WrongCluster, WrongType
 from nbray.ids import ObjectId, Reference
 from nbray.serialization import note_reference
+from nbray.wording import plain_html
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -86,7 +87,7 @@ class ObjectRef(Reference):
     def _repr_html_(self) -> str:
         facts = [f"<b>{html.escape(self.task or 'object')}</b>", *map(html.escape, _facts(self))]
         preview = _preview(self)
-        return " · ".join(facts) + (f"<pre>{html.escape(preview)}</pre>" if preview else "")
+        return plain_html(" · ".join(facts) + (f"<pre>{html.escape(preview)}</pre>" if preview else ""))
 
     # ---------------------------------------------------------------- misuse
 

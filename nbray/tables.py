@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from nbray.errors import UsageError
+from nbray.wording import plain_html
 
 if TYPE_CHECKING:
     import pandas
@@ -85,7 +86,7 @@ class Rows(list[Row]):
             for row in self[:SHOWN]
         )
         rest = "".join(f"<p>{html.escape(line)}</p>" for line in self._rest())
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{rest}"
+        return plain_html(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{rest}")
 
     def _rest(self) -> list[str]:
         return [f"({len(self) - SHOWN} more rows)"] if len(self) > SHOWN else [] if self else ["(no rows)"]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 
+NO_MATHEMATICS = "mathjax_ignore tex2jax_ignore"
+"""The classes that say so, to MathJax 3 and to MathJax 2."""
+
 
 def one_line(text: str, limit: int = 200) -> str:
     """Foreign text made harmless: one line, no control or direction characters, at most `limit` characters.
@@ -16,6 +19,11 @@ def one_line(text: str, limit: int = 200) -> str:
     clean = "".join(" " if c.isspace() else "\N{REPLACEMENT CHARACTER}" if _invisible(c) else c for c in text)
     clean = " ".join(clean.split())
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+def plain_html(written: str) -> str:
+    """HTML whose foreign texts pages show as they are: JupyterLab and exported notebooks take `$x$` in others for mathematics."""
+    return f'<div class="{NO_MATHEMATICS}">{written}</div>'
 
 
 def _invisible(character: str) -> bool:

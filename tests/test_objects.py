@@ -16,6 +16,7 @@ import pytest
 
 import nbray
 from nbray import session
+from nbray.wording import plain_html
 from tests.fakes import FakeBackend, fake_session, fresh_session
 
 
@@ -119,14 +120,14 @@ def test_repr_tells_what_is_known(backend: FakeBackend) -> None:
 
 
 def test_html_shows_what_is_here_and_fetches_nothing(backend: FakeBackend, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert nbray.put("<script>")._repr_html_().endswith("<pre>&#x27;&lt;script&gt;&#x27;</pre>")
+    assert nbray.put("<script>")._repr_html_().endswith("<pre>&#x27;&lt;script&gt;&#x27;</pre></div>")
     failed = fail.remote("<why>")
     nbray.wait([failed])
-    assert failed._repr_html_() == "<b>fail</b> · failed<pre>RemoteError(KeyError): &#x27;&lt;why&gt;&#x27;</pre>"
+    assert failed._repr_html_() == plain_html("<b>fail</b> · failed<pre>RemoteError(KeyError): &#x27;&lt;why&gt;&#x27;</pre>")
     large, pending = nbray.put(bytes(100_000)), double.remote(1)
     monkeypatch.setattr(backend, "get", lambda *_: pytest.fail("a display fetched"))
-    assert large._repr_html_() == "<b>object</b> · ready · 100 kB"
-    assert pending._repr_html_() == "<b>double</b> · pending"
+    assert large._repr_html_() == plain_html("<b>object</b> · ready · 100 kB")
+    assert pending._repr_html_() == plain_html("<b>double</b> · pending")
 
 
 class Shy:

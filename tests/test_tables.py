@@ -49,7 +49,7 @@ def test_text_and_html(rows: Rows) -> None:
     assert repr(Rows(["a"])) == "a\n(no rows)"
     many = Rows(["n"], [(number,) for number in range(SHOWN + 7)])
     assert repr(many).endswith("(7 more rows)")
-    assert many._repr_html_().endswith("<p>(7 more rows)</p>")
+    assert many._repr_html_().endswith("<p>(7 more rows)</p></div>")
     assert repr(Rows(["t"], [("x" * 99,)])).endswith("xxx...")
 
 

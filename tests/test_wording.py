@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nbray.wording import count_text, one_line, rate_text, size_text, time_text
+from nbray.wording import NO_MATHEMATICS, count_text, one_line, plain_html, rate_text, size_text, time_text
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,7 @@ def test_foreign_text_is_one_harmless_line_of_bounded_length() -> None:
     assert one_line("  a \t\n b\x00\u202e\x1b[2J  ") == "a b���[2J"
     assert one_line("x" * 10**7, 10) == "xxxxxxxxx…"
     assert one_line("naïve 日本 😀") == "naïve 日本 😀"
+
+
+def test_pages_are_told_to_leave_text_alone() -> None:
+    assert plain_html("<b>$x$</b>") == f'<div class="{NO_MATHEMATICS}"><b>$x$</b></div>'

@@ -11,7 +11,7 @@ from nbray.errors import UsageError
 from nbray.notebook.comebacks import Comeback
 from nbray.objects import ObjectRef
 from nbray.snapshot import CellRunSnapshot
-from nbray.wording import count_text, one_line, time_text
+from nbray.wording import count_text, one_line, plain_html, time_text
 
 MOST_ROWS = 40
 _NUMBER = re.compile(r"\[(\d+)\]")
@@ -146,7 +146,7 @@ class Attached:
             for row in self._rows()
         )
         lines = "".join(f"<div>{html.escape(line)}</div>" for line in self._lines())
-        return f"<div>{f'<table><tbody>{rows}</tbody></table>' if rows else ''}{lines}</div>"
+        return plain_html(f"{f'<table><tbody>{rows}</tbody></table>' if rows else ''}{lines}")
 
     def _rows(self) -> list[tuple[str, ...]]:
         """What it is, how it fares, what came of it."""

@@ -11,7 +11,7 @@ import html
 
 from nbray.notebook.card import Picture
 from nbray.snapshot import WorkerSnapshot
-from nbray.wording import count_text, one_line, rate_text, size_text, time_text
+from nbray.wording import count_text, one_line, plain_html, rate_text, size_text, time_text
 
 GREEN = "var(--jp-success-color1,#388e3c)"
 RED = "var(--jp-error-color1,#d84315)"
@@ -40,7 +40,7 @@ def card_html(picture: Picture) -> str:
     else:
         rows = [_row([*head, *details, clock])]
     rows += [f'<div style="color:{tone};overflow-wrap:anywhere">{_text(note)}</div>' for tone, note in _notes(picture)]
-    return f'<div style="{_CARD.format(color=color)}">{"".join(rows)}</div>'
+    return plain_html(f'<div style="{_CARD.format(color=color)}">{"".join(rows)}</div>')
 
 
 def _has_bar(picture: Picture) -> bool:

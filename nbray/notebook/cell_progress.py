@@ -11,7 +11,7 @@ from typing import Any
 
 from nbray.notebook.card_html import BLUE, GREEN, GREY
 from nbray.progress_board import BarState, Board, Line, text
-from nbray.wording import one_line
+from nbray.wording import one_line, plain_html
 
 INTERVAL = 0.3
 """Seconds between two messages."""
@@ -89,7 +89,7 @@ def progress_html(lines: list[Line], hidden: int) -> str:
     """The bars as HTML: label, bar, counts."""
     rows = [cell for line in lines for cell in _cells(line)]
     more = f'<div style="opacity:.7;grid-column:1/-1">and {hidden:,} more</div>' if hidden else ""
-    return f'<div style="{_TABLE}">{"".join(rows)}{more}</div>'
+    return plain_html(f'<div style="{_TABLE}">{"".join(rows)}{more}</div>')
 
 
 def _cells(line: Line) -> list[str]:

@@ -19,7 +19,7 @@ from nbray.engine import run_directory, spill_directory
 from nbray.errors import ClusterDied, StartFailed
 from nbray.notebook.checkup import Facts, Finding, examine
 from nbray.store import arena
-from nbray.wording import count_text
+from nbray.wording import count_text, plain_html
 
 WATCHED = ("ipykernel", "jupyterlab", "notebook", "jupyterlab_widgets")
 MARKS = {"ok": "ok", "note": "note", "problem": "PROBLEM"}
@@ -51,7 +51,7 @@ class Report:
 
     def _repr_html_(self) -> str:
         rows = "".join(_row(each) for each in self.findings)
-        return f"<div><b>{html.escape(self.headline)}</b><table><tbody>{rows}</tbody></table></div>"
+        return plain_html(f"<b>{html.escape(self.headline)}</b><table><tbody>{rows}</tbody></table>")
 
 
 def _row(finding: Finding) -> str:

@@ -13,7 +13,7 @@ from pathlib import PurePath
 from nbray.notebook.card_html import BLUE, GREEN, ORANGE
 from nbray.notebook.manifest import FAILED, OK, RUNNING, Manifest, Piece, Stages
 from nbray.notebook.verdicts import differences, verdict
-from nbray.wording import count_text, one_line, size_text, time_text
+from nbray.wording import count_text, one_line, plain_html, size_text, time_text
 
 SHOWN = 30
 """Rows of a table."""
@@ -42,7 +42,7 @@ class Why:
 
     def _repr_html_(self) -> str:
         manifest = self._manifest
-        return (
+        return plain_html(
             f'<div style="max-width:640px"><div><b>{_escape(_title(manifest))}</b></div>'
             f'<div style="margin:4px 0">{_escape(verdict(manifest, self._earlier))}</div>{_split_html(manifest.stages)}</div>'
         )
@@ -76,7 +76,7 @@ class History:
             body.append("".join(f'<td style="{_LEFT}">{cell}</td>' for cell in cells))
         rows = "".join(f"<tr>{row}</tr>" for row in body)
         notes = "".join(f"<div>{_escape(note)}</div>" for note in self._notes)
-        return f"<div><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{_legend()}{notes}</div>"
+        return plain_html(f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{_legend()}{notes}")
 
     def _head(self) -> tuple[str, ...]:
         return ("notebook", *self.COLUMNS) if self._of_all else self.COLUMNS
@@ -117,7 +117,7 @@ class Details:
                 for piece in pieces
             )
             tables += f"<div><b>{_escape(title)}</b></div><table><tbody>{rows}</tbody></table>"
-        return f"<div>{self._why._repr_html_()}<table><tbody>{facts}</tbody></table>{tables}</div>"
+        return plain_html(f"{self._why._repr_html_()}<table><tbody>{facts}</tbody></table>{tables}")
 
     def _facts(self) -> list[tuple[str, str]]:
         manifest, tasks = self._manifest, self._manifest.tasks

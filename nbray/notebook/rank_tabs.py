@@ -14,7 +14,7 @@ from typing import Any
 from nbray.notebook.ansi_html import ansi_html
 from nbray.notebook.card_html import GREEN, GREY, RED
 from nbray.notebook.rank_output import Part, RankPage
-from nbray.wording import one_line, size_text, time_text
+from nbray.wording import NO_MATHEMATICS, one_line, size_text, time_text
 
 _ANSI = re.compile(r"\x1b\[[0-9;:]*[A-Za-z]")
 _COLORS = {"done": GREEN, "failed": RED, "stopped": GREY, "": GREY}
@@ -62,7 +62,8 @@ def _tab(page: RankPage, group: str, chosen: bool) -> str:
     )
     head = f'<span style="color:{_COLORS[page.state]}">●</span> {html.escape(_heading(page))}'
     body = "".join(_part_html(part) for part in page.parts) + _hidden_html(page)
-    return f'{button}<div><div style="opacity:.8;font-weight:600;margin-bottom:3px">{head}</div>{body}</div>'
+    top = f'<div class="{NO_MATHEMATICS}" style="opacity:.8;font-weight:600;margin-bottom:3px">{head}</div>'
+    return f"{button}<div>{top}{body}</div>"
 
 
 def _heading(page: RankPage) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from nbray.resources import UNIT
 from nbray.snapshot import CellRunSnapshot, ClusterSnapshot, WorkerSnapshot
-from nbray.wording import count_text, one_line, size_text, time_text
+from nbray.wording import count_text, one_line, plain_html, size_text, time_text
 
 MOST_CELL_RUNS = 12
 MOST_WORKERS = 32
@@ -26,7 +26,9 @@ class Status:
         self._title = f"nbray: {backend} cluster {snapshot.epoch}, {count_text(lasting, 'worker')}"
         self._tables = [_resources(snapshot), _workers(snapshot.workers), _cell_runs(own)]
         hidden = len(snapshot.cell_runs) - len(own)
-        self._more = f"{count_text(hidden, 'cell')} of other notebooks: %nbray --all" if hidden else ""
+        refused = "; ".join(f"{count_text(count, 'connection')} refused {why}" for why, count in snapshot.refused.items())
+        others = f"{count_text(hidden, 'cell')} of other notebooks: %nbray --all" if hidden else ""
+        self._more = ". ".join(filter(None, (refused, others)))
 
     def __repr__(self) -> str:
         tables = [_as_text(table) for table in self._tables if len(table) > 1]
@@ -34,7 +36,7 @@ class Status:
 
     def _repr_html_(self) -> str:
         tables = "".join(_as_html(table) for table in self._tables if len(table) > 1)
-        return f"<div><b>{html.escape(self._title)}</b>{tables}{html.escape(self._more)}</div>"
+        return plain_html(f"<b>{html.escape(self._title)}</b>{tables}{html.escape(self._more)}")
 
 
 def _resources(snapshot: ClusterSnapshot) -> Table:

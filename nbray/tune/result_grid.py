@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from nbray.tune.result import Result, reported_names
 from nbray.tune.scores import DEFAULT_METRIC
 from nbray.tune.trial import TrialState
 from nbray.tune.view import View
+from nbray.wording import plain_html
 
 if TYPE_CHECKING:
     import pandas
@@ -188,9 +190,5 @@ class ResultGrid:
         return "\n".join([*self._head(), repr(self.to_rows())])
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<div>{_escaped(line)}</div>" for line in self._head())
-        return head + self.to_rows()._repr_html_()
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;")
+        head = "".join(f"<div>{html.escape(line)}</div>" for line in self._head())
+        return plain_html(head + self.to_rows()._repr_html_())

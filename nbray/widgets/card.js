@@ -14,7 +14,7 @@ function initialize({ model }) {
 
 function render({ model, el }) {
   const card = document.createElement("div");
-  card.className = "nbray-card nbray-live";
+  card.className = "nbray-card nbray-live mathjax_ignore tex2jax_ignore"; // names are no mathematics
   const parts = Object.fromEntries(SECTIONS.map((name) => [name, card.appendChild(document.createElement("div"))]));
   el.appendChild(card);
   const undo = [];

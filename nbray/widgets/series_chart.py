@@ -11,7 +11,7 @@ from nbray.widgets.axes import NARROW, WIDE, Axes
 from nbray.widgets.elements import Element, as_image, element, markup, spaced
 from nbray.widgets.scales import Scale, number_text, scale_of, spans_decades
 from nbray.widgets.styles import BLUE, GREEN, GREY, RED, style_of, without_variables
-from nbray.wording import count_text, one_line, time_text
+from nbray.wording import count_text, one_line, plain_html, time_text
 
 SLOT = "curves"
 """Marks the place where the page's script draws the live figure."""
@@ -127,7 +127,7 @@ def static_html(chart: Chart) -> str:
     panels = [_panel(chart, panel, as_image(drawing(chart, panel), panel.title)) for panel in chart.panels]
     parts = [_head(chart), *_legend(chart), _grid(panels) if panels else None, *_notes(chart)]
     card = element("div", *parts, class_="nbray-card")
-    return without_variables(markup(card, lambda classes: style_of(classes, color(chart))))
+    return plain_html(without_variables(markup(card, lambda classes: style_of(classes, color(chart)))))
 
 
 def drawing(chart: Chart, panel: Panel) -> Element:

@@ -14,7 +14,7 @@ from nbray.widgets.scales import number_text
 from nbray.widgets.settings import settings_text, value_text
 from nbray.widgets.styles import BEST, BLUE, GREEN, GREY, ORANGE, RED, style_of, without_variables
 from nbray.widgets.trials_table import button
-from nbray.wording import count_text, one_line, time_text
+from nbray.wording import count_text, one_line, plain_html, time_text
 
 Sections = dict[str, Element]
 """The parts of a live card by their names; each is sent when it has changed."""
@@ -50,7 +50,7 @@ def static_html(picture: Picture) -> str:
     ]  # fmt: skip
     card = element("div", *parts, class_="nbray-card")
     written = markup(card, lambda classes: "" if classes in trials_table.KEPT else style_of(classes, color(picture)))
-    return without_variables(written)
+    return plain_html(without_variables(written))
 
 
 def text(picture: Picture) -> str:

@@ -20,6 +20,7 @@ from urllib.parse import unquote
 import pytest
 
 from nbray.widgets.elements import Element
+from nbray.wording import NO_MATHEMATICS
 from tests.security.drawn import fragments, trees
 from tests.security.hostile import HOSTILE, tamed
 
@@ -94,6 +95,36 @@ def test_a_hostile_text_makes_the_page_that_a_tame_one_makes(text: str) -> None:
         found, expected = Structure(html), Structure(tame[name])
         assert found.found == expected.found, name
         assert found.images == expected.images, name
+
+
+class Unshielded(HTMLParser):
+    """The texts with a dollar that a page takes for mathematics."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self._open: list[tuple[str, bool]] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in ("input", "img", "br"):
+            self._open.append((tag, ("class", NO_MATHEMATICS) in attrs or tag in ("pre", "code")))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop()[0] == tag
+
+    def handle_data(self, data: str) -> None:
+        if "$" in data and not any(shields for _, shields in self._open):
+            self.found.append(data)
+
+
+def test_pages_take_no_name_for_mathematics() -> None:
+    """But what a cell of ranks displayed as LaTeX, and what pandas shows; and what comes into a `pre` by others."""
+    found = {name: Unshielded(html).found for name, html in fragments("$x$").items()}
+    assert {name: set(texts) for name, texts in found.items() if texts} == {
+        "tabs of ranks": {"$x$"}, "handles of frames": {"$x$"}, "output with colours": {"$x$"}
+    }  # fmt: skip
+    assert len(found["tabs of ranks"]) == 2, "one for each rank"
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -116,7 +116,7 @@ def test_a_parameter_may_bear_the_name_of_the_metric(tmp_path: Path) -> None:
 def test_it_shows_as_html_with_foreign_text_escaped(tmp_path: Path) -> None:
     html = grid_of(tmp_path, {"<b>": [3.0]})._repr_html_()
     assert "<b>" not in html
-    assert "&lt;b>" in html
+    assert "&lt;b&gt;" in html
     assert "<table>" in html
 
 

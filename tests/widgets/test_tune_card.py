@@ -8,6 +8,7 @@ from nbray.widgets.learning_curves import lines_of
 from nbray.widgets.picture import picture_of
 from nbray.widgets.styles import GREEN, RED
 from nbray.widgets.trials_table import KEPT
+from nbray.wording import NO_MATHEMATICS
 from tests.widgets.sample import Story, halving, single_reports
 
 
@@ -19,7 +20,7 @@ def test_a_saved_card_needs_no_script_and_nothing_from_outside() -> None:
     html = html_of(halving(running=3))
     assert "<script" not in html
     assert "<button" not in html
-    assert set(re.findall('class="([^"]*)"', html)) <= set(KEPT)
+    assert set(re.findall('class="([^"]*)"', html)) <= {*KEPT, NO_MATHEMATICS}
     assert set(re.findall(r'(?:src|href)="([a-z]+:[a-z/+]+)', html)) == {"data:image/svg+xml"}
 
 
