@@ -127,6 +127,6 @@ class RestoreFailed(NamedTuple):
 
 
 Event = (
-    Started | StarterLeft | Joined | Received | Left | WorkerForked | WorkerExited | Tick | MemoryHeadroom | MemoryUsed | SpillDone
-    | SpillFailed | RestoreDone | RestoreFailed
+    Started | Joined | Received | Left | StarterLeft | WorkerForked | WorkerExited | Tick | MemoryHeadroom | MemoryUsed
+    | SpillDone | SpillFailed | RestoreDone | RestoreFailed
 )  # fmt: skip

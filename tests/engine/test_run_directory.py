@@ -226,7 +226,7 @@ class TestSweep:
         run_directory.sweep()
         assert not directory.exists()
 
-    def test_what_it_moved_to_disk_goes_before_what_says_where_that_is(self, parent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_what_it_moved_to_disk_goes_before_what_says_where(self, parent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (spilled := parent / "elsewhere").mkdir(mode=0o700)
         record = content(zygote_pid=2**22 + 1, spill_directory=str(spilled))
         run_directory.write(spilled, record)
