@@ -34,6 +34,8 @@ class Output:
     content: dict[str, Any]
     arrived: float
     """`time.monotonic()` when it was read."""
+    parent: str = ""
+    """The request that it answers."""
 
     @property
     def text(self) -> str:
@@ -117,13 +119,17 @@ class Cell:
 
 
 class Kernel:
-    """A running ipykernel and its client, used by one thread; outputs of no cell of ours go to `strays`."""
+    """A running ipykernel and its client, used by one thread; outputs of no cell of ours go to `strays`.
+
+    News of a display go to the cell in which it stands, as on a page, whatever request they answer.
+    """
 
     def __init__(self, manager: KernelManager, client: BlockingKernelClient) -> None:
         self.manager = manager
         self.client = client
         self.cells: dict[str, Cell] = {}
         self.strays: list[Output] = []
+        self._displays: dict[str, Cell] = {}
 
     @property
     def pid(self) -> int:
@@ -215,12 +221,23 @@ class Kernel:
         except queue.Empty:
             return
         kind, content = message["header"]["msg_type"], message["content"]
-        cell = self.cells.get(message["parent_header"].get("msg_id", ""))
+        parent = message["parent_header"].get("msg_id", "")
+        cell = self.cells.get(parent)
         if kind == "status":
             if cell is not None and content["execution_state"] == "idle":
                 cell.idle = True
         elif kind != "execute_input":
-            (self.strays if cell is None else cell.outputs).append(Output(kind, content, time.monotonic()))
+            cell = self._place(kind, content, cell)
+            (self.strays if cell is None else cell.outputs).append(Output(kind, content, time.monotonic(), parent))
+
+    def _place(self, kind: str, content: dict[str, Any], cell: Cell | None) -> Cell | None:
+        """The cell in which an output is seen."""
+        display_id = content.get("transient", {}).get("display_id")
+        if kind == "update_display_data":
+            return self._displays.get(display_id, cell)
+        if display_id and cell is not None:
+            self._displays[display_id] = cell
+        return cell
 
     def _read_replies(self) -> None:
         while self.client.shell_channel.msg_ready():
