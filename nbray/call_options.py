@@ -12,7 +12,7 @@ from nbray.backends.backend import CallOptions
 from nbray.errors import NotSupportedHere, UsageError, WrongType
 from nbray.ids import NO_TASK, ObjectId
 from nbray.runtime_env import Profile, profile_of
-from nbray.scheduler.messages import DYNAMIC, STREAMING
+from nbray.scheduler.messages import DYNAMIC, MOST_RETURNS, STREAMING
 
 NAMES = (
     "num_cpus", "num_gpus", "memory", "resources", "num_returns", "max_retries", "retry_exceptions", "timeout", "name",
@@ -99,6 +99,11 @@ def _num_returns(value: Any) -> int:
         raise UsageError(
             f'num_returns={value!r}: expected a whole number >= 0, for example num_returns=2, or "streaming" or "dynamic" for a '
             "function that yields"
+        )
+    if value > MOST_RETURNS:
+        raise UsageError(
+            f"num_returns={value!r}: expected at most {MOST_RETURNS:,}, as each is an object from the start; return one list, or "
+            'yield the items and write num_returns="streaming"'
         )
     return int(value)
 

@@ -162,3 +162,5 @@ class ClusterSnapshot(msgspec.Struct, frozen=True):
     """Tasks that are submitted and not running."""
     finished: int = 0
     """Tasks that have ended since the cluster started."""
+    refused: dict[str, int] = {}
+    """Connections that the scheduler process has closed, by why, in words."""

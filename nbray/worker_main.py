@@ -37,7 +37,7 @@ def main() -> NoReturn:
 
 
 def run_scheduler(inheritance: Inheritance) -> None:
-    """What the scheduler process does; its own imports (zmq, psutil) happen there, not in the zygote."""
+    """What the scheduler process does; its own imports (psutil) happen there, not in the zygote."""
     from nbray.engine import scheduler_process
 
     scheduler_process.run(inheritance)

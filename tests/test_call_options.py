@@ -52,6 +52,7 @@ def test_retries() -> None:
         ({"resources": {"CPU": 1}}, r"'CPU' goes in num_cpus="),
         ({"num_returns": -1}, r"num_returns=-1: expected a whole number >= 0"),
         ({"num_returns": 1.5}, r"num_returns=1.5"),
+        ({"num_returns": 100_001}, r"num_returns=100001: expected at most 100,000, .* return one list, or yield"),
         ({"num_returns": "stream"}, r'num_returns=\'stream\': .* or "streaming" or "dynamic" for a function that yields'),
         ({"_generator_backpressure_num_objects": 0}, r"_objects=0: expected how many items .* at least 1, or -1 for any number"),
         ({"max_retries": -2}, r"max_retries=-2"),

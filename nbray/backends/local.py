@@ -89,7 +89,7 @@ class LocalBackend(Backend):
         self._link = link
         self._exchange = exchange
         self._driver = driver
-        self._run_directory = Path(welcome.observer.removeprefix("ipc://")).parent
+        self._run_directory = Path(welcome.observer).parent
         self._resources = welcome.resources
         self._default_max_retries = welcome.default_max_retries
         self._functions = FunctionPickler(self._lift)

@@ -104,11 +104,18 @@ class Driver:
             self._watcher.close()
             self._watcher = None
         if handler is not None and not self._closed:
-            from nbray.engine.observer import Watcher  # zmq takes 20 ms to import: only for who watches
+            from nbray.engine.observer import Watcher  # only for who watches
 
-            self._watcher = Watcher(self.welcome.observer, handler)
-            self.io.watch(self._watcher.fileno(), read=self._watcher.drain)
-            self._watcher.drain()
+            try:
+                watcher = self._watcher = Watcher(Path(self.welcome.observer), handler)
+            except OSError:  # the cluster is gone, which is told on the connection
+                return
+
+            def drain() -> None:
+                if not watcher.drain():  # else its end of file would be looked at without end
+                    self.io.unwatch(watcher.fileno())
+
+            self.io.watch(watcher.fileno(), read=drain)
 
     def close(self, *, stop: bool) -> None:
         """Leave; with `stop` the cluster ends now, and this waits until nothing of it is left. Idempotent."""

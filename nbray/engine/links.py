@@ -49,7 +49,7 @@ class Link:
 
     def __init__(self, connection: socket.socket) -> None:
         self.socket = connection
-        self.decoder: wire.FrameDecoder[ToScheduler] = wire.scheduler_decoder()
+        self.decoder: wire.FrameDecoder[ToScheduler] = wire.scheduler_decoder(wire.MOST_OF_STRANGER)
         self.out = bytearray()
         """What is to be sent; `send` does."""
         self.process = ProcessId(0)
@@ -66,9 +66,14 @@ class Link:
         self._unshown: dict[CellRunId, _Unshown] = {}
 
     @property
+    def reads(self) -> bool:
+        """Whether the peer reads what it is sent; who does not is not heard."""
+        return not self._held
+
+    @property
     def wanted(self) -> int:
-        """What its socket should be watched for: who does not read is not heard."""
-        return (0 if self._held else selectors.EVENT_READ) | (selectors.EVENT_WRITE if self.out else 0)
+        """What its socket should be watched for."""
+        return (selectors.EVENT_READ if self.reads else 0) | (selectors.EVENT_WRITE if self.out else 0)
 
     def post(self, message: FromScheduler) -> None:
         """Put a message behind all others."""

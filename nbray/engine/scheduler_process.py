@@ -13,14 +13,14 @@ import gc
 import os
 import selectors
 import signal
-import sys
 import time
 from pathlib import Path
 
 import msgspec
 
-from nbray.engine import measures, observer, process_tree, run_directory, spill_directory, transport, wire
+from nbray.engine import doorkeeper, measures, observer, process_tree, run_directory, spill_directory, transport, wire
 from nbray.engine.disk import Disk
+from nbray.engine.doorkeeper import Doorkeeper
 from nbray.engine.inheritance import Inheritance
 from nbray.engine.injection import Injections
 from nbray.engine.links import Link
@@ -59,6 +59,8 @@ from nbray.scheduler.events import (
     WorkerForked,
 )
 from nbray.scheduler.messages import (
+    MAX_FRAME,
+    PROTOCOL,
     Allocate,
     Answer,
     Ask,
@@ -72,7 +74,8 @@ from nbray.scheduler.messages import (
     ToScheduler,
     Welcome,
 )
-from nbray.store.headroom import available_memory
+from nbray.scheduler.processes import Contradiction
+from nbray.snapshot import ClusterSnapshot
 from nbray.store.spill_files import SpillFiles
 
 PUBLISH_SECONDS = 0.25
@@ -80,6 +83,8 @@ LOG_SECONDS = 0.1
 FLOOD_SECONDS = 0.02
 """From one look at the logs to the next while a worker writes hundreds of megabytes a second."""
 HEADROOM_SECONDS = 0.5
+HEAR_SECONDS = 0.01
+"""What one process has said at once is heard for so long; the rest waits for the next turns."""
 _CONVERSATION = (Submit, Finished, Call, Allocate)
 
 
@@ -96,9 +101,10 @@ class SchedulerProcess:
         self._zygote = inheritance.zygote
         self._death_pipe = inheritance.death_pipe
         self._scheduler = make_scheduler(config, self._arena.size)
-        self._most_links = observer.raise_descriptor_limit()
+        doorkeeper.raise_descriptor_limit()
+        self._door: Doorkeeper[Link] = Doorkeeper(self._listener)
         self._observer_address = observer.address(config.run_directory)
-        self._publisher = observer.Publisher(self._observer_address)
+        self._publisher = observer.Publisher(self._observer_address, self._door.refuse)
         self._selector = selectors.DefaultSelector()
         self._links: dict[ProcessId, Link] = {}
         self._unsent: dict[Link, None] = {}
@@ -174,7 +180,10 @@ class SchedulerProcess:
                     self._do(event)
         if self._behind:
             for link in list(self._behind):
-                self._catch_up(link)
+                if link.reads:
+                    self._catch_up(link)
+                else:  # until `_flush` finds that it does
+                    del self._behind[link]
         self._flush()  # before the timers: somebody waits for this
         if self._run_timers(time.monotonic()):
             self._flush()
@@ -212,12 +221,13 @@ class SchedulerProcess:
             self._do(Tick())
         if now < self._look_at:
             return ticks
+        self._look_at_the_door(now)
         if now >= self._logs_at:
             floods = self._prints.read_live(self._pids)
             self._logs_at = now + (FLOOD_SECONDS if floods else LOG_SECONDS)
         if now >= self._headroom_at:
             self._headroom_at = now + HEADROOM_SECONDS
-            self._do(MemoryHeadroom(available_memory()))
+            self._do(MemoryHeadroom(self._measures.headroom()))
         if now >= self._memory_at:
             used = self._measures.look_at_memory()
             self._memory_at = now + measures.seconds_until_next(used)
@@ -225,7 +235,7 @@ class SchedulerProcess:
         if now >= self._publish_at:
             self._publish_at = now + PUBLISH_SECONDS
             self._measures.look_at_cores()
-            self._publisher.publish(self._measures.written_into(self._scheduler.snapshot(now)))
+            self._publisher.publish(self._picture(now))
         self._injections.run_due(now)
         self._look_at = min(self._publish_at, self._logs_at, self._headroom_at, self._memory_at, self._injections.due)
         return True
@@ -233,14 +243,22 @@ class SchedulerProcess:
     # ---------------------------------------------------------------- events
 
     def _accept(self) -> None:
-        with contextlib.suppress(BlockingIOError, ConnectionAbortedError):
-            connection = transport.accept(self._listener)
-            if connection is None:
-                return
-            if len(self._selector.get_map()) >= self._most_links:
-                connection.close()
-                return
-            self._selector.register(connection, selectors.EVENT_READ, Link(connection))
+        now = time.monotonic()
+        connection = self._door.accept(now)
+        if connection is not None:
+            link = Link(connection)
+            self._selector.register(connection, selectors.EVENT_READ, link)
+            crowded_out = self._door.let_in(link, connection.fileno(), now)
+            if crowded_out is not None:
+                self._close(crowded_out)
+        elif self._door.resting:
+            self._selector.unregister(self._listener)
+
+    def _look_at_the_door(self, now: float) -> None:
+        if self._door.wake(now):
+            self._selector.register(self._listener, selectors.EVENT_READ)
+        for link in self._door.overdue(now):
+            self._close(link)
 
     def _read(self, link: Link) -> bool:
         """Hear what has come on one connection; False when nothing has."""
@@ -250,10 +268,11 @@ class SchedulerProcess:
         try:
             messages = link.decoder.feed(data)
         except wire.ProtocolError as error:
-            sys.stderr.write(f"dropping process {link.process}: {error}\n")
+            self._door.refuse(doorkeeper.GARBLED, f"process {link.process}: {error}")
             data, messages = b"", []
+        until = time.monotonic() + HEAR_SECONDS
         for message in messages:
-            if link.waiting or is_large(message):
+            if link.waiting or is_large(message) or time.monotonic() > until:
                 link.waiting.extend(slices(message))
                 self._behind[link] = None
             else:
@@ -273,29 +292,49 @@ class SchedulerProcess:
     def _hear(self, link: Link, message: ToScheduler) -> None:
         if type(message) is Finished and link.slot >= 0:
             self._prints.read_finished(link.slot, message.results)
-        if isinstance(message, Ask) and message.question in ("snapshot", "turns"):
+        if not link.process or isinstance(message, Hello):
+            self._greet(link, message)
+        elif isinstance(message, Ask) and message.question in ("snapshot", "turns"):
             self._answer_itself(link, message)
-        elif isinstance(message, Ask) and message.question == "inject" and link.process and link.slot < 0:
+        elif isinstance(message, Ask) and message.question == "inject" and link.slot < 0:
             self._inject(link, message)
-        elif link.process:
+        else:
             self._converses = self._converses or type(message) in _CONVERSATION
-            self._do(Received(link.process, message))
-        elif isinstance(message, Hello):
-            link.process = ProcessId(self._next_process)
-            link.slot = message.slot
-            self._next_process += 1
-            self._links[link.process] = link
-            self._do(Joined(link.process, message))
+            try:
+                self._do(Received(link.process, message))
+            except Contradiction as error:
+                self._refuse(link, doorkeeper.GARBLED, str(error))
+
+    def _greet(self, link: Link, hello: ToScheduler) -> None:
+        """The first message of a connection, which must be a Hello, and the only one."""
+        if not self._door.forget(link) or not isinstance(hello, Hello):
+            self._refuse(link, doorkeeper.GARBLED, f"process {link.process} said {type(hello).__name__}")
+            return
+        link.decoder.most = MAX_FRAME
+        link.process = ProcessId(self._next_process)
+        link.slot = hello.slot
+        self._next_process += 1
+        self._links[link.process] = link
+        self._do(Joined(link.process, hello))
+        if not link.open:
+            of_another = (hello.epoch, hello.protocol) != (self._config.epoch, PROTOCOL)
+            self._door.refuse(doorkeeper.ANOTHER_CLUSTER if of_another else doorkeeper.UNEXPECTED)
+
+    def _refuse(self, link: Link, why: str, more: str) -> None:
+        self._door.refuse(why, more)
+        self._close(link)
 
     def _close(self, link: Link) -> None:
         """The other side is gone; tell the scheduler once."""
         if not link.open:
             return
         link.open = False
+        self._door.forget(link)
         self._selector.unregister(link.socket)
         link.socket.close()
         self._unsent.pop(link, None)
         self._behind.pop(link, None)
+        link.waiting.clear()
         if link.slot >= 0:
             self._prints.read_last_words(link.slot, link.process)
         if self._links.pop(link.process, None) is not None:
@@ -375,7 +414,7 @@ class SchedulerProcess:
         frame = bytearray()
         config = self._config
         welcome = Welcome(
-            link.process, config.epoch, self._arena.size, self._observer_address, config.resources, config.default_max_retries,
+            link.process, config.epoch, self._arena.size, str(self._observer_address), config.resources, config.default_max_retries,
             config.store_limit,
         )  # fmt: skip
         wire.append_frame(frame, welcome)
@@ -397,6 +436,8 @@ class SchedulerProcess:
             if not link.open:
                 continue
             link.send()
+            if link.waiting and link.reads:
+                self._behind[link] = None
             if link.events != link.wanted:
                 link.events = link.wanted
                 self._selector.modify(link.socket, link.events, link)
@@ -424,8 +465,13 @@ class SchedulerProcess:
         """The questions whose answers need more than the scheduler knows."""
         body: object = self._turns.table()
         if message.question == "snapshot":
-            body = self._measures.written_into(self._scheduler.snapshot(time.monotonic()))
+            body = self._picture(time.monotonic())
         self._send(link.process, Answer(message.request_id, msgspec.msgpack.encode(body)))
+
+    def _picture(self, now: float) -> ClusterSnapshot:
+        """What the scheduler knows, what the system says, and who was refused."""
+        picture = self._measures.written_into(self._scheduler.snapshot(now))
+        return msgspec.structs.replace(picture, refused=dict(self._door.refused))
 
     def _inject(self, link: Link, message: Ask) -> None:
         """A driver tries what becomes of its work under faults (`nbray.chaos`)."""

@@ -14,6 +14,8 @@ from nbray.errors import InternalError
 from nbray.scheduler.messages import MAX_FRAME, FromScheduler, ToScheduler
 from nbray.unreadable import UNREADABLE
 
+MOST_OF_STRANGER = 64 * 1024
+"""Bytes of the largest frame of who has not said Hello."""
 _LENGTH = struct.Struct("<I")
 _encoder = msgspec.msgpack.Encoder()
 
@@ -49,7 +51,9 @@ def frame(message: msgspec.Struct) -> bytearray:
 class FrameDecoder(Generic[Message]):
     """Turns the bytes of one connection into messages; keeps what is incomplete."""
 
-    def __init__(self, kind: Any) -> None:
+    def __init__(self, kind: Any, most: int = MAX_FRAME) -> None:
+        self.most = most
+        """Bytes of the largest frame that is taken."""
         self._decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(kind)
         self._pending = bytearray()
 
@@ -62,8 +66,8 @@ class FrameDecoder(Generic[Message]):
         with memoryview(pending) as view:
             while end - start >= 4:
                 size = _LENGTH.unpack_from(view, start)[0]
-                if size > MAX_FRAME:
-                    raise ProtocolError(f"a frame announces {size:,} bytes: the most is {MAX_FRAME:,}")
+                if size > self.most:
+                    raise ProtocolError(f"a frame announces {size:,} bytes: the most is {self.most:,}")
                 if end - start - 4 < size:
                     break
                 messages.append(self._decode(view[start + 4 : start + 4 + size]))
@@ -81,9 +85,9 @@ class FrameDecoder(Generic[Message]):
             frame.release()
 
 
-def scheduler_decoder() -> FrameDecoder[ToScheduler]:
+def scheduler_decoder(most: int = MAX_FRAME) -> FrameDecoder[ToScheduler]:
     """Decodes what the scheduler receives."""
-    return FrameDecoder(ToScheduler)
+    return FrameDecoder(ToScheduler, most)
 
 
 def process_decoder() -> FrameDecoder[FromScheduler]:

@@ -64,3 +64,11 @@ def test_other_notebooks_work_is_counted_and_shown_when_asked_for() -> None:
     assert repr(own).endswith("1 cell of other notebooks: %nbray --all")
     assert "1 cell of other notebooks: %nbray --all" in own._repr_html_()
     assert "cell theirs" in repr(Status("local", snapshot(cell_runs=runs)))
+
+
+def test_refused_connections_are_counted() -> None:
+    """Somebody tries to get in, or something of nbray's does not understand itself: people should see that."""
+    status = Status("local", snapshot(refused={"of another user": 2, "with what is no message": 1}))
+    line = "2 connections refused of another user; 1 connection refused with what is no message"
+    assert line in repr(status)
+    assert line in status._repr_html_()
