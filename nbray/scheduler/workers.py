@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 FAILED_STARTS = 5
 """So many workers in a row that end before they join end the cluster, instead of forking for ever."""
+KILLED_STARTS = 50
+"""So many where somebody outside has killed them, which says nothing about the next one: but for ever is too long here too."""
 SPOILED_STARTS = 3
 """So many with the same profile fail the tasks that need it."""
 START_SECONDS = 60.0
@@ -65,6 +67,7 @@ class Fleet:
         self._deadlines = deadlines
         self._retiring = False
         self._failed_starts = 0
+        self._killed_starts = 0
         self._spoiled: dict[bytes, int] = {}
         """How many workers in a row ended before they could start, by their profile."""
         self.on_spoiled: OnSpoiled = lambda profile, exited: None
@@ -112,7 +115,7 @@ class Fleet:
             return None
         worker.pid = hello.pid
         worker.process = Process(process_id, None, worker)
-        self._failed_starts = 0
+        self._failed_starts = self._killed_starts = 0
         self._spoiled.pop(worker.profile, None)
         self.make_idle(worker)
         return worker
@@ -217,7 +220,7 @@ class Fleet:
 
     def remove(self, worker: Worker) -> None:
         """The worker's end is complete: forget it, and fork its successor if it is missed."""
-        joined = worker.process is not None
+        joined, by_us = worker.process is not None, worker.state is WorkerState.STOPPING
         if worker.state is not WorkerState.STOPPING and joined:
             self._stopping(worker)
         move_worker(worker, WorkerState.DEAD)
@@ -228,7 +231,7 @@ class Fleet:
         self.hosts.pop(worker.slot, None)
         self.serving.discard(worker.slot)
         self._last_pids[worker.slot] = worker.pid
-        if not joined and self._cannot_start(worker):
+        if not joined and (by_us or not self._was_killed(worker)) and self._cannot_start(worker):
             return
         if worker.plain and self.active() < self.least:
             self.fork(slot=worker.slot)
@@ -239,17 +242,26 @@ class Fleet:
             worker.shape.workers.pop(worker.slot, None)
         move_worker(worker, WorkerState.STOPPING)
 
+    def _was_killed(self, worker: Worker) -> bool:
+        """Whether somebody outside has ended a worker that was about to join, and not too many before it."""
+        exited = worker.exited
+        if exited is None or exited.signal not in (signal.SIGKILL, signal.SIGTERM) or exited.out_of_memory:
+            return False
+        self._killed_starts += 1
+        return self._killed_starts < KILLED_STARTS
+
     def _cannot_start(self, worker: Worker) -> bool:
         if worker.profile:
             self._profile_failed(worker)
             return True
         self._failed_starts += 1
-        if self._failed_starts < FAILED_STARTS:
+        count = max(self._failed_starts, self._killed_starts)
+        if count < FAILED_STARTS:
             return False
         assert worker.exited is not None
         self._outbox.actions.append(
             StopCluster(
-                f"{FAILED_STARTS} workers in a row ended before they could start, the last one by {cause(worker.exited)}. "
+                f"{count} workers in a row ended before they could start, the last one by {cause(worker.exited)}. "
                 f"Its last lines:\n{worker.exited.log_tail or '(none)'}"
             )
         )

@@ -1,10 +1,11 @@
 import msgspec
+import pytest
 
 from nbray.resources import CPU, UNIT
 from nbray.scheduler import messages
 from nbray.scheduler.actions import Drop, Fork, Signal, StopCluster
 from nbray.scheduler.events import Joined, WorkerExited, WorkerForked
-from nbray.scheduler.workers import EXTRA_SECONDS, FAILED_STARTS
+from nbray.scheduler.workers import EXTRA_SECONDS, FAILED_STARTS, KILLED_STARTS, START_SECONDS
 from tests.scheduler.pretend import EPOCH, Cluster, Driver, Worker
 
 
@@ -45,6 +46,39 @@ def test_workers_that_cannot_start_end_the_cluster() -> None:
     assert "5 workers in a row ended before they could start, the last one by exit code 1" in stop.reason
     assert "ImportError: numpy" in stop.reason
     assert len(cluster.taken(Fork)) == FAILED_STARTS
+
+
+def test_workers_that_somebody_kills_before_they_join_are_replaced_much_longer() -> None:
+    cluster = Cluster(workers=1, start=False)
+    for number in range(1, KILLED_STARTS):
+        cluster.do(WorkerForked(0, 7))
+        cluster.do(WorkerExited(0, None, 9 if number % 2 else 15))
+        assert len(cluster.taken(Fork)) == 1 + number
+    assert not cluster.taken(StopCluster)
+    cluster.do(WorkerForked(0, 7))
+    cluster.do(WorkerExited(0, None, 9))
+    (stop,) = cluster.taken(StopCluster)
+    assert "50 workers in a row ended before they could start, the last one by SIGKILL" in stop.reason
+
+
+@pytest.mark.parametrize("end", [WorkerExited(0, None, 11), WorkerExited(0, None, 9, out_of_memory=1)])
+def test_those_that_crash_or_take_all_memory_end_the_cluster_soon(end: WorkerExited) -> None:
+    cluster = Cluster(workers=1, start=False)
+    for _ in range(FAILED_STARTS):
+        cluster.do(WorkerForked(0, 7))
+        cluster.do(end)
+    assert len(cluster.taken(StopCluster)) == 1
+
+
+def test_those_that_say_nothing_until_they_are_killed_end_the_cluster_soon() -> None:
+    cluster = Cluster(workers=1, start=False)
+    cluster.driver()
+    for _ in range(FAILED_STARTS):
+        cluster.do(WorkerForked(0, 7))
+        cluster.wait(START_SECONDS + 1)
+        cluster.do(WorkerExited(0, None, 9))
+    assert len(cluster.taken(Signal)) == FAILED_STARTS
+    assert len(cluster.taken(StopCluster)) == 1
 
 
 def test_the_hello_of_a_worker_that_has_ended_is_not_taken_for_its_successors() -> None:
