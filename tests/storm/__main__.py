@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import secrets
+import signal
 import sys
 
 from tests.storm.controller import Storm, Tier
@@ -29,6 +30,7 @@ def main() -> int:
     tier = Tier(seconds, kills=int(seconds * KILLS_A_SECOND), longest_stop=LONGEST_STOP, real_kernel=given.kernel)
     storm = Storm(seed, tier, lambda text: print(text, flush=True))
     passed = False
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was begun is ended
     try:
         verdict = judge(storm.run(), tier.kills, strict_times=not given.shared_machine)
         passed = verdict.passed

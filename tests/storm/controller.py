@@ -42,7 +42,7 @@ class Tier(msgspec.Struct, frozen=True):
     calm: float = 5.0
     longest_stop: float = faults.LONGEST_STOP
     workers: int = 8
-    memory: int = 768 << 20
+    memory: int = 512 << 20
     largest: int = mix.LARGEST_BYTES
     real_kernel: bool = False
 
@@ -95,9 +95,11 @@ class Storm:
         until = now() + START_SECONDS
         while now() < until and self._victim.ended() is None:
             if any(isinstance(entry, Began) for entry in self._entries(number)):
-                break
+                self._injector.victim = self._victim
+                return
             time.sleep(TICK_SECONDS)
-        self._injector.victim = self._victim
+        self._say(f"notebook {number} has no cluster after {START_SECONDS:.0f} s")
+        self.broke_off = True
 
     def _be_calm(self) -> tuple[float, float]:
         """Let the load run without a fault; returns from when until when it counts."""
@@ -108,7 +110,7 @@ class Storm:
 
     def _wait(self, seconds: float) -> None:
         until = now() + seconds
-        while now() < until:
+        while now() < until and not self.broke_off:
             self._look()
             time.sleep(TICK_SECONDS)
 

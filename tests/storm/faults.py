@@ -15,7 +15,7 @@ Kind = Literal[
 
 SHARES: dict[Kind, int] = {
     "kill_worker": 52, "stop_worker": 13, "crash_worker": 8, "terminate_worker": 8, "kill_scheduler": 2, "kill_supervisor": 1,
-    "fill_store": 4, "fill_disk": 4, "hog": 4, "squeeze": 3, "kill_notebook": 1,
+    "fill_store": 6, "fill_disk": 6, "hog": 3, "squeeze": 3, "kill_notebook": 1,
 }  # fmt: skip
 """Parts of all faults."""
 KILLS: Mapping[Kind, int] = {"kill_worker": 9, "terminate_worker": 15, "crash_worker": 11}

@@ -325,6 +325,8 @@ class Notebook:
                 self.stopping.set()
             else:
                 self._fill(float(rest[0]))
+        if not self.stopping.is_set():  # nobody leads the storm any more
+            os._exit(1)
 
     def _fill(self, seconds: float) -> None:
         """Take all room in the store for a while: nothing that lives in an array can be moved to disk."""
