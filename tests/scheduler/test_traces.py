@@ -14,11 +14,14 @@ from tests.scheduler.planting import spoiled
 from tests.scheduler.simulation import run
 from tests.scheduler.traces import ROOT, Different, record_tests, replay, replay_all
 
-FILES = [f"tests/contract/test_{name}.py" for name in ("processes", "streams", "actors", "placement")] + ["tests/engine/test_pressure.py"]
+FILES = [
+    *(f"tests/contract/test_{name}.py" for name in ("processes", "streams", "actors", "placement")),
+    "tests/engine/test_pressure.py",
+]
 SOME = (
-    "running_task_is_cancelled or worker_that_dies or task_is_run_again or task_with_a_timeout or map_inside or restarts_begin or "
-    "killing_ends or exit_actor or running_call_is_cancelled or items or dynamic_refs or removal_ends or group_is_ready or "
-    "three_stores_of_arguments"
+    "running_task_is_cancelled or worker_that_dies or task_is_run_again or task_with_a_timeout or map_inside or "
+    "restarts_begin or killing_ends or exit_actor or running_call_is_cancelled or items or dynamic_refs or removal_ends or "
+    "group_is_ready or three_stores_of_arguments"
 )
 """Of these files: something of each kind, in some fifteen seconds."""
 HAPPENED = {
