@@ -18,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from nbray.engine import doorkeeper, measures, observer, process_tree, run_directory, spill_directory, transport, wire
+from nbray.engine import doorkeeper, measures, no_pickle, observer, process_tree, run_directory, spill_directory, transport, wire
 from nbray.engine.disk import Disk
 from nbray.engine.doorkeeper import Doorkeeper
 from nbray.engine.inheritance import Inheritance
@@ -94,6 +94,7 @@ class SchedulerProcess:
     def __init__(self, inheritance: Inheritance) -> None:
         self._config = config = inheritance.config
         self._words = inheritance.words
+        self._unsent_results = inheritance.unsent
         self._arena = inheritance.arena
         assert inheritance.listener is not None
         assert inheritance.zygote is not None
@@ -336,10 +337,22 @@ class SchedulerProcess:
         self._behind.pop(link, None)
         link.waiting.clear()
         if link.slot >= 0:
-            self._prints.read_last_words(link.slot, link.process)
+            self._read_left(link)
         if self._links.pop(link.process, None) is not None:
             self._injections.forget(link.process)
             self._do(Left(link.process))
+
+    def _read_left(self, link: Link) -> None:
+        """What a worker has left behind: what its tasks had printed, then the results of those that had ended."""
+        self._prints.read_unsent(link.slot, link.process)
+        try:
+            results = self._unsent_results.results_of(link.slot).take()
+        except wire.ProtocolError as error:
+            self._door.refuse(doorkeeper.GARBLED, f"process {link.process} has left: {error}")
+            results = []
+        if results:
+            self._hear(link, Finished(results))
+        self._prints.read_last_words(link.slot)
 
     def _hear_zygote(self) -> None:
         data = transport.receive(self._zygote)
@@ -483,4 +496,5 @@ class SchedulerProcess:
 
 def run(inheritance: Inheritance) -> None:
     """The entry point of the process that the zygote forks."""
+    no_pickle.renounce()
     SchedulerProcess(inheritance).run()
