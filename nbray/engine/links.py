@@ -49,7 +49,7 @@ class Link:
 
     def __init__(self, connection: socket.socket) -> None:
         self.socket = connection
-        self.decoder: wire.FrameDecoder[ToScheduler] = wire.scheduler_decoder(wire.MOST_OF_STRANGER)
+        self.decoder: wire.FrameDecoder[ToScheduler] = wire.stranger_decoder()
         self.out = bytearray()
         """What is to be sent; `send` does."""
         self.process = ProcessId(0)

@@ -59,7 +59,6 @@ from nbray.scheduler.events import (
     WorkerForked,
 )
 from nbray.scheduler.messages import (
-    MAX_FRAME,
     PROTOCOL,
     Allocate,
     Answer,
@@ -311,7 +310,7 @@ class SchedulerProcess:
         if not self._door.forget(link) or not isinstance(hello, Hello):
             self._refuse(link, doorkeeper.GARBLED, f"process {link.process} said {type(hello).__name__}")
             return
-        link.decoder.most = MAX_FRAME
+        link.decoder = wire.scheduler_decoder()
         link.process = ProcessId(self._next_process)
         link.slot = hello.slot
         self._next_process += 1
@@ -427,8 +426,8 @@ class SchedulerProcess:
         frame = bytearray()
         config = self._config
         welcome = Welcome(
-            link.process, config.epoch, self._arena.size, str(self._observer_address), config.resources, config.default_max_retries,
-            config.store_limit,
+            link.process, config.epoch, self._arena.size, str(self._observer_address), config.resources,
+            config.default_max_retries, config.store_limit,
         )  # fmt: skip
         wire.append_frame(frame, welcome)
         try:

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from nbray.errors import InternalError
-from nbray.scheduler.messages import MAX_FRAME, FromScheduler, ToScheduler
+from nbray.scheduler.messages import MAX_FRAME, FromScheduler, Hello, ToScheduler
 from nbray.unreadable import UNREADABLE
 
 MOST_OF_STRANGER = 64 * 1024
@@ -52,8 +52,7 @@ class FrameDecoder(Generic[Message]):
     """Turns the bytes of one connection into messages; keeps what is incomplete."""
 
     def __init__(self, kind: Any, most: int = MAX_FRAME) -> None:
-        self.most = most
-        """Bytes of the largest frame that is taken."""
+        self._most = most
         self._decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(kind)
         self._pending = bytearray()
 
@@ -66,8 +65,8 @@ class FrameDecoder(Generic[Message]):
         with memoryview(pending) as view:
             while end - start >= 4:
                 size = _LENGTH.unpack_from(view, start)[0]
-                if size > self.most:
-                    raise ProtocolError(f"a frame announces {size:,} bytes: the most is {self.most:,}")
+                if size > self._most:
+                    raise ProtocolError(f"a frame announces {size:,} bytes: the most is {self._most:,}")
                 if end - start - 4 < size:
                     break
                 messages.append(self._decode(view[start + 4 : start + 4 + size]))
@@ -85,9 +84,17 @@ class FrameDecoder(Generic[Message]):
             frame.release()
 
 
-def scheduler_decoder(most: int = MAX_FRAME) -> FrameDecoder[ToScheduler]:
-    """Decodes what the scheduler receives."""
-    return FrameDecoder(ToScheduler, most)
+def stranger_decoder() -> FrameDecoder[ToScheduler]:
+    """Decodes what the scheduler receives on a connection first: Hello, and nothing else.
+
+    So nobody who is not known makes it build anything but one small record, whatever he sends.
+    """
+    return FrameDecoder(Hello, MOST_OF_STRANGER)
+
+
+def scheduler_decoder() -> FrameDecoder[ToScheduler]:
+    """Decodes what the scheduler receives then."""
+    return FrameDecoder(ToScheduler)
 
 
 def process_decoder() -> FrameDecoder[FromScheduler]:

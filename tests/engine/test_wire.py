@@ -98,6 +98,18 @@ def test_a_huge_announced_frame_is_refused_before_its_bytes_come() -> None:
         wire.scheduler_decoder().feed(struct.pack("<I", MAX_FRAME + 1))
 
 
+class TestStrangers:
+    def test_only_hello_is_understood(self) -> None:
+        hello = Hello("driver", 1, 1, "epoch")
+        assert wire.stranger_decoder().feed(bytes(wire.frame(hello))) == [hello]
+        with pytest.raises(wire.ProtocolError, match="is no message"):
+            wire.stranger_decoder().feed(bytes(wire.frame(Held([ObjectId(1)]))))
+
+    def test_large_frames_are_refused_before_they_come(self) -> None:
+        with pytest.raises(wire.ProtocolError, match=r"announces 65,537 bytes: the most is 65,536"):
+            wire.stranger_decoder().feed(struct.pack("<I", wire.MOST_OF_STRANGER + 1))
+
+
 def test_an_incomplete_frame_waits() -> None:
     decoder = wire.scheduler_decoder()
     frame = bytes(wire.frame(Held([ObjectId(1)])))
