@@ -18,7 +18,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from operator import attrgetter
 from typing import Any, TypeVar
 
-from nbray.resources import CPU
 from nbray.scheduler.pool import Shape
 from nbray.scheduler.states import TaskState
 from nbray.scheduler.tasks import Task
@@ -164,11 +163,6 @@ class Turns:
     def has(self, shape: Shape) -> bool:
         """Whether a task of this shape is queued."""
         return any(line.head(shape) is not None for line in self.lines())
-
-    def cpus(self) -> list[int]:
-        """The CPUs that queued tasks ask for, in units."""
-        shapes = {shape for line in self.lines() for shape in line.queues if line.head(shape) is not None}
-        return [shape.cpus.get(CPU, 0) for shape in shapes]
 
     @staticmethod
     def _in_order(candidates: dict[int, _Served], order: Callable[[_Served], Any]) -> Iterable[_Served]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 
-from nbray.scheduler.actions import StopCluster
 from nbray.scheduler.cell_runs import Jobs
 from nbray.scheduler.deadlines import Deadlines
 from nbray.scheduler.processes import Outbox
@@ -72,7 +71,7 @@ class Lifetime:
         """End the cluster now."""
         if not self.stopped:
             self.stopped = True
-            self._outbox.actions.append(StopCluster(reason))
+            self._outbox.stop(reason)
 
     def _end(self, absence: int, reason: str) -> None:
         if absence == self._absence:

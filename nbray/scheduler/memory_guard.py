@@ -6,6 +6,7 @@ memory is free as it had taken, for a few times; if it ran alone it would only f
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -62,7 +63,11 @@ class MemoryGuard:
     def explained(self, exited: WorkerExited) -> WorkerExited:
         """The same end of a worker, with the reason if it was this guard; what its task comes to is settled already."""
         worker = self._ending
-        if worker is None or worker.actor is None or self._fleet.workers.get(exited.slot) is not worker:
+        if worker is None or self._fleet.workers.get(exited.slot) is not worker:
+            return exited
+        if exited.signal != signal.SIGKILL:
+            self._take_back(worker)
+        if worker.actor is None:
             return exited
         return exited._replace(out_of_memory=self._last.get(exited.slot) or 1)
 
@@ -112,6 +117,12 @@ class MemoryGuard:
         self._ended[task] = growth
         if task.retries >= 0:
             task.retries += 1  # this one does not count
+
+    def _take_back(self, worker: Worker) -> None:
+        """The worker had ended by itself before it was killed: its task runs again only if it may for other reasons."""
+        for task in worker.queue:
+            if type(task) is Task and self._ended.pop(task, None) is not None and task.retries > 0:
+                task.retries -= 1
 
     def _hold(self, task: Task) -> bool:
         """Whether a task that is to run again waits for memory."""

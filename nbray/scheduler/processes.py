@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from nbray.errors import InternalError
 from nbray.ids import ObjectId, ProcessId
 from nbray.scheduler import messages
-from nbray.scheduler.actions import Action, Send
+from nbray.scheduler.actions import Action, Send, StopCluster
 
 if TYPE_CHECKING:
     from nbray.scheduler.cell_runs import Job
@@ -48,6 +48,14 @@ class Outbox:
     def __init__(self) -> None:
         self.actions: list[Action] = []
         self.readied: list[Process] = []
+        self.stopped = False
+        """The cluster has been told to end: nothing may follow."""
+
+    def stop(self, reason: str) -> None:
+        """End the cluster, once."""
+        if not self.stopped:
+            self.stopped = True
+            self.actions.append(StopCluster(reason))
 
     def send(self, process_id: ProcessId, message: messages.FromScheduler) -> None:
         """Send one message."""
@@ -64,6 +72,9 @@ class Outbox:
         if self.readied:
             self.send_ready()
         actions, self.actions = self.actions, []
+        if self.stopped:  # other deadlines may have come in the same event
+            last = next((place for place, action in enumerate(actions) if type(action) is StopCluster), -1)
+            del actions[last + 1 :]
         return actions
 
     def send_ready(self) -> None:

@@ -71,6 +71,11 @@ class Registry:
         for template in self.templates.values():
             template.judge(self._shape(template.template)[1])
 
+    def most_cpus(self) -> int:
+        """The most CPUs that a task needs which has not ended, in units: also one that waits, or may have to run again."""
+        live = (template for template in self.templates.values() if template.live and not template.infeasible)
+        return max((template.shape.cpus.get(CPU, 0) for template in live), default=0)
+
     def forget(self, process_id: ProcessId, template_ids: list[TemplateId]) -> None:
         """No more calls of these will come; each goes when its last task has ended."""
         for template_id in template_ids:

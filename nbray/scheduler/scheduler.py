@@ -356,9 +356,9 @@ class Scheduler:
             return f"at least {least} and at most {most} workers: expected 1 <= min_workers <= max_workers"
         if most > MOST_WORKERS:
             return f"{most} workers: at most {MOST_WORKERS} fit into one cluster"
-        largest = max((line_cpus for line_cpus in self._turns.cpus()), default=0)
+        largest = self._registry.most_cpus()
         if largest > most * UNIT:
-            return f"a queued task needs {largest / UNIT:g} CPUs: cancel it first, or keep as many workers"
+            return f"a task that has not ended needs {largest / UNIT:g} CPUs: cancel it first, or keep as many workers"
         reserved = sum(bundle.total.get(CPU, 0) for gang in self._gangs.gangs.values() for bundle in gang.bundles)
         if reserved > most * UNIT:
             return f"placement groups hold {reserved / UNIT:g} CPUs: remove them first, or keep as many workers"

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from nbray.ids import ObjectId, ProcessId
-from nbray.scheduler.actions import Fork, Signal, StopCluster
+from nbray.scheduler.actions import Fork, Signal
 from nbray.scheduler.deadlines import Deadlines
 from nbray.scheduler.events import WorkerExited
 from nbray.scheduler.messages import Exit, Hello
@@ -259,11 +259,9 @@ class Fleet:
         if count < FAILED_STARTS:
             return False
         assert worker.exited is not None
-        self._outbox.actions.append(
-            StopCluster(
-                f"{count} workers in a row ended before they could start, the last one by {cause(worker.exited)}. "
-                f"Its last lines:\n{worker.exited.log_tail or '(none)'}"
-            )
+        self._outbox.stop(
+            f"{count} workers in a row ended before they could start, the last one by {cause(worker.exited)}. "
+            f"Its last lines:\n{worker.exited.log_tail or '(none)'}"
         )
         return True
 

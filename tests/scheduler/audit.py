@@ -61,25 +61,34 @@ def _audit_tasks(scheduler: Scheduler, tasks: list[Task]) -> None:
 
 def _audit_keepers(scheduler: Scheduler, tasks: list[Task]) -> None:
     entries = scheduler._objects.entries
-    keepers: Counter[ObjectId] = Counter()
+    kept: list[ObjectId] = []
     closed = [worker.process for worker in scheduler._fleet.workers.values() if worker.process is not None and worker.left]
     for process in (*scheduler._processes.values(), *closed):
-        keepers.update(process.held)
+        kept += process.held
     for task in tasks:
-        keepers.update([*task.returns, *task.spec.deps, *task.spec.nested])
-        assert all(entries[object_id].task is task for object_id in task.returns), task
+        spec = task.spec
+        if task.template.template.num_returns == 1:
+            kept.append(task.task_id)
+            assert entries[task.task_id].task is task
+        else:
+            kept += task.returns
+            assert all(entries[object_id].task is task for object_id in task.returns), task
+        kept += spec.deps
+        kept += spec.nested
     for function in scheduler._registry._functions.values():
-        keepers.update(function.nested)
+        kept += function.nested
     for run in scheduler._jobs.runs():
-        keepers.update(run.held)
+        kept += run.held
     for actor in scheduler._calls.table.values():
-        keepers.update(actor.pinned)
-        keepers.update([actor.actor_id] if actor.unended and actor.actor_id in entries else [])
-    keepers.update(list(scheduler._gangs.pending))
+        kept += actor.pinned
+        kept += [actor.actor_id] if actor.unended and actor.actor_id in entries else []
+    kept += scheduler._gangs.pending
     for entry in entries.values():
-        keepers.update(entry.nested or ())
+        if entry.nested:
+            kept += entry.nested
+    keepers = Counter(kept)
     counted = {object_id: entry.keepers for object_id, entry in entries.items()}
-    assert counted == dict(keepers), sorted(set(counted.items()) ^ set(keepers.items()))
+    assert counted == keepers, sorted(set(counted.items()) ^ set(keepers.items()))
 
 
 def _audit_resources(scheduler: Scheduler) -> None:

@@ -23,6 +23,8 @@ class Ledger:
         self._last: dict[tuple[ProcessId, ActorId], TaskId] = {}
         """The last call that each process made of each actor without concurrency and that has begun."""
         self._creations: Counter[ActorId] = Counter()
+        self._spared: Counter[TaskId] = Counter()
+        """Attempts that were ended for their memory, which do not count."""
         self._produced: dict[ObjectId, list[Value]] = {}
         self._attempts: set[tuple[TaskId, int]] = set()
         self._pushes: Counter[tuple[ProcessId, ObjectId]] = Counter()
@@ -57,6 +59,10 @@ class Ledger:
         """A call is on its way; a process numbers its calls upward."""
         self._calls[task_id] = process, actor_id
 
+    def actor_of(self, object_id: ObjectId) -> ActorId:
+        """Whose call made the object, or which actor it stands for."""
+        return self._calls[object_id][1] if object_id in self._calls else object_id
+
     def create(self, actor_id: ActorId, spec: RunSpec) -> None:
         """A creation begins: once, and again as often as the actor may start again."""
         self._creations[actor_id] += 1
@@ -79,9 +85,13 @@ class Ledger:
         """I2: an attempt runs once, there are as many as were asked for, and none after the outcome."""
         template = self.tasks[spec.task_id]
         assert (spec.task_id, spec.attempt) not in self._attempts, f"attempt {spec.attempt} of {spec.task_id:#x} ran twice"
-        assert spec.attempt <= 1 + template.max_retries, f"{spec} ran too often"
+        assert spec.attempt <= 1 + template.max_retries + self._spared[spec.task_id], f"{spec} ran too often"
         assert spec.task_id not in self.values, f"{spec.task_id:#x} ran after its outcome was known"
         self._attempts.add((spec.task_id, spec.attempt))
+
+    def spare(self, task_id: TaskId) -> None:
+        """The running attempt is ended for its memory, and does not count."""
+        self._spared[task_id] += 1
 
     def finish(self, spec: RunSpec, values: list[Value]) -> None:
         """An attempt ended with these values."""

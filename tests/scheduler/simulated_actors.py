@@ -14,7 +14,9 @@ from nbray.scheduler.messages import STREAMING, ActorSpec, Failure, Template
 from tests.scheduler.simulated_streams import Producer, length
 
 if TYPE_CHECKING:
-    from tests.scheduler.simulated import Simulated, SimulatedDriver, SimulatedWorker
+    from tests.scheduler.simulated import Simulated
+    from tests.scheduler.simulated_drivers import SimulatedDriver
+    from tests.scheduler.simulated_workers import SimulatedWorker
 
 NAMES = ["", "", "", "totals", "means"]
 Concurrency = Literal["sync", "threads", "async"]
@@ -46,7 +48,7 @@ class ActorUser:
         )  # fmt: skip
         process.say(messages.RegisterFunction(key, "Class", b"class"))
         process.say(messages.RegisterTemplate(template))
-        held = [object_id for object_id in sorted(process.refs) if object_id not in process.gangs]
+        held = process.arguments()
         deps = draw.choices(held, k=draw.choice([0, 0, 1])) if held else []
         nested = draw.choices(held, k=draw.choice([0, 0, 1])) if held else []
         actor_id = process.new_object()
@@ -69,9 +71,7 @@ class ActorUser:
         if not self.methods or draw.random() < 0.3:
             self._register_method()
         template = draw.choice(self.methods)
-        held = [object_id for object_id in sorted(process.refs) if object_id not in process.gangs]
-        if not process.greedy:
-            held = [object_id for object_id in held if process.refs[object_id] is not None]
+        held = process.arguments()
         specs = []
         for _ in range(count):
             deps = draw.choices(held, k=draw.choice([0, 0, 0, 1])) if held else []
@@ -85,6 +85,12 @@ class ActorUser:
             process.world.ledger.called(process.process_id, actor_id, task_id)
         process.say(messages.Call(actor_id, specs))
         return [spec.task_id for spec in specs]
+
+    def mourn(self, object_id: ObjectId) -> None:
+        """A call, or a creation, has failed: the actor is dead, or starts again. It is called less from then on."""
+        called = self._process.world.ledger.actor_of(object_id)
+        if called in self.actors and self._process.random.random() < 0.3:
+            self.actors.remove(called)
 
     def kill(self) -> None:
         """End an actor in one of the ways."""
@@ -102,7 +108,7 @@ class ActorUser:
         """The answer: whoever asked holds the actor now."""
         self.lookups.remove(request)
         actor_id = msgspec.msgpack.decode(body)["actor_id"]
-        self._process.world.faults_done["names"] += bool(actor_id)
+        self._process.world.seen["names"] += bool(actor_id)
         if actor_id and actor_id not in self._process.refs:
             self._process.refs[actor_id] = None
             self._process.subscribe([actor_id])

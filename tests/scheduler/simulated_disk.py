@@ -13,7 +13,7 @@ from nbray.scheduler.messages import Failure, Spilled, Stored, Value
 
 if TYPE_CHECKING:
     from tests.scheduler.simulated import Simulated
-    from tests.scheduler.simulation import World
+    from tests.scheduler.world import World
 
 FIRST_REQUEST = 1000
 """Fetches are numbered from here on, above what else is asked for."""
@@ -28,6 +28,7 @@ class SimulatedDisk:
         self.jobs: deque[Job] = deque()
         self.copies: dict[ObjectId, int] = {}
         """Which writing of the arena each object's file holds."""
+        self.stalled_until = self.full_until = 0.0
         self._world = world
 
     def step(self) -> bool:
@@ -46,12 +47,12 @@ class SimulatedDisk:
     def _spill(self, job: Spill) -> None:
         world = self._world
         assert job.object_id not in self.copies, "an object is written twice"
-        if self._fails(0.1):
-            world.faults_done["disk full"] += 1
+        if self._fails(0.1) or world.now < self.full_until:
+            world.seen["not written"] += 1
             world.do(SpillFailed(job.object_id, "No space left on device"))
             return
         self.copies[job.object_id] = world.arena.copy(job.object_id, job.offset)
-        world.faults_done["spilled"] += 1
+        world.seen["spilled"] += 1
         world.do(SpillDone(job.object_id, self.copies[job.object_id]))
 
     def _restore(self, job: Restore) -> None:
@@ -59,15 +60,15 @@ class SimulatedDisk:
         assert job.checksum == self.copies[job.object_id]
         if self._fails(0.1):
             damaged = world.random.random() < 0.5
-            world.faults_done["damaged" if damaged else "not read"] += 1
+            world.seen["damaged" if damaged else "not read"] += 1
             world.do(RestoreFailed(job.object_id, "it cannot be read", damaged=damaged))
             return
         world.arena.fill(job.offset, job.size, self.copies[job.object_id])
-        world.faults_done["restored"] += 1
+        world.seen["restored"] += 1
         world.do(RestoreDone(job.object_id))
 
     def _fails(self, chance: float) -> bool:
-        return self._world.faults and self._world.random.random() < chance
+        return self._world.faults.on and self._world.random.random() < chance
 
 
 class Reader:
@@ -119,7 +120,7 @@ class Reader:
             value = refs.get(object_id)
             if isinstance(value, Stored):
                 world.arena.read(object_id, value)
-                if world.faults and draw.random() < 0.2:
+                if world.faults.on and draw.random() < 0.2:
                     in_use.append(object_id)
                 else:
                     refs[object_id] = Spilled(value.size, value.nested)

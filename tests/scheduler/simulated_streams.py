@@ -9,7 +9,8 @@ from nbray.scheduler import messages
 from nbray.scheduler.messages import NO_LIMIT, STREAMING, Failure, Inline, Stored, Template, Value
 
 if TYPE_CHECKING:
-    from tests.scheduler.simulated import Simulated, SimulatedWorker
+    from tests.scheduler.simulated import Simulated
+    from tests.scheduler.simulated_workers import SimulatedWorker
 
 
 def length(task_id: TaskId) -> int:
@@ -40,7 +41,7 @@ class StreamUser:
             self._received[stream] += 1
             process.refs[object_id] = value
             process.open(object_id, value)
-        if not process.world.faults or process.random.random() < 0.6:
+        if not process.world.faults.on or process.random.random() < 0.6:
             self._say(stream)
 
     def learn(self, object_id: ObjectId, value: Value) -> None:

@@ -1,7 +1,8 @@
 from nbray.scheduler import messages
 from nbray.scheduler.actions import StopCluster
-from nbray.scheduler.events import StarterLeft
+from nbray.scheduler.events import StarterLeft, Tick
 from nbray.scheduler.lifetime import FIRST_DRIVER_SECONDS, LONGEST_WORK_SECONDS
+from nbray.scheduler.workers import EXTRA_SECONDS
 from tests.scheduler.pretend import Cluster
 
 
@@ -92,3 +93,16 @@ def test_a_goodbye_for_good_ends_it_at_once() -> None:
     driver.say(messages.Goodbye(stop=True))
     driver.leave()
     assert stopped(cluster) == ["its last driver has shut it down"]
+
+
+def test_nothing_follows_the_end_though_other_deadlines_come_with_it() -> None:
+    cluster = Cluster(workers=2, linger=EXTRA_SECONDS, max_workers=4)
+    driver = cluster.driver()
+    driver.say(messages.Scale(1, 1, 4))
+    cluster.wait(100)
+    driver.leave()
+    cluster.now += 200  # the machine was asleep: several deadlines come at once
+    actions = cluster.do(Tick())
+    assert isinstance(actions[-1], StopCluster)
+    cluster.now += 200
+    assert cluster.do(Tick()) == []

@@ -184,3 +184,13 @@ def test_an_actor_goes_after_the_tasks_and_says_why(cluster: Cluster, driver: Dr
     host.die(call)
     assert "It was killed because the memory ran out; it had 970 MB at the last look" in driver.failure(call).message
     audit(cluster.scheduler)
+
+
+def test_a_task_whose_worker_had_ended_by_itself_is_not_spared_for_its_memory(cluster: Cluster, driver: Driver) -> None:
+    tasks = run(cluster, driver)
+    sample(cluster, 30, 30)
+    sample(cluster, 30, 950)
+    (worker,) = killed(cluster)
+    (task,) = set(tasks) & set(worker.task_ids)
+    worker.die(task, exit_code=3)
+    assert driver.failure(task).kind == "worker_died"

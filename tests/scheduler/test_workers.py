@@ -148,6 +148,21 @@ def test_scaling_to_nothing_or_below_a_queued_task_is_refused() -> None:
     assert "needs 2 CPUs" in scaled(driver, 1, 1)
 
 
+def test_scaling_below_what_a_running_or_waiting_task_needs_is_refused_since_it_may_have_to_be_placed_again() -> None:
+    cluster = Cluster(workers=2)
+    driver = cluster.driver()
+    (running,) = driver.submit(driver.template(cpus=2, max_retries=1))
+    (waiting,) = driver.submit(driver.template("g", cpus=2), deps=[running])
+    worker = next(worker for worker in cluster.workers.values() if worker.task_ids)
+    assert "needs 2 CPUs" in scaled(driver, 1, 1)
+    worker.finish(running)
+    assert "needs 2 CPUs" in scaled(driver, 1, 1)
+    driver.cancel(waiting)
+    worker = next(worker for worker in cluster.workers.values() if waiting in worker.task_ids)
+    worker.finish(waiting)
+    assert scaled(driver, 1, 1) == ""
+
+
 def test_scaling_below_what_a_gang_holds_is_refused() -> None:
     cluster = Cluster(workers=2)
     driver = cluster.driver()
