@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import signal
+import statistics
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -173,6 +175,34 @@ def test_a_cluster_that_has_died_is_told_and_followed_by_a_new_one(fresh_kernel:
     os.kill(zygote, signal.SIGKILL)
     fresh_kernel.until(lambda: "ClusterDied" in cell.error, 5, cell)
     assert shown(fresh_kernel.run_ok("%%remote\n1")) == ["1"]
+    fresh_kernel.run_ok("%nbray stop")
+
+
+NAP = "def nap(place):\n    import pathlib, time\n    pathlib.Path(place).touch()\n    time.sleep(600)"
+WAITING_CELLS = [
+    "%%remote\nnap({place!r})",
+    "await nbray.apply_async(nap, ({place!r},))",
+    "%%parallel for number in [1, 2]\nnap({place!r})",
+]
+
+
+@pytest.mark.parametrize("victim", ["zygote", "scheduler"])
+def test_a_cell_that_waits_is_told_at_once_when_its_cluster_dies(fresh_kernel: Kernel, victim: str, tmp_path: Path) -> None:
+    """Each in a cluster of its own. Of the middle ones it is asked that they come in time: other work may take the cores."""
+    fresh_kernel.run_ok(f"import nbray\n{NAP}")
+    seconds = []
+    for number, code in enumerate(WAITING_CELLS):
+        place = tmp_path / str(number)
+        zygote = int(shown(fresh_kernel.run_ok("%%remote\nimport os\nos.getppid()"))[0])
+        scheduler = int(Path(f"/proc/{zygote}/task/{zygote}/children").read_text().split()[0])
+        cell = fresh_kernel.submit(code.format(place=str(place)))
+        fresh_kernel.until(place.exists, 20, cell)
+        began = time.monotonic()
+        os.kill(scheduler if victim == "scheduler" else zygote, signal.SIGKILL)
+        fresh_kernel.wait(cell, 20)
+        assert "ClusterDied" in cell.error, cell.everything()
+        seconds.append(cell.of("error")[0].arrived - began)
+    assert statistics.median(seconds) < 1
     fresh_kernel.run_ok("%nbray stop")
 
 
