@@ -143,10 +143,10 @@ def stall_workers(
     every: float = 1.0, *, seconds: float = 0.5, seed: int = 0, times: int | None = None, task: str = "", idle: bool = False,
     quiet: bool = False,
 ) -> Chaos:  # fmt: skip
-    """Stop a worker (SIGSTOP) about every so many seconds, and let it go on after `seconds`, as a machine does that swaps.
+    """Stop a worker (SIGSTOP), let it go on after `seconds`, and about `every` seconds later the next, as if the machine swapped.
 
     `every`, `times`, `task` and `idle` are those of `kill_workers`. Nothing fails: what it runs takes longer. When the block
-    ends all go on at once.
+    ends it goes on at once.
 
     >>> import nbray, time
     >>> with nbray.chaos.stall_workers(every=0.1, seconds=0.2, times=1, quiet=True) as chaos:
@@ -155,7 +155,7 @@ def stall_workers(
     True
     """
     _positive("seconds", seconds)
-    dice, stalled = _dice("stall_workers", every, seed, times), list[tuple[str, Strike]]()
+    dice, stalled = _dice("stall_workers", every, seed, times, seconds), list[tuple[str, Strike]]()
 
     def strike(backend: Backend, worker: WorkerSnapshot) -> str:
         if not backend.inject(Strike(worker.slot, worker.pid, signals.SIGSTOP, seconds)):
@@ -231,9 +231,9 @@ def _on_disk(name: str, what: str, trouble: TroubleDisk, quiet: bool) -> Chaos:
 # -------------------------------------------------------------------- checks
 
 
-def _dice(name: str, every: float, seed: int, times: int | None) -> Dice:
+def _dice(name: str, every: float, seed: int, times: int | None, seconds: float = 0.0) -> Dice:
     _positive("every", every)
-    return Dice(name, every, _whole("seed", seed), times if times is None else _whole("times", times, least=1))
+    return Dice(name, every, _whole("seed", seed), times if times is None else _whole("times", times, least=1), seconds)
 
 def _positive(name: str, value: float) -> None:
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < float("inf"):

@@ -42,10 +42,16 @@ class Mischief(ABC):
 
 
 class Dice:
-    """The choices of one block: when, and whom; the same for the same seed. `times` of them, None for any number."""
+    """The choices of one block: when, and whom; the same for the same seed. `times` of them, None for any number.
 
-    def __init__(self, name: str, every: float, seed: int, times: int | None) -> None:
+    One that lasts some `seconds` is over before the pause until the next one begins: with several at a time all workers could
+    stand still for ever.
+    """
+
+    def __init__(self, name: str, every: float, seed: int, times: int | None, seconds: float = 0.0) -> None:
         self._every = every
+        self._seconds = seconds
+        self._before = 0.0
         self._draws = random.Random(f"{name} {seed}")
         self._left = float("inf") if times is None else times
         self._aim = 0.0
@@ -56,7 +62,8 @@ class Dice:
             return None
         self._left -= 1
         pause, self._aim = self._draws.random(), self._draws.random()
-        return self._every * (0.5 + pause)
+        before, self._before = self._before, self._seconds
+        return before + self._every * (0.5 + pause)
 
     def order(self, workers: Sequence[WorkerSnapshot]) -> list[WorkerSnapshot]:
         """The workers, the one that is to be hit now first; the same answer until the next pause."""

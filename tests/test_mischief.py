@@ -87,6 +87,12 @@ def test_there_are_so_many_and_no_more() -> None:
     assert [dice.pause() is not None for _ in range(4)] == [True, True, False, False]
 
 
+def test_what_lasts_is_over_before_the_pause_to_the_next() -> None:
+    plain, lasting = Dice("stall_workers", 2.0, 1, None), Dice("stall_workers", 2.0, 1, None, seconds=5.0)
+    pauses = [(plain.pause(), lasting.pause()) for _ in range(3)]
+    assert [round((late or 0) - (early or 0), 9) for early, late in pauses] == [0.0, 5.0, 5.0]
+
+
 # -------------------------------------------------------------------- workers
 
 

@@ -1,4 +1,7 @@
-"""Results of ended tasks until they leave for the scheduler: together, but none waits for a task that turns out long."""
+"""Results of ended tasks until they leave for the scheduler: together, but none waits for a task that turns out long.
+
+Nor is one lost with a worker that the next task takes down: until they have left they stand in memory that outlives it.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import time
 
 from nbray.engine.connection import Connection
 from nbray.engine.interrupts import InterruptShield
+from nbray.engine.unsent import UnsentResults
 from nbray.ids import ObjectId
 from nbray.scheduler.messages import Finished, TaskResult
 
@@ -16,8 +20,9 @@ FLUSH_SECONDS = 0.002
 class Results:
     """Any thread adds; whoever comes first flushes."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, unsent: UnsentResults) -> None:
         self._connection = connection
+        self._unsent = unsent
         self._waiting: list[TaskResult] = []
         self._since = 0.0
         self._carried: list[ObjectId] = []
@@ -38,6 +43,7 @@ class Results:
             first = len(self._waiting) == 1
             if first:
                 self._since = now
+            hurry = hurry or not self._unsent.add(result)
         if hurry or now - self._since > FLUSH_SECONDS:
             self.flush()
         elif first:
@@ -61,5 +67,7 @@ class Results:
         if log_end:
             waiting[-1].log_end = log_end
         self._connection.post(Finished(waiting), now=True)
+        if self._connection.sender.all_sent:
+            self._unsent.clear()
         for object_id in carried:
             self._connection.release(object_id)

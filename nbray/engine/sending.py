@@ -86,6 +86,11 @@ class Sender:
         """In a forked child: it says nothing, and no thread of its parent's holds the lock."""
         self._lock, self.over = lock, True
 
+    @property
+    def all_sent(self) -> bool:
+        """Whether the system has taken all that was posted: what happens to this process now does not change it."""
+        return not self._unsent and not self._outbox
+
     # ---------------------------------------------------------------- tasks, calls, messages
 
     def submit(self, task: TaskSpec, returns: Sequence[ObjectId]) -> None:

@@ -36,7 +36,7 @@ from nbray.engine.output import TaskOutput, TaskStream
 from nbray.engine.results import FLUSH_SECONDS, Results
 from nbray.engine.streaming import Streaming
 from nbray.engine.task_context import TaskContext
-from nbray.engine.unsent import UnsentOfWorker
+from nbray.engine.unsent import Unsent
 from nbray.engine.words import Words
 from nbray.ids import NO_TASK, ObjectId, TaskId
 from nbray.progress_board import STREAM as PROGRESS
@@ -70,7 +70,7 @@ class Worker:
     """The state of one worker process; `run` returns when the scheduler says Exit."""
 
     def __init__(
-        self, slot: int, words: Words, unsent: UnsentOfWorker, connection: Connection, exchange: ObjectExchange, output_limit: int
+        self, slot: int, words: Words, unsent: Unsent, connection: Connection, exchange: ObjectExchange, output_limit: int
     ) -> None:
         self._slot = slot
         self._words = words
@@ -85,7 +85,7 @@ class Worker:
         self._exiting = False
         self._code = LearnedCode(connection, exchange)
         self._templates = self._code.templates
-        self._results = Results(connection)
+        self._results = Results(connection, unsent.results_of(slot))
         self.streaming = Streaming(connection, exchange)
         self._attempts = Attempts(
             self._code, exchange, connection.references, self._name, lambda task_id: words.cancelled(slot) == task_id,
@@ -104,7 +104,7 @@ class Worker:
         self._waits = 0
         """How many waits of the running task overlap: several where it awaits, one inside the other where that nests."""
         self._output = TaskOutput(
-            self._post_output, connection.io.call_at, OUTPUT_SECONDS, output_limit, unsent, self._log
+            self._post_output, connection.io.call_at, OUTPUT_SECONDS, output_limit, unsent.of(slot), self._log
         )  # fmt: skip
         connection.on_message = self._handle
         connection.on_wait = self._waiting

@@ -59,10 +59,13 @@ class WorkerPrints:
         for log in self._logs.values():
             log.close()
 
-    def read_last_words(self, slot: int, process: ProcessId) -> None:
-        """The worker is gone: pass on what it had not sent, and what C code wrote."""
+    def read_unsent(self, slot: int, process: ProcessId) -> None:
+        """The worker is gone: pass on what it had not sent."""
         for task_id, stream, data in self._unsent.of(slot).take():
             self._tell(Received(process, Output(task_id, stream, data)))
+
+    def read_last_words(self, slot: int) -> None:
+        """And then, behind the results that it had not sent, what C code wrote."""
         self._send(slot, self._words.started(slot), None)
 
     def _send(self, slot: int, task_id: TaskId, end: int | None) -> None:

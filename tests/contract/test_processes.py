@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -271,6 +272,29 @@ def test_a_worker_that_dies_takes_only_its_task_along(work: Any, args: tuple[Any
     assert nbray.get(innocent, timeout=10) == [*range(20), *range(20)]
     if work is die_by:
         assert "last words" in str(error.value)
+
+
+@pytest.mark.parametrize("retries", [0, 2])
+def test_what_had_ended_before_a_worker_died_is_not_blamed_and_not_repeated(retries: int, tmp_path: Path) -> None:
+    """Results of short tasks leave together: those that wait for company when the next task takes the worker down."""
+
+    def short(number: int, ledger: Path) -> int:
+        with ledger.open("a") as file:
+            file.write(f"{number}\n")
+        if number % 50 == 13:
+            signal.raise_signal(signal.SIGKILL)
+        return number
+
+    refs = [nbray.apply_async(short, (number, tmp_path / "ledger"), max_retries=retries) for number in range(300)]
+    died = []
+    for number, ref in enumerate(refs):
+        try:
+            assert nbray.get(ref, timeout=30) == number
+        except nbray.WorkerDied:
+            died.append(number)
+    assert died == [13, 63, 113, 163, 213, 263]
+    attempts = Counter(int(line) for line in (tmp_path / "ledger").read_text().split())
+    assert attempts == {number: 1 + retries if number in died else 1 for number in range(300)}
 
 
 def test_a_task_is_run_again_where_that_was_asked_for(tmp_path: Path) -> None:

@@ -83,7 +83,8 @@ def test_last_words_come_from_memory_and_from_the_log(desk: Desk) -> None:
     desk.words.start(0, TWO, 0)
     desk.unsent.of(0).add(ONE, "stdout", b"kept")
     desk.write("crash\n")
-    desk.prints.read_last_words(0, WORKER)
+    desk.prints.read_unsent(0, WORKER)
+    desk.prints.read_last_words(0)
     assert desk.heard() == [(ONE, b"kept"), (TWO, b"crash\n")]
 
 

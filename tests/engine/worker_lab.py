@@ -25,7 +25,7 @@ class Lab:
         self.words = Words()
         self.scheduler = ends.scheduler
         exchange = ObjectExchange(ends.link, cast("ObjectStore", SimpleNamespace(reading=set)))
-        self.worker = Worker(0, self.words, Unsent().of(0), ends.link, exchange, 1000)
+        self.worker = Worker(0, self.words, Unsent(), ends.link, exchange, 1000)
         self._pickler = FunctionPickler(lambda data: ObjectId(0))
         self._count = 0
 
