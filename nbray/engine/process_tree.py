@@ -103,8 +103,8 @@ def _children() -> list[int]:
 def _owner(pid: int) -> int:
     """The pid of the worker under which a process was started, 0 when it cannot be told."""
     with contextlib.suppress(OSError):
-        title = Path(f"/proc/{pid}/comm").read_text().strip()
-        if title.startswith(NAME_MARK):
+        title = Path(f"/proc/{pid}/comm").read_text(errors="replace").strip()  # anybody names his processes as he likes
+        if title.startswith(NAME_MARK) and title.removeprefix(NAME_MARK).isdecimal():
             return int(title.removeprefix(NAME_MARK))
         for line in Path(f"/proc/{pid}/limits").read_bytes().splitlines():
             if line.startswith(_LIMIT_NAME):

@@ -172,3 +172,14 @@ os.wait()
 
 def has_ended_now(pid: int) -> bool:
     return not Path(f"/proc/{pid}").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc")
+@pytest.mark.parametrize("name", [b"\xff\xfe", process_tree.NAME_MARK.encode() + b"x", process_tree.NAME_MARK.encode()])
+def test_whatever_others_call_their_processes_they_are_nobodys(name: bytes) -> None:
+    stranger = start(f"open('/proc/self/comm', 'wb').write({name!r}); print(flush=True); input()")
+    assert stranger.stdout
+    stranger.stdout.readline()
+    assert process_tree._owner(stranger.pid) == 0
+    stranger.kill()
+    finish(stranger)
