@@ -63,7 +63,7 @@ def run_worker(inheritance: Inheritance, slot: int) -> None:
     io.watch(inheritance.death_pipe, read=worker.end_with_group)
     link = Connection(sock, decoder, welcome, io)
     exchange = ObjectExchange(link, ObjectStore(inheritance.arena, link.references.hold, link.release))
-    process = worker.Worker(slot, inheritance.words, inheritance.unsent.of(slot), link, exchange, config.output_limit)
+    process = worker.Worker(slot, inheritance.words, inheritance.unsent, link, exchange, config.output_limit)
     session.adopt(LocalBackend(link, exchange, welcome, profile=runtime_env.decode(inheritance.profile)))
     process.streaming.bundle = streams.bundle
     process.take_streams()
