@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import msgspec
 import xxhash
 
-from nbray import serialization
+from nbray import private_folders, serialization
 from nbray.errors import NbrayError, UsageError
 from nbray.unreadable import UNREADABLE
 
@@ -146,7 +146,8 @@ class ResultCache:
         return found
 
     def _write(self, key: str, start: bytes, frame: bytes) -> None:
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folders.make(self.directory.parent)
+        private_folders.make(self.directory)
         handle, temporary = tempfile.mkstemp(dir=self.directory)
         try:
             with os.fdopen(handle, "wb") as file:
@@ -179,11 +180,13 @@ def default_directory() -> Path:
     else:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     directory = folder / "nbray" / "results"
-    if directory.exists() and directory.stat().st_uid != os.getuid():
-        raise UsageError(
-            f"{directory}: the results of others are kept there, and reading them would run their code: point XDG_CACHE_HOME "
-            "to a directory of your own"
-        )
+    for each in (directory.parent, directory):
+        reason = private_folders.problem(each)
+        if reason:
+            raise UsageError(
+                f"{each} {reason}, and reading what others keep there would run their code: remove it, or point "
+                "XDG_CACHE_HOME to a directory of your own"
+            )
     return directory
 
 

@@ -19,6 +19,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from nbray import private_folders
 from nbray.engine import run_directory
 from nbray.errors import UsageError
 
@@ -43,7 +44,7 @@ def find(asked: str | os.PathLike[str] | None, mounts: Path = Path("/proc/self/m
         return folder, ""
     troubles = []
     for folder in _candidates():
-        trouble = problem(folder, mounts)
+        trouble = private_folders.problem(folder) or problem(folder, mounts)
         if not trouble:
             return folder, ""
         troubles.append(f"{folder} {trouble}")
@@ -91,7 +92,8 @@ def create(directory: Path, run: Path) -> int:
     content = run_directory.read(run)
     if content is None:
         raise FileNotFoundError(f"{run} has no {run_directory.FILE_NAME}")
-    directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if directory.parent in _candidates() or not directory.parent.exists():
+        private_folders.make(directory.parent)
     sweep(directory.parent)
     directory.mkdir(mode=0o700)
     descriptor = os.open(directory, _AS_DIRECTORY)

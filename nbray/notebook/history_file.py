@@ -9,7 +9,6 @@ several kernels of a notebook may write. Broken lines count as none.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import tempfile
 from collections.abc import Iterable
@@ -18,6 +17,7 @@ from pathlib import Path
 import msgspec
 import xxhash
 
+from nbray import private_folders
 from nbray.notebook.manifest import Manifest
 from nbray.result_cache import default_directory
 from nbray.unreadable import UNREADABLE
@@ -42,9 +42,8 @@ class HistoryFile:
         line = msgspec.json.encode(manifest) + b"\n"
         try:
             if not self.path.exists():
-                self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-                if self.directory.stat().st_uid != os.getuid():
-                    raise PermissionError(errno.EPERM, "the directory belongs to somebody else")
+                private_folders.make(self.directory.parent)
+                private_folders.make(self.directory)
                 _drop_oldest(self.directory)
             handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
             try:

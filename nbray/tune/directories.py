@@ -7,6 +7,7 @@ import os
 from itertools import count
 from pathlib import Path
 
+from nbray import private_folders
 from nbray.errors import UsageError
 from nbray.tune import plan_file
 from nbray.tune.course import JOURNAL
@@ -22,11 +23,12 @@ def claim(storage: str | os.PathLike[str] | None, name: str) -> Path:
     """
     folder = place_of(storage)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        if not folder.is_dir():
+            private_folders.make(folder)
         for number in count(1):
             path = folder / (name if number == 1 else f"{name}_{number}")
             try:
-                path.mkdir()
+                path.mkdir(mode=0o700)  # what is in it is run when the experiment is restored
             except FileExistsError:
                 continue
             return path

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from nbray import private_folders
 from nbray.errors import UsageError
 from nbray.tune.events import Entry
 from nbray.tune.journal_lines import EntryReader, EntryWriter, body_of, line_of
@@ -56,7 +57,8 @@ class Journal:
     def create(cls, path: Path, header: Header) -> Journal:
         """Begin a journal; the directory is made. Raises UsageError where there is one already, or nothing can be written."""
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.parent.exists():
+                private_folders.make(path.parent)
             descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         except FileExistsError:
             raise UsageError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from nbray import private_folders
 from nbray.errors import NbrayError, UsageError
 from nbray.serialization import dumps, encode, loads
 from nbray.tune import trainables
@@ -22,7 +23,8 @@ def write(plan: Plan) -> None:
     data = encode(dumps(kept, "the experiment"))
     directory = Path(plan.path)
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        if not directory.exists():
+            private_folders.make(directory)
         (directory / NAME).write_bytes(data)
     except OSError as error:
         raise UsageError(

@@ -26,7 +26,7 @@ def test_relative_and_home_folders_become_absolute(tmp_path: Path, monkeypatch: 
 
 def test_a_folder_that_cannot_be_written_is_a_usage_error(tmp_path: Path) -> None:
     (tmp_path / "results").write_text("a file")
-    with pytest.raises(UsageError, match=r"results cannot be written \(File exists\).*'forest'.*local_dir= of Trainer.fit"):
+    with pytest.raises(UsageError, match=r"results cannot be written \(it is no folder\).*'forest'.*local_dir= of Trainer.fit"):
         directories.claim(tmp_path / "results", "forest")
     with pytest.raises(UsageError, match="cannot be written"):
         directories.claim("/proc/nowhere", "forest")
