@@ -263,8 +263,17 @@ class Curves {
     const curves = this.model.get("curves");
     if (!this.document || !curves.sources) return;
     for (const [name, data] of Object.entries(curves.sources)) this.named(name)?.setv({ data });
-    for (const [name, properties] of Object.entries(curves.set)) this.named(name)?.setv(properties);
+    for (const [name, properties] of Object.entries(curves.set)) this.label(this.named(name), properties);
     for (const [name, range] of Object.entries(curves.ranges)) this.fit(this.named(name), name, range);
+  }
+
+  /** Say something in the figure: in place of a plain text, which the figure has there, one of the same kind, or $x$ would be
+   * taken for mathematics. */
+  label(model, properties) {
+    for (const [name, text] of Object.entries(model ? properties : {})) {
+      const there = model[name];
+      if (there.text !== text) model.setv({ [name]: new there.constructor({ text }) });
+    }
   }
 
   /** Follow the data until the user moves the range. A figure that is being replaced may not have it. */

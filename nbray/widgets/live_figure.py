@@ -9,7 +9,7 @@ from typing import Any
 from nbray.widgets.scales import Scale
 
 Content = dict[str, Any]
-"""What the page fills a figure with: columns of `sources`, properties to `set`, `ranges`, and which names are axes, grids and
+"""What the page fills a figure with: columns of `sources`, texts to `set`, `ranges`, and which names are axes, grids and
 titles, which wear the colours of the page."""
 
 
@@ -38,6 +38,7 @@ def empty_plot(height: int, *, logarithmic: bool, part: str = "", x_range: Any =
     """A Bokeh plot with its tools, without data; its names end with `part`. With `x_range` it moves along with another plot."""
     from bokeh.models import PanTool, Range1d, ResetTool, SaveTool, WheelZoomTool
     from bokeh.models.annotations import Title
+    from bokeh.models.text import PlainText
     from bokeh.plotting import figure
 
     plot = figure(
@@ -49,9 +50,10 @@ def empty_plot(height: int, *, logarithmic: bool, part: str = "", x_range: Any =
     plot.toolbar.logo = None
     plot.toolbar.autohide = True
     plot.toolbar.active_scroll = None
-    plot.title = Title(name=f"title{part}")
+    plot.title = Title(name=f"title{part}", text=PlainText(text=""))
     for name, axis, grid in (("across", plot.xaxis[0], plot.xgrid[0]), ("upward", plot.yaxis[0], plot.ygrid[0])):
         axis.update(name=f"{name}{part}", axis_label_text_font_style="normal", axis_label_text_font_size="11px")
+        axis.axis_label = PlainText(text="")
         axis.minor_tick_line_color = None
         grid.name = f"grid-{'x' if name == 'across' else 'y'}{part}"
     plot.xgrid[0].visible = False
