@@ -113,6 +113,8 @@ class SchedulerProcess:
         self._next_process = 1
         self._prints = WorkerPrints(config, self._words, inheritance.unsent, self._process_of, self._do)
         self._pids: dict[int, int] = {}
+        self._broken: dict[int, str] = {}
+        """Of workers that are ended because they sent what is no message: what was wrong with that."""
         self._measures = Measures(config.memory_limit)
         self._zygote_decoder: wire.FrameDecoder[FromZygote] = wire.FrameDecoder(FromZygote)
         self._disk = Disk(SpillFiles(self._arena, self._make_spill_directory))
@@ -269,6 +271,8 @@ class SchedulerProcess:
             messages = link.decoder.feed(data)
         except wire.ProtocolError as error:
             self._door.refuse(doorkeeper.GARBLED, f"process {link.process}: {error}")
+            if link.slot >= 0:
+                self._broken[link.slot] = str(error)
             data, messages = b"", []
         until = time.monotonic() + HEAR_SECONDS
         for message in messages:
@@ -383,7 +387,8 @@ class SchedulerProcess:
         code = None if event.signal >= 0 else event.exit_code
         number = event.signal if event.signal >= 0 else None
         out_of_memory = self._measures.remove(event.slot, killed=number == signal.SIGKILL)
-        self._do(WorkerExited(event.slot, code, number, started, self._prints.log(event.slot).tail(), out_of_memory))
+        tail, broken = self._prints.log(event.slot).tail(), self._broken.pop(event.slot, "")
+        self._do(WorkerExited(event.slot, code, number, started, tail, out_of_memory, broken))
 
     # ---------------------------------------------------------------- actions
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections import Counter
 
 import msgspec
 
@@ -21,14 +22,31 @@ _ADVICE = {
     signal.SIGTERM: "Something outside asked it to end.",
 }
 
+TOLD_DEATHS = 10
+"""So many are told one by one, more of them counted."""
+
 
 def _advice(exited: WorkerExited) -> str:
     if exited.out_of_memory:
         return f"It was killed because the memory ran out; it had {exited.out_of_memory / 1e6:,.0f} MB at the last look."
+    if exited.broken:
+        return (
+            f"It was ended because what came over its connection was no message ({exited.broken}): the task, or a library, wrote "
+            "to a descriptor that is not its own."
+        )
     advice = _ADVICE.get(signal.Signals(exited.signal)) if exited.signal in set(signal.Signals) else None
     if exited.signal is None:
         advice = "The task, or a library that it calls, ended the process (os._exit or the like): raise an exception instead."
     return advice or "Its last lines may say why."
+
+
+def _given_up(task: Task) -> str:
+    """What the earlier attempts came to, or how to have some."""
+    if not task.deaths:
+        return "To run such a task again by itself: .options(max_retries=2)."
+    counts = Counter(task.deaths)
+    causes = task.deaths if len(task.deaths) <= TOLD_DEATHS else [f"{cause} ({count} x)" for cause, count in counts.items()]
+    return f"It is given up: earlier attempts have ended {len(task.deaths)} workers too, by {', '.join(causes)}."
 
 
 def _tail(lines: str) -> str:
@@ -43,13 +61,14 @@ def task_died(task: Task, worker: Worker, exited: WorkerExited, last_lines: str)
             "out_of_memory",
             f"The system ended {worker.name} while it ran {task.template.name}, attempt {task.attempt}, because the memory ran "
             f"out; it had {exited.out_of_memory / 1e6:,.0f} MB when it was looked at last. Give each task less data, or let "
-            f"fewer run at once: .options(num_cpus=2), or .options(memory=...) with what it needs.{_tail(lines)}",
+            f"fewer run at once: .options(num_cpus=2), or .options(memory=...) with what it needs."
+            f"{f' {_given_up(task)}' if task.deaths else ''}{_tail(lines)}",
             task=task.template.name, worker=worker.name, attempt=task.attempt, log_tail=lines,
         )  # fmt: skip
     return Failure(
         "worker_died",
         f"{worker.name} ended by {cause(exited)} while it ran {task.template.name}, attempt {task.attempt}. "
-        f"{_advice(exited)} To run such a task again by itself: .options(max_retries=2).{_tail(lines)}",
+        f"{_advice(exited)} {_given_up(task)}{_tail(lines)}",
         task=task.template.name, worker=worker.name, attempt=task.attempt, log_tail=lines,
     )  # fmt: skip
 

@@ -78,6 +78,8 @@ class WorkerExited(NamedTuple):
     """The last lines of its log."""
     out_of_memory: int = 0
     """When the system ended it because memory ran out: the bytes that it had at the last look, at least 1."""
+    broken: str = ""
+    """When it was ended because it sent what is no message: what was wrong with that."""
 
 
 class Tick(NamedTuple):

@@ -101,7 +101,7 @@ class Membership:
         elif process.worker is not None:
             process.worker.left = True
             if process.worker.exited is None:
-                self._fleet.kill(process.worker)
+                self._fleet.lose(process.worker)
             self._end_if_complete(process.worker)
 
     def goodbye(self, process: Process, *, stop: bool, now: float) -> None:

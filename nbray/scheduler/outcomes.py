@@ -19,7 +19,10 @@ from nbray.scheduler.retries import Retries
 from nbray.scheduler.states import TaskState, move_task
 from nbray.scheduler.task_records import TaskRecords
 from nbray.scheduler.tasks import CallTemplate, Task
-from nbray.scheduler.worker_records import Worker
+from nbray.scheduler.worker_records import Worker, cause
+
+MOST_DEATHS = 100
+"""Of workers that one task has taken with it, which are told when it is given up."""
 
 
 class Tally:
@@ -245,6 +248,7 @@ class Outcomes:
                 again.append(task)
             elif task.retries:
                 self.records.failed(task, task_died(task, worker, exited, ""), again=True)
+                task.deaths = (*task.deaths, cause(exited))[-MOST_DEATHS:]
                 self.retries.again(task)
             else:
                 self.fail(task, task_died(task, worker, exited, self._output.last_lines(task.task_id)))

@@ -116,6 +116,8 @@ class Task(msgspec.Struct, gc=False, eq=False):
     """While CANCELLING: kill, do not ask."""
     stream: Stream | None = None
     """What it has yielded so far, if anything."""
+    deaths: tuple[str, ...] = ()
+    """How the workers ended that its earlier attempts took with them, the latest last."""
 
     def __repr__(self) -> str:
         return f"<task {self.template.name} {self.task_id:#x} {self.state.name}, attempt {self.attempt}>"

@@ -38,6 +38,11 @@ EXTRA_WORKERS = 32
 """Workers that may run tasks beyond the wanted number, where tasks ask for less than a CPU each."""
 MOST_WORKERS = 512
 """All workers, blocked ones too: a recursion that needs more fails instead of filling the machine."""
+LOSSES_AT_ONCE = 20
+"""So many workers, or twice as many as there should be, may die and be replaced at once."""
+LOSSES_A_SECOND = 10
+"""Then so many in a second, or as many as there should be: a job of which each task takes its worker with it must not keep the
+machine busy with nothing but forks."""
 MOST_HOSTS = 448
 """Workers that may be actors' at a time; the creation of one more waits until one ends."""
 
@@ -73,6 +78,8 @@ class Fleet:
         self.on_spoiled: OnSpoiled = lambda profile, exited: None
         """Workers with this profile cannot start."""
         self._last_pids: dict[int, int] = {}
+        self._paid_until = 0.0
+        """When so many losses as there were would be paid off at their usual pace; what is too far ahead waits."""
 
     # ---------------------------------------------------------------- fork and join
 
@@ -91,9 +98,25 @@ class Fleet:
         return worker
 
     def fill(self) -> None:
-        """Fork until there are as many as there should be."""
-        for _ in range(self.least - self.active()):
+        """Fork until there are as many as there should be, unless others are forked first when it is time."""
+        for _ in range(0 if self.rests() else self.least - self.active()):
             self.fork()
+
+    def lose(self, worker: Worker) -> None:
+        """A worker has closed its connection; unless it was to end, that is a loss that is not made good at any speed."""
+        if worker.state is not WorkerState.STOPPING:
+            self._paid_until = max(self._paid_until, self._deadlines.now) + 1 / max(LOSSES_A_SECOND, self.most)
+            if self.rests():
+                self._deadlines.at(self._rests_until(), self.fill)
+        self.kill(worker)
+
+    def rests(self) -> bool:
+        """Whether so many workers were lost lately that others must wait."""
+        return self._deadlines.now < self._rests_until()
+
+    def _rests_until(self) -> float:
+        at_once = max(LOSSES_AT_ONCE, 2 * self.most)
+        return self._paid_until - at_once / max(LOSSES_A_SECOND, self.most)
 
     def resize(self, least: int, most: int) -> None:
         """From now on there should be so many; idle ones beyond the most end at once."""
@@ -233,7 +256,7 @@ class Fleet:
         self._last_pids[worker.slot] = worker.pid
         if not joined and (by_us or not self._was_killed(worker)) and self._cannot_start(worker):
             return
-        if worker.plain and self.active() < self.least:
+        if worker.plain and self.active() < self.least and not self.rests():
             self.fork(slot=worker.slot)
 
     def _stopping(self, worker: Worker) -> None:
@@ -305,10 +328,14 @@ class Fleet:
 
     def room(self) -> int:
         """How many more plain workers may be forked."""
+        if self.rests():
+            return 0
         return min(self.most + EXTRA_WORKERS - self.active(), MOST_WORKERS - len(self.workers))
 
     def special_room(self) -> int:
         """How many more special workers may be started."""
+        if self.rests():
+            return 0
         away = WorkerState.BLOCKED, WorkerState.STOPPING
         active = sum(1 for one in self.special.values() if one.actor is None and one.state not in away)
         return min(self.most + EXTRA_WORKERS - active, MOST_WORKERS - len(self.workers))

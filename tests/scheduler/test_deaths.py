@@ -106,3 +106,10 @@ def test_an_actor_that_is_not_there() -> None:
     failure = deaths.unknown_actor(0x123, "Counter.add")
     assert "0x123 is not in the cluster" in failure.message
     assert failure.task == "Counter.add"
+
+
+def test_a_worker_that_sent_what_is_no_message(worker: Worker) -> None:
+    killed = exited(9)._replace(broken="a frame announces 4 GB")
+    message = deaths.task_died(make_call(make_actor(), 5), worker, killed, "").message
+    assert "was no message (a frame announces 4 GB): the task, or a library, wrote to a descriptor that is not its own" in message
+    assert "memory" not in message

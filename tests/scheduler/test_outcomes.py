@@ -185,3 +185,38 @@ def test_the_first_failure_is_remembered(cluster: Cluster, driver: Driver, worke
     (task,) = driver.submit(driver.template())
     worker.finish(task, value=Failure("exception", "no luck\nat all", "ValueError"))
     assert cluster.scheduler.snapshot(cluster.now).cell_runs[0].first_failure == "f: ValueError: no luck"
+
+
+def test_a_task_that_takes_every_worker_with_it_is_given_up_with_how_each_ended(cluster: Cluster, driver: Driver) -> None:
+    (task,) = driver.submit(driver.template(max_retries=2))
+    for number, code in ((11, None), (6, None), (9, 3)):
+        cluster.start_workers()
+        cluster.workers[0].die(task, signal=number, exit_code=code)
+        cluster.wait(LONGEST_SECONDS)
+    failure = driver.failure(task)
+    assert failure.kind == "worker_died"
+    assert failure.attempt == 3
+    assert "ended by exit code 3 while it ran" in failure.message
+    assert "It is given up: earlier attempts have ended 2 workers too, by SIGSEGV (signal 11), SIGABRT (signal 6)." in (
+        failure.message
+    )
+    assert "max_retries" not in failure.message
+
+
+def test_what_has_ended_many_workers_is_told_in_short(cluster: Cluster, driver: Driver) -> None:
+    (task,) = driver.submit(driver.template(max_retries=13))
+    for number in range(14):
+        cluster.start_workers()
+        cluster.workers[0].die(task, signal=11 if number % 2 else 6)
+        cluster.wait(LONGEST_SECONDS)
+    assert "have ended 13 workers too, by SIGABRT (signal 6) (7 x), SIGSEGV (signal 11) (6 x)." in driver.failure(task).message
+
+
+def test_others_who_waited_in_its_worker_are_not_to_blame(cluster: Cluster, driver: Driver, worker: Worker) -> None:
+    guilty, *others = three_prefetched(driver, worker)
+    worker.die(guilty)
+    cluster.start_workers()
+    cluster.workers[0].finish_all()
+    assert driver.failure(guilty).attempt == 1
+    assert [driver.values[other] for other in others] == [b"result"] * 2
+    assert {spec.attempt for spec in cluster.workers[0].given} == {1}

@@ -5,7 +5,14 @@ from nbray.resources import CPU, UNIT
 from nbray.scheduler import messages
 from nbray.scheduler.actions import Drop, Fork, Signal, StopCluster
 from nbray.scheduler.events import Joined, WorkerExited, WorkerForked
-from nbray.scheduler.workers import EXTRA_SECONDS, FAILED_STARTS, KILLED_STARTS, START_SECONDS
+from nbray.scheduler.workers import (
+    EXTRA_SECONDS,
+    FAILED_STARTS,
+    KILLED_STARTS,
+    LOSSES_A_SECOND,
+    LOSSES_AT_ONCE,
+    START_SECONDS,
+)
 from tests.scheduler.pretend import EPOCH, Cluster, Driver, Worker
 
 
@@ -264,3 +271,44 @@ def test_renewed_workers_finish_what_they_run_and_get_no_more() -> None:
     assert busy.task_ids == [task]
     busy.finish(task)
     assert busy.heard(messages.Exit)
+
+
+def test_after_many_losses_workers_are_replaced_no_faster_than_ten_a_second() -> None:
+    cluster = Cluster(workers=1)
+    for number in range(LOSSES_AT_ONCE):
+        assert Fork(0) in cluster.workers[0].die(), f"loss {number + 1}"
+        cluster.start_workers()
+    assert Fork(0) not in cluster.workers[0].die()
+    before = len(cluster.taken(Fork))
+    for _ in range(20 * LOSSES_A_SECOND):
+        cluster.wait(0.05)
+        for worker in cluster.start_workers():
+            worker.die()
+    assert len(cluster.taken(Fork)) - before == pytest.approx(10 * LOSSES_A_SECOND, abs=2)
+    cluster.wait(10)
+    assert len(cluster.start_workers()) == 1
+    assert Fork(0) in cluster.workers[0].die(), "long ago"
+
+
+def test_workers_that_are_meant_to_end_are_no_losses() -> None:
+    cluster = Cluster(workers=1)
+    driver = cluster.driver()
+    for _ in range(2 * LOSSES_AT_ONCE):
+        (task,) = driver.submit(driver.template())
+        driver.say(messages.Cancel(1, task_ids=[task], force=True))
+        assert Fork(0) in cluster.workers[0].die(task)
+        cluster.start_workers()
+
+
+def test_while_losses_rest_no_worker_comes_by_another_way() -> None:
+    cluster = Cluster(workers=2)
+    driver = cluster.driver()
+    for _ in range(LOSSES_AT_ONCE + 1):
+        cluster.workers[0].die()
+        cluster.start_workers()
+    before = len(cluster.taken(Fork))
+    driver.submit(driver.template(), 100)
+    driver.submit(driver.template(resources={}), 100)
+    assert len(cluster.taken(Fork)) == before
+    cluster.wait(0.2)
+    assert len(cluster.taken(Fork)) > before
