@@ -55,9 +55,10 @@ class Chaos:
     It is printed at the end, unless `quiet=True` was given.
     """
 
-    def __init__(self, mischief: Mischief, name: str, seed: int, quiet: bool) -> None:
+    def __init__(self, mischief: Mischief, name: str, seed: int | None, quiet: bool) -> None:
         self.faults: list[Fault] = []
         self.seed = seed
+        """None where nothing is left to chance."""
         self._mischief = mischief
         self._name = name
         self._quiet = quiet
@@ -94,7 +95,8 @@ class Chaos:
 
     def __repr__(self) -> str:
         when = "" if not self._began else " so far" if self._seconds is None else f" in {self._seconds:.1f} s"
-        return f"<nbray.chaos.{self._name}(seed={self.seed}): {count_text(len(self.faults), 'fault')}{when}>"
+        seed = "" if self.seed is None else f"seed={self.seed}"
+        return f"<nbray.chaos.{self._name}({seed}): {count_text(len(self.faults), 'fault')}{when}>"
 
 
 # -------------------------------------------------------------------- what users call
@@ -183,7 +185,7 @@ def kill_scheduler(after: float = 0.0, *, quiet: bool = False) -> Chaos:
     """
     if not isinstance(after, int | float) or isinstance(after, bool) or not 0 <= after < float("inf"):
         raise UsageError(f"after={after!r}: expected a number of seconds, for example after=0.5")
-    return Chaos(OnScheduler(after), "kill_scheduler", 0, quiet)
+    return Chaos(OnScheduler(after), "kill_scheduler", None, quiet)
 
 
 def fill_store(leaving: float | str = 0, *, quiet: bool = False) -> Chaos:
@@ -199,7 +201,7 @@ def fill_store(leaving: float | str = 0, *, quiet: bool = False) -> Chaos:
     ...
     nbray.errors.StoreFull: ...
     """
-    return Chaos(OnStore(amounts.to_bytes(leaving, "leaving")), "fill_store", 0, quiet)
+    return Chaos(OnStore(amounts.to_bytes(leaving, "leaving")), "fill_store", None, quiet)
 
 
 def slow_disk(seconds: float = 0.2, *, quiet: bool = False) -> Chaos:
@@ -225,7 +227,7 @@ def failing_disk(share: float = 0.1, *, seed: int = 0, quiet: bool = False) -> C
 
 
 def _on_disk(name: str, what: str, trouble: TroubleDisk, quiet: bool) -> Chaos:
-    return Chaos(OnDisk(trouble, what), name, trouble.seed, quiet)
+    return Chaos(OnDisk(trouble, what), name, trouble.seed if trouble.reads else None, quiet)
 
 
 # -------------------------------------------------------------------- checks

@@ -125,6 +125,32 @@ def test_the_third_notebook() -> None:
     assert "42" in shown(cell_with(notebook, "with Counter"))
 
 
+def test_the_fourth_notebook() -> None:
+    notebook = run("04_when_things_fail.ipynb")
+    check_errors_are_the_expected_ones(notebook)
+    wrong = shown(cell_with(notebook, "def total"))
+    assert "RemoteError(ValueError): not enough values to unpack" in wrong
+    assert '_, height = line.split(",")' in wrong
+    assert "asked: {'a': 3, 'b': 3, 'c': 3}" in shown(cell_with(notebook, "class Server"))
+    died = shown(cell_with(notebook, "def measure"))
+    assert re.search(r"ended by SIGSEGV \(signal 11\) while it ran measure(.|\n)*Its last lines:\nsample 13 looks odd", died)
+    assert "Counter({'finished': 39, 'died': 1})" in shown(cell_with(notebook, "def outcome"))
+    assert "made it" in shown(cell_with(notebook, "def stubborn"))
+    poison = shown(cell_with(notebook, "def poison"))
+    assert "innocent ones that finished: 1000" in poison
+    assert re.search(r"SIGABRT \(signal 6\) while it ran poison, attempt 3", poison)
+    late = shown(cell_with(notebook, "def nap"))
+    assert all(text in late for text in ("GetTimeoutError: ", "slept 1.5 s", "TaskTimeout: nap ran longer", "cancelled=100"))
+    full = shown(cell_with(notebook, "fill_store"))
+    assert "in the store or on disk: [0, 1, 2, 3, 4]" in full
+    assert "StoreFull: The store has no room for 76.29 MiB" in full
+    assert "ClusterDied: The cluster" in shown(cell_with(notebook, "kill_scheduler"))
+    assert "WrongCluster: ObjectRef(parse, gone with its cluster)" in shown(cell_with(notebook, "nbray.get(heights[0])"))
+    assert re.search(r"kill_workers\(seed=4\): \d+ faults? in \d+\.\d s", shown(cell_with(notebook, "chaos.kill_workers")))
+    assert has_picture(cell_with(notebook, "left.imshow"))
+    assert "the same picture: True" in shown(cell_with(notebook, "stall_workers"))
+
+
 def test_the_fifth_notebook() -> None:
     notebook = run("05_remote_mode.ipynb")
     check_errors_are_the_expected_ones(notebook)
