@@ -14,10 +14,14 @@ from pathlib import Path
 import pytest
 from _pytest.doctest import DoctestItem
 
-from tests.leak_guard import MARK, LeakGuard
+from tests.leak_guard import MARK, SHARED_MEMORY, LeakGuard
 
-_scratch = Path(tempfile.mkdtemp(prefix="nbt-"))
+_outside = os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
+"""Where pytest keeps `tmp_path`, also for its processes that inherit the environment."""
+_scratch = Path(tempfile.mkdtemp(prefix="nbt-", dir=_outside))
 """Short, because the path of a socket may have 107 bytes at most."""
+_temporary = Path(f"{_scratch}-tmp")
+"""The session's own temporary directory, so that what is left in it is seen."""
 _TUNE = Path(__file__).parent.parent / "nbray" / "tune"
 
 
@@ -32,18 +36,22 @@ def pytest_configure(config: pytest.Config) -> None:
     runtime.mkdir(mode=0o700)
     cache = _scratch / "cache"
     cache.mkdir()
+    _temporary.mkdir()
+    _temporary.chmod(0o1777)  # others may enter, as they may where it stands for
     parsed = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "parso"
     parsed.mkdir(parents=True, exist_ok=True)
     (cache / "parso").symlink_to(parsed)  # what Tab knows of the standard library: without it the first Tab takes seconds
-    guard = LeakGuard(runtime)
+    guard = LeakGuard(runtime, elsewhere=[(cache / "nbray", "spill-*"), (_temporary, "nbray*"), (SHARED_MEMORY, "*nbray*")])
     os.environ |= {
         MARK: guard.mark,
         "XDG_RUNTIME_DIR": str(runtime),
         "XDG_CACHE_HOME": str(cache),
+        "TMPDIR": str(_temporary),
         "JUPYTER_RUNTIME_DIR": str(_scratch / "jupyter"),
         "IPYTHONDIR": str(_scratch / "ipython"),
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     }
+    tempfile.tempdir = None  # it is looked up again
     config.pluginmanager.register(guard, "leak-guard")
     config.pluginmanager.register(Doctests())
 
@@ -69,5 +77,6 @@ class Doctests:
 
 
 def pytest_unconfigure() -> None:
-    """Take the scratch directory away."""
-    shutil.rmtree(_scratch, ignore_errors=True)
+    """Take the scratch directories away."""
+    for directory in (_scratch, _temporary):
+        shutil.rmtree(directory, ignore_errors=True)

@@ -1,4 +1,5 @@
-"""Fails a test after which something of it is left: a process, a thread, a file descriptor or a run directory.
+"""Fails a test after which something of it is left: a process, a thread, a descriptor (of a file, pipe, socket or memory), a
+map of memory without a name, a file or folder of nbray's.
 
 The guard compares what exists after a test, teardown included, with what existed before it. A fixture of a wider scope
 (a cluster that a module's tests share) needs no registration: what appears while it is set up belongs to it, with all
@@ -12,11 +13,13 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import secrets
 import signal
+import socket
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +31,8 @@ MARK = "NBRAY_TEST_SESSION"
 PROC = Path("/proc")
 KTHREADD = 2
 FOREIGN = b"foreign"
+SHARED_MEMORY = Path("/dev/shm")
+_MAPPED = re.compile(rb" (\d+) +/memfd:nbray")
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,8 @@ class Belongings:
     descriptors: frozenset[tuple[int, int, int]] = frozenset()
     """Descriptor, device and inode: a number that now stands for another file is a new descriptor."""
     paths: frozenset[str] = frozenset()
+    memory: frozenset[int] = frozenset()
+    """Inodes of nbray's nameless memory that this process maps; it outlives its descriptors."""
 
     def __sub__(self, other: Belongings) -> Belongings:
         return Belongings(
@@ -46,6 +53,7 @@ class Belongings:
             self.threads - other.threads,
             self.descriptors - other.descriptors,
             self.paths - other.paths,
+            self.memory - other.memory,
         )
 
     def __or__(self, other: Belongings) -> Belongings:
@@ -54,10 +62,11 @@ class Belongings:
             self.threads | other.threads,
             self.descriptors | other.descriptors,
             self.paths | other.paths,
+            self.memory | other.memory,
         )
 
     def __bool__(self) -> bool:
-        return bool(self.processes or self.threads or self.descriptors or self.paths)
+        return bool(self.processes or self.threads or self.descriptors or self.paths or self.memory)
 
 
 class ProcessTable:
@@ -139,25 +148,38 @@ def _descends(pid: int, ancestors: frozenset[int]) -> bool:
     return False
 
 
-def _paths(directory: Path) -> frozenset[str]:
+def _entries(directory: Path) -> Iterator[str]:
     """Entries of the runtime directory and one level below; a bare `nbray/` that holds nothing is no leftover."""
-    found: set[str] = set()
     for entry in os.scandir(directory):
         below = os.listdir(entry.path) if entry.is_dir() else [""]  # noqa: PTH208
-        found.update(f"{entry.name}/{name}".rstrip("/") for name in below)
-    return frozenset(found)
+        yield from (f"run directory entry {entry.name}/{name}".rstrip("/") for name in below)
+
+
+def _mapped() -> frozenset[int]:
+    try:
+        return frozenset(int(inode) for inode in _MAPPED.findall((PROC / "self/maps").read_bytes()))
+    except OSError:  # not Linux
+        return frozenset()
 
 
 class LeakGuard:
-    """The pytest plugin; `runtime_directory` is where nbray makes its run directories in this session."""
+    """The pytest plugin; `runtime_directory` is where nbray makes its run directories in this session.
 
-    def __init__(self, runtime_directory: Path, grace: float = GRACE) -> None:
+    `elsewhere` are other places where it might leave something, each with the pattern of the names that are nbray's.
+    """
+
+    def __init__(
+        self, runtime_directory: Path, grace: float = GRACE, elsewhere: Sequence[tuple[Path, str]] = ((SHARED_MEMORY, "*nbray*"),)
+    ) -> None:
         self.mark = secrets.token_hex(8)
         self._runtime_directory = runtime_directory
         self._grace = grace
+        self._elsewhere = elsewhere
         self._table = ProcessTable(self.mark)
         self._before = Belongings()
         self._owned: dict[Any, Belongings] = {}
+        self._has_clusters = True
+        """Whether the test starts processes: what memory this one maps takes a millisecond to read."""
 
     def snapshot(self) -> Belongings:
         """What this session has now."""
@@ -165,11 +187,19 @@ class LeakGuard:
             self._table.ours(),
             frozenset(threading.enumerate()),
             _descriptors(),
-            _paths(self._runtime_directory),
+            self._paths(),
+            _mapped() if self._has_clusters else frozenset(),
         )
+
+    def _paths(self) -> frozenset[str]:
+        found = set(_entries(self._runtime_directory))
+        for directory, pattern in self._elsewhere:
+            found.update(f"{path}" for path in directory.glob(pattern))
+        return frozenset(found)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
+        self._has_clusters = item.get_closest_marker("local") is not None
         self._before = self._unowned()
         return (yield)
 
@@ -202,7 +232,8 @@ class LeakGuard:
             owned |= belongings
         rest = self.snapshot() - owned
         orphans = frozenset(pid for pid in rest.processes if not _descends(pid, owned.processes))
-        return Belongings(orphans, rest.threads, rest.descriptors, rest.paths)
+        memory = rest.memory - {inode for _, _, inode in owned.descriptors}  # mapped at first use, but theirs
+        return Belongings(orphans, rest.threads, rest.descriptors, rest.paths, memory)
 
     def _wait_for_end(self) -> Belongings:
         """What is left once everything that is ending had its time to end."""
@@ -221,7 +252,8 @@ def _describe(left: Belongings) -> list[str]:
     lines = [f"  process {pid} ({_command(pid)})" for pid in sorted(left.processes)]
     lines += [f"  thread {thread.name!r} (daemon={thread.daemon})" for thread in left.threads]
     lines += [f"  file descriptor {number} -> {_target(number)}" for number, _, _ in sorted(left.descriptors)]
-    return lines + [f"  run directory entry {path}" for path in sorted(left.paths)]
+    lines += [f"  nameless memory {inode}, which is still mapped" for inode in sorted(left.memory)]
+    return lines + [f"  {path}" for path in sorted(left.paths)]
 
 
 def _read(path: Path) -> str:
@@ -238,9 +270,20 @@ def _command(pid: int) -> str:
 
 def _target(number: int) -> str:
     try:
-        return str((PROC / f"self/fd/{number}").readlink())
+        target = str((PROC / f"self/fd/{number}").readlink())
     except OSError:
         return "?"
+    return f"{target} {_addresses(number)}" if target.startswith("socket:") else target
+
+
+def _addresses(number: int) -> str:
+    """From where to where a socket goes, as far as it can be told."""
+    with socket.socket(fileno=os.dup(number)) as copy:
+        kind = f"{copy.family.name} {copy.type.name}"
+        try:
+            return f"{kind} {copy.getsockname()!r} to {copy.getpeername()!r}"
+        except OSError:  # it is not connected
+            return f"{kind} {copy.getsockname()!r}"
 
 
 def _kill(pids: frozenset[int]) -> None:

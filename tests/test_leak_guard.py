@@ -19,13 +19,14 @@ from tests.leak_guard import MARK, LeakGuard
 def pytest_configure(config):
     directory = Path("run")
     directory.mkdir()
-    guard = LeakGuard(directory, grace=0.3)
+    guard = LeakGuard(directory, grace=0.3, elsewhere=[(Path("elsewhere"), "spill-*")])
+    config.addinivalue_line("markers", "local: starts processes")
     os.environ[MARK] = guard.mark
     config.pluginmanager.register(guard)
 """
 
 LEAKS = """
-import os, subprocess, sys, threading, time
+import mmap, os, socket, subprocess, sys, threading, time
 from pathlib import Path
 import pytest
 
@@ -54,8 +55,23 @@ def test_reopened_descriptor():
     reader, writer = keep[-1]
     os.dup2(os.open("/dev/null", os.O_RDONLY), reader)
 
+def test_socket():
+    keep.append(socket.socket(socket.AF_UNIX))
+    keep[-1].bind("leaked.sock")
+
+@pytest.mark.local
+def test_memory():
+    descriptor = os.memfd_create("nbray-arena")
+    os.ftruncate(descriptor, 4096)
+    keep.append(mmap.mmap(descriptor, 4096, mmap.MAP_SHARED, mmap.PROT_READ))
+    os.close(descriptor)
+
 def test_run_directory():
     Path("run/nbray/abc").mkdir(parents=True)
+
+def test_spilled_file():
+    Path("elsewhere/spill-abc").mkdir(parents=True)
+    Path("elsewhere/results").mkdir(parents=True)
 
 def test_clean_after_all_that():
     pass
@@ -119,12 +135,19 @@ def test_each_kind_of_leak_fails_its_own_test_only(pytester: pytest.Pytester, mo
         "test_thread": "ERROR",
         "test_descriptor": "ERROR",
         "test_reopened_descriptor": "ERROR",
+        "test_socket": "ERROR",
+        "test_memory": "ERROR",
         "test_run_directory": "ERROR",
+        "test_spilled_file": "ERROR",
         "test_clean_after_all_that": "PASSED",
         "test_ends_in_time": "PASSED",
     }
-    for sign in ("(sleep 60", "a zombie", "thread 'forgotten'", "-> pipe:", "run directory entry nbray/abc"):
+    for sign in (
+        "(sleep 60", "a zombie", "thread 'forgotten'", "-> pipe:", "AF_UNIX SOCK_STREAM 'leaked.sock'", "which is still mapped",
+        "run directory entry nbray/abc", "  elsewhere/spill-abc",
+    ):  # fmt: skip
         assert sign in text
+    assert "elsewhere/results" not in text
 
 
 @pytest.mark.local
