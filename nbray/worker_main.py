@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from nbray import frame_snapshots, runtime_env
-from nbray.engine import failed_frames, handshake, process_tree, rebirth, stack_dumps, transport, worker, zygote
+from nbray.engine import failed_frames, handshake, process_tree, rebirth, stack_dumps, worker, zygote
 from nbray.engine.connection import Connection
 from nbray.engine.inheritance import Inheritance
 from nbray.engine.io_thread import IoThread
@@ -54,9 +54,9 @@ def run_worker(inheritance: Inheritance, slot: int) -> None:
     if config.working_directory:
         with contextlib.suppress(OSError):  # the notebook's folder may have been renamed: most tasks do not mind
             os.chdir(config.working_directory)
-    sock = transport.connect(Path(config.run_directory) / SOCKET_NAME)
     hello = Hello("worker", os.getpid(), PROTOCOL, config.epoch, slot=slot)
-    welcome, early, decoder, descriptors = handshake.say_hello(sock, hello, HELLO_SECONDS)
+    place = Path(config.run_directory) / SOCKET_NAME
+    sock, (welcome, early, decoder, descriptors) = handshake.join(place, hello, HELLO_SECONDS, inheritance.death_pipe)
     for descriptor in descriptors:  # the arena came by inheritance already
         os.close(descriptor)
     io = IoThread("nbray-worker")
