@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from tests.floods.floods import CHANGES, FLOODS, Flood
+from tests.floods.poison import KINDS, RETRIES, poison
 from tests.floods.probe import Report, percentile
 from tests.floods.shore import MEGABYTE, Poured, Shore, shore
 from tests.floods.stopped_driver import Slept, sleep_through
@@ -59,6 +60,10 @@ def rows(folder: Path, words: Sequence[str], *, quick: bool) -> Iterator[tuple[s
     if is_meant("a driver that does not read"):
         slept = sleep_through(1000 if quick else 10_000, 200_000)
         yield slept_line(slept), slept.wrong()
+    if is_meant("poison"):
+        done = poison(10_000 if quick else 100_000, folder)
+        told = f"{len(KINDS)} kinds x {1 + RETRIES} tries, {done.workers} workers, {done.right} others, {done.seconds:.0f} s"
+        yield f"{'poison':34} {done.innocents:6}  {told}", done.wrong()
 
 
 def poured(lands: Shore, flood: Flood, *, quick: bool) -> tuple[str, list[str]]:
