@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Dialog, Page
 
 from nbray import demo
 from tests.browser.conftest import OpenTab
@@ -46,9 +46,13 @@ class Watched:
         self.page = page
         self.seen: list[str] = []
         page.add_init_script(COUNT)
-        page.on("dialog", lambda dialog: (self.seen.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        page.on("dialog", self._refuse)
         page.on("popup", lambda popup: self.seen.append(f"page {popup.url}"))
         page.on("request", lambda request: self._hear(request.url, own))
+
+    def _refuse(self, dialog: Dialog) -> None:
+        self.seen.append(f"dialog {dialog.message}")
+        dialog.dismiss()
 
     def _hear(self, url: str, own: str) -> None:
         if FOREIGN in url or not url.startswith((own, "data:", "blob:", "about:")):

@@ -8,12 +8,14 @@ It is told every path and every process, so that no guess limits what it finds.
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import errno
 import json
 import os
 import socket
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -98,11 +100,11 @@ class Attack:
         self.tried += 1
         with contextlib.suppress(OSError):
             self._look(process / "cmdline", (process / "cmdline").read_bytes())  # everybody may read that
-        for name in ("environ", "mem", "maps", "io", "cwd", "root", "exe"):
+        for name in ("environ", "mem", "maps", "smaps", "io", "auxv", "stack", "syscall", "pagemap", "cwd", "root", "exe"):
             with contextlib.suppress(OSError):
                 self._open(process / name)
                 self.found["process"].append(str(process / name))
-        for name in ("fd", "map_files"):
+        for name in ("fd", "fdinfo", "map_files"):
             with contextlib.suppress(OSError):
                 list((process / name).iterdir())
                 self.found["process"].append(str(process / name))
@@ -110,9 +112,10 @@ class Attack:
             with contextlib.suppress(OSError):
                 self._open(process / "fd" / str(number))
                 self.found["process"].append(str(process / "fd" / str(number)))
-        with contextlib.suppress(OSError):
-            os.kill(int(process.name), 0)
-            self.found["process"].append(f"signal {process.name}")
+        for what, attempt in _ON_PROCESSES.items():
+            with contextlib.suppress(OSError):
+                attempt(int(process.name))
+                self.found["process"].append(f"{what} {process.name}")
 
     def _open(self, path: Path) -> None:
         if path.name in ("cwd", "root", "exe"):
@@ -120,7 +123,7 @@ class Attack:
             return
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         try:
-            if path.name != "mem":
+            if path.name not in ("mem", "pagemap"):
                 self._look(path, os.read(descriptor, 1 << 20))
         finally:
             os.close(descriptor)
@@ -134,6 +137,47 @@ class Attack:
     def _look(self, path: Path, data: bytes) -> None:
         if self._secret in data:
             self.found["secret"].append(str(path))
+
+
+def _take_descriptor(pid: int) -> None:
+    process = os.pidfd_open(pid)
+    try:
+        for number in range(3, 64):
+            with contextlib.suppress(OSError):
+                os.close(_call(_PIDFD_GETFD, process, number, 0))
+                return
+    finally:
+        os.close(process)
+    raise PermissionError(errno.EPERM, "none")
+
+
+def _read_memory(pid: int) -> None:
+    here = ctypes.create_string_buffer(8)
+    local = (ctypes.c_size_t * 2)(ctypes.addressof(here), 8)
+    there = (ctypes.c_size_t * 2)(0x400000, 8)
+    _call(_PROCESS_VM_READV, pid, ctypes.addressof(local), 1, ctypes.addressof(there), 1, 0)
+
+
+def _seize(pid: int) -> None:
+    _call(_PTRACE, _PTRACE_SEIZE, pid, 0, 0)
+
+
+def _call(number: int, *arguments: int) -> int:
+    """A system call; raises what it says."""
+    result = int(_LIBC.syscall(ctypes.c_long(number), *(ctypes.c_long(each) for each in arguments)))
+    if result < 0:
+        raise OSError(ctypes.get_errno(), "refused")
+    return result
+
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_X86 = os.uname().machine == "x86_64"
+_PTRACE, _PROCESS_VM_READV, _PIDFD_GETFD = (101, 310, 438) if _X86 else (117, 270, 438)
+_PTRACE_SEIZE = 0x4206
+_ON_PROCESSES: dict[str, Callable[[int], None]] = {
+    "signal": lambda pid: os.kill(pid, 0), "descriptor of": _take_descriptor, "memory of": _read_memory, "tracing": _seize,
+    "priority of": lambda pid: os.setpriority(os.PRIO_PROCESS, pid, 19),
+}  # fmt: skip
 
 
 def _below(place: Path) -> Iterator[Path]:

@@ -1,4 +1,4 @@
-"""A session with everything that others might want: output, objects, spilled ones, kept results, failures, namespaces.
+"""A session with all that others might want: output, objects, spilled ones, kept results, failures, an experiment, history.
 
 Prints, as one line of JSON, all its paths and processes, then waits until its standard input ends; if the word `whole` came
 by it, it looks whether all is there.
@@ -15,8 +15,10 @@ import numpy as np
 import psutil
 
 import nbray
-from nbray import session
+from nbray import session, tune
 from nbray.engine import run_directory
+from nbray.notebook import history_file
+from nbray.notebook.manifest import Manifest
 
 
 def main() -> None:
@@ -39,7 +41,11 @@ def main() -> None:
     assert marked, backend
     assert len(spilled) > 1, "some objects are on the disk"
     assert list(caches.glob("nbray/results/*")), "a result is kept"
-    places = [*marked, caches / "nbray"]
+    experiment = tune_something(secret)
+    history = history_file.HistoryFile(history_file.directory(), "a.ipynb")
+    history.append(Manifest(cell_run="c", number=1, notebook="a.ipynb", began=1.0, how="remote", line=secret))
+    assert history.manifests()
+    places = [*marked, caches / "nbray", experiment.parent]
     paths = [*places, *(path for place in places for path in place.rglob("*"))]
     processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
     zygotes = [content.zygote_pid for _, content in run_directory.clusters()]
@@ -50,6 +56,20 @@ def main() -> None:
     if sys.stdin.read().strip() == "whole":
         assert all(nbray.get(ref).tobytes().startswith(secret.encode()) for ref in held)
     nbray.shutdown()
+
+
+def tune_something(secret: str) -> Path:
+    """An experiment, whose directory is returned: its plan is unpickled when it is restored."""
+    space = {"text": tune.choice([secret])}
+    run = tune.RunConfig(name="tried", storage_path=str(Path(os.environ["HOME"]) / "experiments"), verbose=0)
+    grid = tune.Tuner(trained, param_space=space, tune_config=tune.TuneConfig(metric="size", mode="max"), run_config=run).fit()
+    assert grid[0].checkpoint is not None, grid[0].error
+    return Path(grid.experiment_path)
+
+
+def trained(config: dict[str, str]) -> None:
+    """Reports, with a checkpoint."""
+    tune.report({"size": len(config["text"])}, checkpoint=tune.Checkpoint.from_dict({"weights": config["text"]}))
 
 
 @nbray.remote(cache=True)
