@@ -99,6 +99,11 @@ class Cell:
         return [output.content["data"][mime] for output in shown if mime in output.content["data"]]
 
     @property
+    def shown(self) -> list[str]:
+        """The texts of what it displayed, but for cards, which come only where work takes a while."""
+        return [text for text in self.data("text/plain") if not text.startswith("nbray: ")]
+
+    @property
     def result(self) -> str:
         """The text of the last expression, or ""."""
         return "".join(output.text for output in self.of("execute_result"))

@@ -78,7 +78,7 @@ def test_loading_imports_nothing_heavy() -> None:
 
 def zygote_of(kernel: Kernel) -> int:
     """The process from which the workers of the kernel's cluster are forked."""
-    return int(kernel.run_ok("%%remote\nimport os\nos.getppid()").data("text/plain")[0])
+    return int(kernel.run_ok("%%remote\nimport os\nos.getppid()").shown[0])
 
 
 def gone(pid: int, seconds: float) -> bool:

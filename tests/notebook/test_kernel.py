@@ -41,9 +41,9 @@ def test_files_beside_the_notebook_do_not_hide_modules_while_it_starts(tmp_path:
 
 def test_restart_finds_the_cluster_and_needs_no_load_ext(kernel: Kernel) -> None:
     zygote = "%%remote\nimport os\nos.getppid()"
-    before = kernel.run_ok(zygote).data("text/plain")[0]
+    before = kernel.run_ok(zygote).shown[0]
     kernel.restart()
-    assert kernel.run_ok(zygote).data("text/plain")[0] == before
+    assert kernel.run_ok(zygote).shown[0] == before
 
 
 # ---------------------------------------------------------------- nbray cannot be loaded

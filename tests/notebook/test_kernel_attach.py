@@ -117,7 +117,7 @@ def test_a_namespace_is_found_again(kernel: Kernel) -> None:
     assert "in the namespace 'gpu0', where a cell runs. %%local" in found.stdout
     again = kernel.run_ok("%nbray attach")
     kernel.until(lambda: "at 39" in again.stdout, cell=again)
-    assert kernel.run_ok("df").data("text/plain") == ["[39]"]
+    assert kernel.run_ok("df").shown == ["[39]"]
     assert "which has df, n, time. %%local" in kernel.run_ok("%remote on gpu0").stdout
 
 

@@ -59,7 +59,7 @@ def test_what_is_wrong_is_told_and_the_notebook_goes_on(kernel: Kernel, cell: st
     assert wrong.status == "error", wrong.everything()
     assert wrong.error_name == kind
     assert said in wrong.everything()
-    assert kernel.run("%%remote\nprice + 1").data("text/plain")[-1] == "4"
+    assert kernel.run("%%remote\nprice + 1").shown[-1] == "4"
 
 
 def test_a_cell_that_reads_a_clock_is_not_kept_without_a_word(kernel: Kernel) -> None:

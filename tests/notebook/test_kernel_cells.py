@@ -38,7 +38,7 @@ def test_names_follow_and_come_back(kernel: Kernel) -> None:
     kernel.run_ok("import os, math as m\noffset = 1\ndef helper(x): return x + offset")
     cell = remote_ok(kernel, "print('from', os.getpid() != 0)\npid = os.getpid()\nr = helper(m.floor(2.5))\nr")
     assert cell.stdout == "from True\n"
-    assert cell.data("text/plain")[0] == "3"
+    assert cell.shown[0] == "3"
     assert value(kernel, "r, pid != os.getpid()") == "(3, True)"
 
 

@@ -78,7 +78,7 @@ def test_a_plot_is_shown_once_and_comes_back(kernel: Kernel) -> None:
     cell = kernel.run_ok("%%remote\nimport matplotlib.pyplot as plt\nfig, ax = plt.subplots()\nax.plot([1, 2]);")
     assert len(cell.data("image/png")) == 1
     assert len(kernel.run_ok("ax.get_title()").data("image/png")) == 0
-    assert len(kernel.run_ok("fig").data("text/plain")) == 1
+    assert len(kernel.run_ok("fig").shown) == 1
 
 
 def test_a_reference_stays_a_reference(kernel: Kernel) -> None:
