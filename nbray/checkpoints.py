@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from nbray import sealed
 from nbray.errors import UsageError, WrongType
+from nbray.sealed import Broken
 from nbray.serialization import dumps, encode, loads
 
 _DICT_FILE = "checkpoint.pkl"
@@ -58,7 +60,10 @@ class Checkpoint:
     def to_dict(self) -> dict[str, Any]:
         """The dict that it was made from; raises UsageError where it was made from files."""
         try:
-            data = (Path(self.path) / _DICT_FILE).read_bytes()
+            with (Path(self.path) / _DICT_FILE).open("rb") as file:
+                data = sealed.read(file)
+        except Broken as error:
+            raise UsageError(f"{self!r} is damaged: {error} ({_DICT_FILE}). Take an earlier one") from error
         except FileNotFoundError:
             Checkpoint.from_directory(self.path)  # raises where there is none at all
             raise UsageError(
@@ -85,7 +90,10 @@ class Checkpoint:
     def get_metadata(self) -> dict[str, Any]:
         """What `set_metadata` has stored; empty before."""
         file = Path(self.path) / _METADATA_FILE
-        return dict(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else {}
+        try:
+            return dict(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else {}
+        except (ValueError, TypeError, RecursionError) as error:
+            raise UsageError(f"the metadata of {self!r} is damaged: {error}. Write it anew, with set_metadata") from error
 
     def set_metadata(self, metadata: Mapping[str, Any]) -> None:
         """Store values that JSON knows beside its files, instead of those that were there."""
@@ -169,4 +177,5 @@ def _source(content: Any) -> Checkpoint:
 
 
 def _write_dict(data: Mapping[str, Any], directory: Path) -> None:
-    (directory / _DICT_FILE).write_bytes(encode(dumps(dict(data), "checkpoint")))
+    with (directory / _DICT_FILE).open("wb") as file:
+        sealed.write(file, encode(dumps(dict(data), "checkpoint")))

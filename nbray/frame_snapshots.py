@@ -19,7 +19,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nbray import sealed
 from nbray.pickler import PROTOCOL, FastPickler
+from nbray.sealed import Broken
 
 ATTRIBUTE = "nbray_frames"
 """Where an exception that came from a task says which file has its frames."""
@@ -154,8 +156,8 @@ def write(path: Path, header: Header, snapshot: Snapshot) -> None:
     hidden = path.with_name(f".{path.name}")
     descriptor = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
-        pickle.dump(header, file, PROTOCOL)
-        pickle.dump(snapshot, file, PROTOCOL)
+        sealed.write(file, pickle.dumps(header, PROTOCOL))
+        sealed.write(file, pickle.dumps(snapshot, PROTOCOL))
     hidden.rename(path)
 
 
@@ -325,15 +327,18 @@ def headers(directory: Path) -> list[tuple[Header, Path]]:
     """The failures that are kept in a directory, the latest first."""
     found = []
     for path in directory.glob("[!.]*"):
-        with contextlib.suppress(FileNotFoundError), path.open("rb") as file:  # swept away meanwhile
-            found.append((pickle.load(file), path))
+        with contextlib.suppress(FileNotFoundError, Broken), path.open("rb") as file:  # swept away meanwhile
+            found.append((pickle.loads(sealed.read(file)), path))
     return sorted(found, key=lambda pair: pair[0].at, reverse=True)
 
 
 def read(path: Path) -> tuple[Header, Snapshot]:
-    """A failure and its frames; raises FileNotFoundError when they are gone with their cluster, or made room for others."""
+    """A failure and its frames.
+
+    Raises FileNotFoundError when they are gone with their cluster, or made room for others, and Broken.
+    """
     with path.open("rb") as file:
-        return pickle.load(file), pickle.load(file)
+        return pickle.loads(sealed.read(file)), pickle.loads(sealed.read(file))
 
 
 def load(variable: Variable) -> Any:

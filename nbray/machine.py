@@ -43,6 +43,14 @@ def memory_limit() -> int:
     return min([total_memory(), *limits])
 
 
+def home() -> Path:
+    """The user's home directory; in a container whose user has none, a place that is not there."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path("/nonexistent")
+
+
 def default_store_limit() -> int:
     """The store's size in bytes when nobody says: 30 % of the memory that may be used."""
     return int(memory_limit() * STORE_SHARE)

@@ -23,10 +23,14 @@ import xxhash
 
 from nbray import private_folders, serialization
 from nbray.errors import NbrayError, UsageError
+from nbray.machine import home
 from nbray.unreadable import UNREADABLE
 
 LIMIT = 4_000_000_000
 """Bytes that the results may take together."""
+
+MOST_HEAD = 1 << 20
+"""Bytes of a head; a damaged one can claim any length."""
 
 _SUFFIX = ".result"
 _START = struct.Struct("<4sI")
@@ -116,6 +120,8 @@ class ResultCache:
         for _, path, _ in sorted(self._files(), reverse=True):
             with contextlib.suppress(OSError, struct.error, ValueError, *UNREADABLE), path.open("rb") as file:
                 _, length = _START.unpack(file.read(_START.size))
+                if length > MOST_HEAD:
+                    continue
                 found.append(msgspec.json.decode(file.read(length), type=Head))
         return found
 
@@ -176,9 +182,9 @@ def new_head(name: str, took: float, names: tuple[str, ...], modules: tuple[str,
 def default_directory() -> Path:
     """Where this user's results are kept. Raises UsageError where that belongs to somebody else."""
     if sys.platform == "darwin":
-        folder = Path.home() / "Library" / "Caches"
+        folder = home() / "Library" / "Caches"
     else:
-        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or home() / ".cache")
     directory = folder / "nbray" / "results"
     for each in (directory.parent, directory):
         reason = private_folders.problem(each)

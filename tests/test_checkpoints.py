@@ -144,3 +144,19 @@ def test_equal_if_they_are_the_same_directory(tmp_path: Path) -> None:
     assert len({Checkpoint(tmp_path), Checkpoint(tmp_path)}) == 1
     assert Checkpoint(tmp_path) != tmp_path
     assert repr(Checkpoint("/a/b")) == "Checkpoint('/a/b')"
+
+
+@pytest.mark.parametrize("damaged", [b"", b"rubbish", bytes(100)])
+def test_a_damaged_dict_is_not_unpickled(damaged: bytes) -> None:
+    checkpoint = Checkpoint.from_dict({"epoch": 3})
+    (Path(checkpoint.path) / "checkpoint.pkl").write_bytes(damaged)
+    with pytest.raises(UsageError, match=r"is damaged: .* \(checkpoint.pkl\)\. Take an earlier one"):
+        checkpoint.to_dict()
+
+
+@pytest.mark.parametrize("damaged", [b"{", b"\xff", b"5", b"[" * 100_000])
+def test_damaged_metadata_are_told_of(damaged: bytes) -> None:
+    checkpoint = Checkpoint.from_dict({"epoch": 3})
+    (Path(checkpoint.path) / ".metadata.json").write_bytes(damaged)
+    with pytest.raises(UsageError, match=r"the metadata of .* is damaged: .* Write it anew"):
+        checkpoint.get_metadata()

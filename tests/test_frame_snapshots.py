@@ -28,6 +28,7 @@ from nbray.frame_snapshots import (
     take,
     write,
 )
+from nbray.sealed import Broken
 
 ABOUT = About(7, 1, "train", "worker 0 (pid 1)")
 LIMIT = 3
@@ -212,3 +213,15 @@ def test_values_of_any_kind_have_a_description() -> None:
     assert frame_snapshots.describe(Refuses()).startswith("Refuses <Refuses instance at")
     assert frame_snapshots.describe(type("Shy", (), {"shape": property(Refuses.__repr__)})()) == "Shy, whose repr raises KeyError"
     assert frame_snapshots.describe("x" * 10_000).startswith("str of 10,000: 'xxxxxxxxxxxx...")
+
+
+def test_damaged_frames_are_not_unpickled(tmp_path: Path) -> None:
+    header = frame_snapshots.Header(frame_snapshots.About(1, 1, "f", "worker 0"), "text", 1.0)
+    for name in ("whole", "damaged"):
+        frame_snapshots.write(tmp_path / name, header, take(raised(fail, 1)))
+    path = tmp_path / "damaged"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(Broken, match="its checksum does not match"):
+        frame_snapshots.read(path)
+    path.write_bytes(b"rubbish")
+    assert [each.name for _, each in frame_snapshots.headers(tmp_path)] == ["whole"]

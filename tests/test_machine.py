@@ -101,3 +101,11 @@ def test_no_limit_is_the_machines_memory(tmp_path: Path, monkeypatch: pytest.Mon
     write(tmp_path, {"memory.limit_in_bytes": "9223372036854771712"})
     monkeypatch.setattr(machine, "cgroups", lambda controller: [tmp_path])
     assert machine.memory_limit() == machine.total_memory() > 1 << 28
+
+
+def test_a_user_without_a_home_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Containers run as numbers that no file of users knows."""
+    monkeypatch.setenv("HOME", "~")
+    assert not machine.home().exists()
+    monkeypatch.setenv("HOME", "/home/me")
+    assert machine.home() == Path("/home/me")

@@ -13,6 +13,7 @@ import pytest
 import nbray
 from nbray.result_cache import ResultCache, default_directory, new_head
 from tests.fakes import fake_session
+from tests.fuzz.cost import memory_of
 
 HEAD = new_head("train", 1.5, ("LIMIT",), ("numpy 2",))
 
@@ -119,3 +120,12 @@ def test_the_directory_is_the_users_own(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(os, "getuid", lambda: -5)
     with pytest.raises(nbray.UsageError, match="belongs to somebody else, and reading what others keep there would run their code"):
         default_directory()
+
+
+def test_a_damaged_head_that_claims_to_be_huge_takes_no_memory(cache: ResultCache) -> None:
+    keep(cache, "k", 1)
+    [path] = cache.directory.iterdir()
+    path.write_bytes(b"nbc1" + b"\xff\xff\xff\xff" + path.read_bytes()[8:])
+    assert memory_of(cache.heads) < 1 << 20
+    assert cache.heads() == []
+    assert cache.find("k") is None

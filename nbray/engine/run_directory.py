@@ -25,6 +25,7 @@ from pathlib import Path
 import msgspec
 
 from nbray.errors import StartFailed
+from nbray.machine import home
 from nbray.unreadable import UNREADABLE
 
 PREFIX = "nbray-"
@@ -78,9 +79,9 @@ def _candidates() -> Iterator[Path]:
     if jupyter:
         yield Path(jupyter)
     elif sys.platform == "darwin":
-        yield Path.home() / "Library" / "Jupyter" / "runtime"
+        yield home() / "Library" / "Jupyter" / "runtime"
     else:
-        yield Path(os.environ.get("JUPYTER_DATA_DIR") or Path.home() / ".local" / "share" / "jupyter") / "runtime"
+        yield Path(os.environ.get("JUPYTER_DATA_DIR") or home() / ".local" / "share" / "jupyter") / "runtime"
 
 
 def is_private(directory: Path) -> bool:

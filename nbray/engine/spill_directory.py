@@ -22,6 +22,7 @@ from pathlib import Path
 from nbray import private_folders
 from nbray.engine import run_directory
 from nbray.errors import UsageError
+from nbray.machine import home
 
 PREFIX = "spill-"
 _AS_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -53,9 +54,9 @@ def find(asked: str | os.PathLike[str] | None, mounts: Path = Path("/proc/self/m
 
 def _candidates() -> Iterator[Path]:
     if sys.platform == "darwin":
-        yield Path.home() / "Library" / "Caches" / "nbray"
+        yield home() / "Library" / "Caches" / "nbray"
     else:
-        yield Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nbray"
+        yield Path(os.environ.get("XDG_CACHE_HOME") or home() / ".cache") / "nbray"
     yield Path("/var/tmp") / f"nbray-{os.getuid()}"
 
 

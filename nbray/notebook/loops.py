@@ -70,6 +70,8 @@ def read_line(line: str) -> Loop:
             tree = ast.parse(f"{header}: pass")
         except SyntaxError as error:
             problem = error
+        except (ValueError, MemoryError, RecursionError) as error:  # half a surrogate pair; nested too deeply for the parser
+            problem = SyntaxError(str(error) or "it is nested too deeply")
         else:
             return _loop(tree, header, f"{before} {loop[end:]}".strip())
     raise _refusal(loop, problem)

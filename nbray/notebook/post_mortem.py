@@ -17,6 +17,7 @@ from IPython.core.error import UsageError
 
 from nbray.errors import RemoteTraceback
 from nbray.notebook.tracebacks import user_frames
+from nbray.sealed import Broken
 
 if TYPE_CHECKING:
     from nbray.frame_snapshots import Frame, Header, Snapshot
@@ -116,6 +117,8 @@ def read(path: Path) -> tuple[Header, Snapshot]:
             "the frames of this failure are gone: they go with their cluster, which keeps those of its last "
             f"{frame_snapshots.MAX_FILES} failures. Run the cell again, then %debug"
         ) from None
+    except Broken as error:
+        raise UsageError(f"the frames of this failure are damaged: {error} ({path}). Run the cell again, then %debug") from None
 
 
 def _open(shell: Any, traceback: TracebackType, header: Header) -> None:

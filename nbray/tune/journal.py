@@ -13,6 +13,7 @@ from nbray.errors import UsageError
 from nbray.tune.events import Entry
 from nbray.tune.journal_lines import EntryReader, EntryWriter, body_of, line_of
 from nbray.tune.view import View
+from nbray.unreadable import UNREADABLE
 
 FORMAT = 1
 
@@ -173,7 +174,10 @@ def _parse(path: Path, text: bytes, reader: EntryReader) -> tuple[Header, list[E
         raise UsageError(f"{path} is empty: the experiment ended before it began. Remove {path.parent} and start it anew")
     if None in bodies:
         raise _damaged(path, bodies.index(None) + 1, "its checksum does not match")
-    header = msgspec.json.decode(bodies[0] or b"", type=Header)
+    try:
+        header = msgspec.json.decode(bodies[0] or b"", type=Header)
+    except UNREADABLE as error:
+        raise _damaged(path, 1, str(error)) from error
     if header.format != FORMAT:
         raise UsageError(f"{path} has format {header.format}, this nbray reads {FORMAT}: read it with the nbray that wrote it")
     entries = []

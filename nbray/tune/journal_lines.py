@@ -99,7 +99,12 @@ class EntryReader:
 
     def entry(self, body: bytes) -> Entry:
         """The entry of a line's JSON; raises ValueError if it is none, or holds an object that cannot be loaded here."""
-        return _with_values(_ENTRY.decode(body), unpack, self._unpack_config)
+        try:
+            return _with_values(_ENTRY.decode(body), unpack, self._unpack_config)
+        except ValueError:
+            raise
+        except (LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+            raise ValueError(f"it holds a value that no journal holds: {type(error).__name__}: {error}") from error
 
     def _unpack_config(self, config: Mapping[str, Any] | None) -> dict[str, Any] | None:
         return None if config is None else {key: self._whole(value) for key, value in config.items()}

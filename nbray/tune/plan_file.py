@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from nbray import private_folders
+from nbray import private_folders, sealed
 from nbray.errors import NbrayError, UsageError
+from nbray.sealed import Broken
 from nbray.serialization import dumps, encode, loads
 from nbray.tune import trainables
 from nbray.tune.plan import Plan
@@ -25,7 +26,8 @@ def write(plan: Plan) -> None:
     try:
         if not directory.exists():
             private_folders.make(directory)
-        (directory / NAME).write_bytes(data)
+        with (directory / NAME).open("wb") as file:
+            sealed.write(file, data)
     except OSError as error:
         raise UsageError(
             f"{plan.path} cannot be written ({error.strerror or error}): give another folder as storage_path= of RunConfig "
@@ -37,7 +39,13 @@ def read(path: str | Path) -> Plan:
     """The plan in an experiment's directory; its path is where it lies now. Raises UsageError where there is none."""
     directory = Path(path).expanduser().absolute()
     try:
-        data = (directory / NAME).read_bytes()
+        with (directory / NAME).open("rb") as file:
+            data = sealed.read(file)
+    except Broken as error:
+        raise UsageError(
+            f"the plan in {str(directory / NAME)!r} is damaged: {error}. The results are in the journal beside it "
+            f"(tune.ExperimentAnalysis({str(directory)!r})); to go on, start a new experiment"
+        ) from error
     except OSError as error:
         raise UsageError(
             f"{str(directory)!r} holds no experiment ({NAME}: {error.strerror or error}): give the directory that "

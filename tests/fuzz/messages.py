@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import types
 import typing
 from typing import Any, Literal, get_args, get_origin
@@ -53,6 +54,8 @@ def build(kind: Any, choices: Choices, depth: int = 0) -> Any:
         return bounded(kind, choices)
     if origin is list:
         return [build(get_args(kind)[0], choices, depth + 1) for _ in range(_count(choices, depth))]
+    if origin is tuple and get_args(kind)[-1] is Ellipsis:
+        return tuple(build(get_args(kind)[0], choices, depth + 1) for _ in range(_count(choices, depth)))
     if origin is tuple:
         return tuple(build(each, choices, depth + 1) for each in get_args(kind))
     if origin is dict:
@@ -88,6 +91,8 @@ def bounded(kind: Any, choices: Choices) -> Any:
 
 
 def _plain(kind: Any, choices: Choices) -> Any:
+    if kind is types.NoneType:
+        return None
     if kind is bool:
         return choices.chance(2)
     if kind is int:
@@ -104,6 +109,11 @@ def broken(good: bytes, choices: Choices) -> bytes:
     """The MessagePack of a message with one place of its tree changed into something else."""
     tree = msgspec.msgpack.decode(good)
     return msgspec.msgpack.encode(_broken(tree, choices))
+
+
+def broken_json(good: bytes, choices: Choices) -> bytes:
+    """The same with JSON, which has no bytes and no numbers beyond 64 bits."""
+    return json.dumps(_broken(json.loads(good), choices), default=lambda value: "bytes").encode()
 
 
 def _broken(tree: Any, choices: Choices) -> Any:

@@ -18,6 +18,7 @@ from nbray.scheduler.scheduler import Scheduler
 from nbray.store.allocator import Allocator
 from tests.fuzz.choices import Choices
 from tests.fuzz.messages import KINDS_TO, message
+from tests.fuzz.targets import plain
 
 WORKERS = (ProcessId(1), ProcessId(2))
 DRIVER = ProcessId(3)
@@ -90,3 +91,12 @@ def chatter(data: bytes) -> Town:
     town.look()
     town.leave()
     return town
+
+
+def run(data: bytes) -> str:
+    """For the table of targets."""
+    town = chatter(data)
+    return "read" if town.said else "refused"
+
+
+TARGET = plain("peers", run, "no exception of the scheduler's but Contradiction")

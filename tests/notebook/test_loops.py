@@ -117,3 +117,9 @@ def test_an_endless_iterable_is_refused(monkeypatch: pytest.MonkeyPatch) -> None
 def test_what_an_iterable_raises_goes_through() -> None:
     with pytest.raises(ZeroDivisionError):
         take_items("xs", (1 // n for n in range(3)))
+
+
+@pytest.mark.parametrize("line", ["for x in '\ud800'", "for x in " + "(" * 500, "for x in " + "-" * 100_000 + "1"])
+def test_what_python_cannot_even_parse_is_refused(line: str) -> None:
+    with pytest.raises(UsageError, match="%%parallel"):
+        read_line(line)

@@ -10,6 +10,7 @@ import pytest
 from nbray.errors import UsageError
 from nbray.tune.events import Answer, Entry, Reported, Slots, Start
 from nbray.tune.journal import Header, Journal, read_journal, read_view
+from tests.fuzz.journals import line_of
 
 HEADER = Header("trees", "loss", "min", seed=7, num_samples=2, total=2, began=5.0)
 ENTRIES = [
@@ -197,3 +198,22 @@ def test_the_view_of_a_journal(path: Path) -> None:
     assert (view.metric, view.mode, view.total) == ("loss", "min", 2)
     assert view.best is not None
     assert view.best.curve == [(1, 4.0), (2, 2.0)]
+
+
+@pytest.mark.parametrize("body", [{"name": 5}, ["x"], {"name": "trees", "began": []}])
+def test_a_first_line_that_is_no_header_is_damage(path: Path, body: object) -> None:
+    lines = written(path).read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([line_of(body), *lines[1:]]))
+    with pytest.raises(UsageError, match=r"line 1 of .* is damaged: Expected"):
+        read_journal(path)
+
+
+@pytest.mark.parametrize(
+    "value", [{"~": ["large", "unknown"]}, {"~": ["who", 1]}, {"~": 5}, {"~": ["float", []]}, {"~": ["numpy", 3]}, {"~": []}]
+)
+def test_a_whole_line_with_a_value_that_no_journal_holds_is_damage(path: Path, value: object) -> None:
+    whole = written(path).read_bytes()
+    start = {"type": "Start", "trial_id": "00001", "attempt": 1, "config": {"x": value}}
+    path.write_bytes(whole + line_of([4, 1.0, {"type": "Slots", "count": 1}, [start]]))
+    with pytest.raises(UsageError, match=r"line 5 of .* is damaged"):
+        read_journal(path)

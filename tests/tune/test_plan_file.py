@@ -55,7 +55,7 @@ def test_what_is_no_experiment(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"holds no experiment \(experiment\.pkl: No such file"):
         plan_file.read(tmp_path)
     (tmp_path / plan_file.NAME).write_bytes(b"rubbish")
-    with pytest.raises(UsageError, match=r"the plan in .* cannot be read here"):
+    with pytest.raises(UsageError, match=r"the plan in .* is damaged: it is cut off\. The results are in the journal beside it"):
         plan_file.read(tmp_path)
 
 
