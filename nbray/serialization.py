@@ -171,11 +171,11 @@ def loads(frame: bytes | memoryview) -> Any:
         return pickle.loads(stream, buffers=buffers)
     except NbrayError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # who calls sys.exit when it is rebuilt shall not end who asked for the value
         raise load_error(error, frame) from error
 
 
-def load_error(error: Exception, frame: bytes | memoryview) -> Exception:
+def load_error(error: BaseException, frame: bytes | memoryview) -> Exception:
     """What to raise when a frame could not be loaded because of `error`."""
     if isinstance(error, pickle.UnpicklingError | EOFError | IndexError | struct.error):
         return ObjectLost(f"the {len(frame)} bytes of this value are damaged ({type(error).__name__}: {error})")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import sys
 from typing import Any
 
 import numpy as np
@@ -116,6 +117,16 @@ def test_a_frame_cut_anywhere_raises_object_lost(value: Any) -> None:
     for end in range(0, len(frame) - 1, 7):
         with pytest.raises(ObjectLost, match="damaged"):
             loads(frame[:end])
+
+
+class ExitsWhenRebuilt:
+    def __reduce__(self) -> Any:
+        return sys.exit, (4,)
+
+
+def test_a_value_that_would_end_the_process_which_rebuilds_it_is_an_error() -> None:
+    with pytest.raises(NotShippable, match=r"cannot be rebuilt here: SystemExit: 4"):
+        loads(encode(dumps(ExitsWhenRebuilt())))
 
 
 @settings(max_examples=100, deadline=None)
