@@ -78,7 +78,7 @@ def _size(draw: float, largest: int) -> int:
     """Small ones are many: the share of those above s falls with 1/s, up to the largest.
 
     >>> _size(0.0, LARGEST_BYTES) >> 20, _size(0.5, LARGEST_BYTES) >> 20, _size(0.999999, LARGEST_BYTES) >> 20
-    (1, 2, 255)
+    (1, 1, 255)
     """
     least, most = 1 / largest, 1 / SMALLEST_BYTES
     return int(1 / (most - draw * (most - least))) // 8 * 8

@@ -16,6 +16,8 @@ DIED = re.compile(
     r"(?: while it ran (?P<task>[\w.]+)(?:, attempt (?P<attempt>\d+)| of the actor)?)?[^.]*\. (?P<advice>\S.*)"
 )
 """What is to be said of a worker's death."""
+EARLY = 1.0
+"""A kill is written down when it is done: on a busy machine its victim may be missed before."""
 SOON = 10.0
 """So many seconds after the end of a cluster its failures may be noticed."""
 ODD_ERRORS = {"raises": "ValueError", "unpicklable_error": "RemoteError", "unpicklable_result": "ResultNotShippable"}
@@ -59,7 +61,7 @@ def complaint(job: mix.Job, ended: Ended, submitted: float, context: Context) ->
     """What is wrong about a failure, empty where it is deserved and well told."""
     errors = set(ended.errors)
     if errors & {"ClusterDied", "WrongCluster"}:
-        known = any(at <= ended.at <= at + SOON for at in context.ends)
+        known = any(at - EARLY <= ended.at <= at + SOON for at in context.ends)
         return "" if known else "the cluster has died, and nobody had killed it"
     if "StoreFull" in errors:
         return "" if context.was_full(submitted, ended.at) else "the store is said to be full, and nobody had filled it"

@@ -12,7 +12,7 @@ from tests.storm import mix
 from tests.storm.faults import ENDS_CLUSTER
 from tests.storm.journal import Again, Answered, Call, Changed, Closed, Ended, Entry, Lost, Sample, Submitted
 from tests.storm.ledger import Histories, disorder, results_without_attempt, strangers, too_many_attempts
-from tests.storm.outcomes import Context, complaint
+from tests.storm.outcomes import EARLY, Context, complaint
 from tests.storm.record import NotebookRecord, Record
 
 LEAST_LOAD = 200
@@ -20,7 +20,10 @@ LEAST_BUSY = 0.3
 DRAIN_SECONDS = 30.0
 HEAD_BYTES = 60e6
 NOTICED_SECONDS = 10.0
-MOST_SHOWN = 20
+MOST_SHOWN = 10
+WIDEST = 60
+"""Of a column of the table; longer texts stick out."""
+MOST_TEXT = 1500
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -48,7 +51,7 @@ class Verdict(msgspec.Struct, frozen=True):
         """As people read it."""
         marks = {True: "ok", False: "MISSED", None: ""}
         cells = [("row", "asked", "measured", "")] + [(row.name, row.asked, row.measured, marks[row.holds]) for row in self.rows]
-        widths = [max(len(line[column]) for line in cells) for column in range(3)]
+        widths = [max(len(line[column]) for line in cells if len(line[column]) <= WIDEST) for column in range(3)]
         lines = ("  ".join(text.ljust(width) for text, width in zip(line, [*widths, 0], strict=True)) for line in cells)
         return "\n".join(line.rstrip() for line in lines)
 
@@ -89,7 +92,7 @@ def judge(record: Record, least_kills: int, *, strict_times: bool) -> Verdict:
 
     def row(name: str, asked: str, measured: str, found: Iterable[str] = ()) -> Row:
         found = list(found)
-        violations.extend(f"{name}: {text}" for text in found[:MOST_SHOWN])
+        violations.extend(f"{name}: {text[:MOST_TEXT]}" for text in found[:MOST_SHOWN])
         if len(found) > MOST_SHOWN:
             violations.append(f"{name}: ... and {len(found) - MOST_SHOWN} more")
         return Row(name, asked, measured + (f", {len(found)} wrong" if found else ""), not found)
@@ -268,10 +271,10 @@ def _deaths(books: _Books) -> tuple[list[float], list[str]]:
         kills = [done.at for done in books.kills if done.kind in ENDS_CLUSTER and done.notebook == notebook.number]
         for entry in notebook.entries:
             if isinstance(entry, Lost):
-                before = [at for at in kills if 0 <= entry.at - at < NOTICED_SECONDS]
+                before = [at for at in kills if -EARLY <= entry.at - at < NOTICED_SECONDS]
                 if before:
                     kills.remove(before[0])
-                    times.append(entry.at - before[0])
+                    times.append(max(0.0, entry.at - before[0]))
                 else:
                     whose = f"the cluster that notebook {notebook.number} lost at {entry.at:.3f}"
                     causeless.append(f"nobody killed {whose}: {entry.reason}")

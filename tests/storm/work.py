@@ -30,6 +30,12 @@ def note(ledger: str, kind: str, subject: int, number: int) -> None:
     os.write(_files[ledger], written(Line(kind, subject, number, os.getpid(), time.monotonic())))
 
 
+def close_ledgers() -> None:
+    """Close the files of this process."""
+    while _files:
+        os.close(_files.popitem()[1])
+
+
 @contextlib.contextmanager
 def attempt(ledger: str, node: int, talks: bool, within: int = 0) -> Iterator[int]:
     """One attempt at a task, with its begin and its end in the ledger; `within` is the attempt of the task that called it."""
