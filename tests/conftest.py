@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from _pytest.doctest import DoctestItem
 
+from tests.hang_alarm import HangAlarm
 from tests.leak_guard import MARK, SHARED_MEMORY, LeakGuard
 
 _outside = os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
@@ -52,7 +53,10 @@ def pytest_configure(config: pytest.Config) -> None:
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     }
     tempfile.tempdir = None  # it is looked up again
+    alarm = HangAlarm(guard.mark, runtime, _scratch / "kernels", report_to=os.dup(2))
+    alarm.configure_kernels(_scratch / "ipython")
     config.pluginmanager.register(guard, "leak-guard")
+    config.pluginmanager.register(alarm, "hang-alarm")
     config.pluginmanager.register(Doctests())
 
 

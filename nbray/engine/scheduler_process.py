@@ -18,7 +18,18 @@ from pathlib import Path
 
 import msgspec
 
-from nbray.engine import doorkeeper, measures, no_pickle, observer, process_tree, run_directory, spill_directory, transport, wire
+from nbray.engine import (
+    doorkeeper,
+    measures,
+    no_pickle,
+    observer,
+    process_tree,
+    run_directory,
+    spill_directory,
+    stack_dumps,
+    transport,
+    wire,
+)
 from nbray.engine.disk import Disk
 from nbray.engine.doorkeeper import Doorkeeper
 from nbray.engine.inheritance import Inheritance
@@ -501,4 +512,5 @@ class SchedulerProcess:
 def run(inheritance: Inheritance) -> None:
     """The entry point of the process that the zygote forks."""
     no_pickle.renounce()
+    stack_dumps.install(Path(inheritance.config.run_directory))
     SchedulerProcess(inheritance).run()

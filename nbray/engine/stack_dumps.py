@@ -1,7 +1,7 @@
-"""What the threads of workers are doing, written down by each worker's own signal handler, without stopping anything.
+"""What the threads of a cluster's processes are doing, written down by each one's own signal handler; nothing is stopped.
 
-    asker                                         worker
-    a signal to its pid             ------>       faulthandler writes the stacks of all threads to the worker's file:
+    asker                                         worker, zygote, scheduler process
+    a signal to its pid             ------>       faulthandler writes the stacks of all threads to the process's file:
     reads what the file has grown by              in C, without the GIL, in the middle of a busy loop or of compiled code
 
 The file lies beside the logs and is named after the process that reads the signal, so no other process is ever signalled.
@@ -32,13 +32,20 @@ LONGEST_FILE = 1 << 20
 """A file that has grown beyond is emptied."""
 
 
-def install(directory: Path) -> None:
-    """Let others in this run directory see this process's stacks from now on."""
+def install(directory: Path) -> int:
+    """Let others in this run directory see this process's stacks from now on; the descriptor is for `uninstall`."""
     final = _file(directory, os.getpid())
     hidden = final.with_suffix(".new")
     descriptor = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     faulthandler.register(SIGNAL, file=descriptor, all_threads=True, chain=False)
     hidden.rename(final)  # only now: without the handler the signal would end the process
+    return descriptor
+
+
+def uninstall(descriptor: int) -> None:
+    """In a fork: the file is the parent's."""
+    faulthandler.unregister(SIGNAL)
+    os.close(descriptor)
 
 
 def dump(directory: Path, pids: Iterable[int]) -> dict[int, str]:

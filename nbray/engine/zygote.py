@@ -27,7 +27,7 @@ import msgspec
 
 from nbray import gpus, runtime_env
 from nbray.config import ClusterConfig
-from nbray.engine import process_tree, rebirth, run_directory, transport, wire
+from nbray.engine import process_tree, rebirth, run_directory, stack_dumps, transport, wire
 from nbray.engine.inheritance import Inheritance
 from nbray.engine.run_directory import ClusterFile
 from nbray.engine.supervision import Exited, Forked, ForkWorker, SignalWorker, StarterGone, StopAll, ToZygote
@@ -76,6 +76,7 @@ class Zygote:
     def run(self, ready: Callable[[], None]) -> NoReturn:
         """Start the scheduler process, say that the socket listens, then serve until the end."""
         process_tree.become_subreaper()
+        self._stacks = stack_dumps.install(Path(self._config.run_directory))
         self._wakeup = _signal_wakeup()
         death_read, self._death_write = os.pipe()
         self._control, scheduler_end = socket.socketpair()
@@ -210,6 +211,7 @@ class Zygote:
         os.close(self._wakeup)
         os.close(self._death_write)
         os.close(self._life_pipe)
+        stack_dumps.uninstall(self._stacks)
         self._control.close()
         redirect_output(self._logs / f"{name}.log")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from nbray.engine import stack_dumps
+from nbray.engine.driver import Driver
+from tests.engine.local_cluster import config, processes, until
 
 pytestmark = pytest.mark.local
 
@@ -72,3 +75,33 @@ def test_who_is_stopped_or_no_worker_has_no_stack(
     stopped.send_signal(signal.SIGCONT)
     assert " in busy\n" in dumps[started["busy"].pid]
     assert dumps[stopped.pid] == dumps[1] == ""
+
+
+def test_each_process_of_a_cluster_answers_for_itself() -> None:
+    driver = Driver.start(config(), "job")
+    try:
+        zygote, (scheduler, *workers) = processes(driver)
+        pids = {"_serve": zygote.pid, "_step": scheduler.pid, "run_worker": workers[0].pid}
+        assert until(lambda: all((driver.directory / "logs" / f"stacks-{pid}").exists() for pid in pids.values()))
+        dumps = stack_dumps.dump(driver.directory, pids.values())
+        for function, pid in pids.items():
+            assert f" in {function}\n" in dumps[pid], dumps
+        assert all(process.is_running() for process in (zygote, scheduler, *workers))
+    finally:
+        driver.close(stop=True)
+
+
+def test_a_fork_lets_go_of_what_is_its_parents(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    program = """
+import os, sys
+from pathlib import Path
+from nbray.engine import stack_dumps
+descriptor = stack_dumps.install(Path(sys.argv[1]))
+if os.fork() == 0:
+    stack_dumps.uninstall(descriptor)
+    os._exit(3 if os.path.exists(f"/proc/self/fd/{descriptor}") else 0)
+sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    subprocess.run([sys.executable, "-c", program, tmp_path], check=True, env=environment, timeout=20)
