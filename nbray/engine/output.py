@@ -7,7 +7,6 @@ deadlock once C code fills it while holding the GIL); the scheduler process read
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import io
 import os
@@ -17,6 +16,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from nbray.engine import forks, task_context
+from nbray.engine.overflow import Overflow
 from nbray.engine.task_context import TaskContext
 from nbray.engine.unsent import UnsentOfWorker
 from nbray.ids import NO_TASK, TaskId
@@ -45,7 +45,7 @@ class TaskOutput:
     ) -> None:  # fmt: skip
         self._post = post
         self._unsent = unsent
-        self._log = log
+        self._overflow = Overflow(log)
         self._call_at = call_at
         self._interval = interval
         self._last_flush = 0.0
@@ -62,6 +62,7 @@ class TaskOutput:
     def after_fork(self) -> None:
         """What a forked child prints goes to the log, as what any child process prints."""
         self._lock, self._flushing = threading.RLock(), threading.RLock()
+        self._overflow.after_fork()
         self._forked = True
         self._parts = []
 
@@ -83,7 +84,7 @@ class TaskOutput:
                 self._parts.append((task_id, stream, data))
                 fits = self._unsent.add(task_id, stream, data)
         if rest:
-            _write_all(self._log, rest)
+            self._overflow.write(task_id, rest)
         if not fits:
             self.flush()
         elif first and time.monotonic() - self._last_flush > self._interval:
@@ -137,13 +138,6 @@ def _cut(data: bytes, room: int) -> tuple[bytes, bytes | memoryview]:
     while room and data[room] & 0xC0 == 0x80:
         room -= 1
     return data[:room], memoryview(data)[room:]
-
-
-def _write_all(log: int, data: bytes | memoryview) -> None:
-    view = memoryview(data)
-    with contextlib.suppress(OSError):  # a disk that is full ends the log and not the task that prints
-        while view:
-            view = view[os.write(log, view) :]
 
 
 class TaskStream(io.TextIOBase):

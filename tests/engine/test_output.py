@@ -6,7 +6,6 @@ import os
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -137,11 +136,6 @@ def test_what_does_not_fit_there_leaves_at_once(printing: Printing) -> None:
     printing.output.write(TASK, "stdout", b"x" * 100_000)
     assert len(printing.posted) == 2
     assert UNSENT.length == 0
-
-
-def test_a_full_disk_ends_the_log_and_not_the_task() -> None:
-    with Path("/dev/full").open("wb") as full:
-        output._write_all(full.fileno(), b"x" * 100)
 
 
 def test_who_prints_does_not_wait_for_a_flush_that_is_stuck(printing: Printing) -> None:
