@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from nbray.errors import UsageError
-from nbray.wording import plain_html
+from nbray.wording import one_line, plain_html
 
 if TYPE_CHECKING:
     import pandas
@@ -110,5 +110,5 @@ def _text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.3f}"
     text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-    text = text.replace("\n", " ")
+    text = one_line(text, 4 * WIDEST)  # a terminal obeys control characters
     return text if len(text) <= WIDEST else f"{text[: WIDEST - 3]}..."

@@ -51,6 +51,7 @@ def test_text_and_html(rows: Rows) -> None:
     assert repr(many).endswith("(7 more rows)")
     assert many._repr_html_().endswith("<p>(7 more rows)</p></div>")
     assert repr(Rows(["t"], [("x" * 99,)])).endswith("xxx...")
+    assert repr(Rows(["t"], [("a\x1b[31m\u202e\nb",)])).endswith("a�[31m� b")
 
 
 def test_a_pandas_frame(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:

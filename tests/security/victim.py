@@ -45,7 +45,7 @@ def main() -> None:
     history = history_file.HistoryFile(history_file.directory(), "a.ipynb")
     history.append(Manifest(cell_run="c", number=1, notebook="a.ipynb", began=1.0, how="remote", line=secret))
     assert history.manifests()
-    places = [*marked, caches / "nbray", experiment.parent]
+    places = [*marked, caches / "nbray", experiment]
     paths = [*places, *(path for place in places for path in place.rglob("*"))]
     processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
     zygotes = [content.zygote_pid for _, content in run_directory.clusters()]
@@ -61,7 +61,10 @@ def main() -> None:
 def tune_something(secret: str) -> Path:
     """An experiment, whose directory is returned: its plan is unpickled when it is restored."""
     space = {"text": tune.choice([secret])}
-    run = tune.RunConfig(name="tried", storage_path=str(Path(os.environ["HOME"]) / "experiments"), verbose=0)
+    storage = Path(os.environ["HOME"]) / "experiments"
+    storage.mkdir()
+    storage.chmod(0o755)  # a folder that is there already is left as it is
+    run = tune.RunConfig(name="tried", storage_path=str(storage), verbose=0)
     grid = tune.Tuner(trained, param_space=space, tune_config=tune.TuneConfig(metric="size", mode="max"), run_config=run).fit()
     assert grid[0].checkpoint is not None, grid[0].error
     return Path(grid.experiment_path)
