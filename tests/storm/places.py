@@ -20,13 +20,13 @@ FLAG = "NBRAY_STORM_NO_ROOM"
 class Places:
     """All folders of one storm, under one of a short name, since paths of sockets are short."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, mount: bool = True) -> None:
         self.root = Path(tempfile.mkdtemp(prefix="storm-"))
         self.run = self._folder("run")
         self.spill = self._folder("disk")
         self.ledger = self.root / "ledger"
         self.flag = self.root / "no-room"
-        self.mounted = self._mount()
+        self.mounted = mount and self._mount()
         """Whether the spill folder is a file system of its own, which becomes full as real ones do."""
 
     def _folder(self, name: str) -> Path:
