@@ -1,7 +1,7 @@
 """Leads a storm: starts the notebook, watches over calm, faults and end, and collects what the verdict is made from.
 
     calm       load, no fault: a storm over an idle cluster would prove nothing
-    faults     until the time is over and there were enough kills, at most twice as long
+    faults     until the time is over and there were enough kills, at most three times as long
     calm       the notebook gives all back and ends; then nothing of it may be left
 """
 
@@ -120,7 +120,7 @@ class Storm:
         self._injector.begin()
         while not self.broke_off:
             lasted = now() - begun
-            if lasted >= tier.seconds and (self._injector.kills() >= tier.kills or lasted >= 2 * tier.seconds):
+            if lasted >= tier.seconds and (self._injector.kills() >= tier.kills or lasted >= 3 * tier.seconds):
                 return
             self._injector.step()
             self._look()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from tests.storm.family import is_alive
 from tests.storm.notebook import Options
 from tests.storm.places import Places
 
@@ -88,8 +89,9 @@ class RealKernel(Victim):
         from jupyter_client.manager import start_new_kernel
 
         self._manager, self._client = start_new_kernel(
-            startup_timeout=KERNEL_SECONDS, kernel_name="python3", env=places.environment(), cwd=str(Path(__file__).parents[2])
-        )
+            startup_timeout=KERNEL_SECONDS, kernel_name="python3", env=places.environment(), cwd=str(Path(__file__).parents[2]),
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
         self._pid = int(self._manager.provisioner.pid)  # type: ignore[union-attr]  # that of a local process has one
         code = f"from tests.storm import notebook\nnotebook.main({msgspec.json.encode(options).decode()!r})"
         self._cell = self._client.execute(code, store_history=False)
@@ -109,7 +111,7 @@ class RealKernel(Victim):
                 content = reply["content"]
                 self._said = "\n".join(content.get("traceback", ()))
                 self._status = 0 if content["status"] == "ok" else 1
-        if self._status is None and not _runs(self._pid):
+        if self._status is None and not is_alive(self._pid):
             self._status = -signal.SIGKILL
         return self._status
 
@@ -122,9 +124,3 @@ class RealKernel(Victim):
         self._client.stop_channels()
         self._manager.shutdown_kernel(now=True)
         super().close()
-
-
-def _runs(pid: int) -> bool:
-    from tests.storm.family import is_alive
-
-    return is_alive(pid)
