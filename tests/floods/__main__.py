@@ -14,13 +14,17 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from tests.floods.floods import CHANGES, FLOODS, Flood
-from tests.floods.poison import KINDS, RETRIES, poison
+from nbray.scheduler.workers import LOSSES_A_SECOND, LOSSES_AT_ONCE
+from tests.floods.floods import CHANGES, FLOODS, WORKERS, Flood
+from tests.floods.poison import KINDS, RETRIES, poison, seconds_for_deaths
+from tests.floods.poison import WORKERS as WORKERS_OF_POISON
 from tests.floods.probe import Report, percentile
 from tests.floods.shore import MEGABYTE, Poured, Shore, shore
 from tests.floods.stopped_driver import Slept, sleep_through
 
 COLUMNS = ("lag p50", "p99", "max", "echo p99", "turn", "1+1 p50", "max", "bare max", "sched.", "kernel", "logs")
+CHANGES_A_TASK = 3
+"""Queued, assigned, succeeded."""
 ASKED = ("", "<100", "", "", "<100", "", "<200", "", "<60+", "", "")
 
 
@@ -64,12 +68,20 @@ def rows(folder: Path, words: Sequence[str], *, quick: bool) -> Iterator[tuple[s
         done = poison(10_000 if quick else 100_000, folder)
         told = f"{len(KINDS)} kinds x {1 + RETRIES} tries, {done.workers} workers, {done.right} others, {done.seconds:.0f} s"
         yield f"{'poison':34} {done.innocents:6}  {told}", done.wrong()
+    if is_meant("deaths one after the other"):
+        deaths = 60 if quick else 200
+        seconds, least = seconds_for_deaths(deaths), (deaths - LOSSES_AT_ONCE - WORKERS_OF_POISON) / LOSSES_A_SECOND
+        told = f"{seconds:.1f} s, at least {least:.1f} asked"
+        yield f"{'deaths one after the other':34} {deaths:6}  {told}", ["workers came too fast"] * (seconds < least)
 
 
 def poured(lands: Shore, flood: Flood, *, quick: bool) -> tuple[str, list[str]]:
     """One flood."""
     done = lands.pour(flood, flood.quick if quick else flood.full)
-    return poured_line(done), done.wrong() + done.late()
+    line = poured_line(done)
+    if flood is CHANGES:
+        line += f"  {WORKERS * 1000 * done.size * CHANGES_A_TASK / done.seconds:,.0f} changes of state a second;"
+    return line, done.wrong() + done.late()
 
 
 def poured_line(done: Poured) -> str:

@@ -176,6 +176,17 @@ def poison(innocents: int, folder: Path) -> Poisoned:
     return Poisoned(len(refs), right, once, errors, len({pid for _, pid in results}), time.monotonic() - started)
 
 
+def seconds_for_deaths(count: int) -> float:
+    """How long it takes until so many tasks have each ended a worker."""
+    with fresh_session():
+        nbray.init(num_workers=WORKERS, linger=0)
+        nbray.get(nbray.apply_async(abs, (-1,)))
+        started = time.monotonic()
+        for ref in [nbray.remote(exits).remote() for _ in range(count)]:
+            failure_of(ref)
+        return time.monotonic() - started
+
+
 def failure_of(ref: Any) -> BaseException:
     """How a task ended that must not succeed."""
     try:

@@ -145,5 +145,5 @@ def seconds_to_answer(kernel: Kernel) -> float:
 def shore(folder: Path) -> Iterator[Shore]:
     """Both kernels, in a folder of their own."""
     kernel_setup = ("%load_ext nbray", SETUP)
-    with running_kernel(folder, *kernel_setup, env={"JPY_PARENT_PID": ""}) as kernel, running_kernel(folder) as control:
+    with running_kernel(folder, *kernel_setup) as kernel, running_kernel(folder) as control:
         yield Shore(kernel, control)
