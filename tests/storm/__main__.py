@@ -52,6 +52,8 @@ def storm(seed: int, tier: Tier, *, strict_times: bool, keep: bool) -> bool:
         print(verdict.table())
         for violation in verdict.violations:
             print(f"\n{violation}")
+        if not passed and not verdict.violations:
+            print("\nNothing is wrong, but a row was missed: is this machine busy with others?")
     finally:
         one.places.remove(keep_records=keep or not passed)
     if not passed:

@@ -135,7 +135,7 @@ class Notebook:
         self._ended.set()
         helpers[1].join()
         nbray.shutdown()
-        left = _descriptors() - before
+        left = {number for number in _descriptors() - before if not _is_the_kernels(number)}
         alive = set(threading.enumerate()) - threads - {helpers[0]}
         names = [_target(number) for number in left] + [thread.name for thread in alive]
         self._journal.note(Closed(now(), seconds, *store, len(left), len(alive), names))
@@ -388,6 +388,11 @@ def _target(number: int) -> str:
         return f"{number} -> {Path(f'/proc/self/fd/{number}').readlink()}"
     except OSError:
         return f"{number}"
+
+
+def _is_the_kernels(number: int) -> bool:
+    """Whether it is of a socket that ipykernel keeps for each thread that has printed."""
+    return "ipykernel" in sys.modules and "[eventfd]" in _target(number)
 
 
 def main(encoded: str) -> None:

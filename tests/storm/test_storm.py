@@ -24,5 +24,5 @@ def test_a_minute_of_faults() -> None:
     finally:
         storm.places.remove(keep_records=not passed)
     print(verdict.table())
-    complaints = "\n\n".join(verdict.violations)
+    complaints = "\n\n".join(verdict.violations or ["nothing is wrong, but it was no storm: is this machine busy with others?"])
     assert passed, f"seed {SEED}; ledger, journals, log of faults: {storm.places.root}\n{verdict.table()}\n\n{complaints}"

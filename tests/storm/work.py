@@ -20,7 +20,7 @@ Words = npt.NDArray[np.uint64]
 
 _files: dict[str, int] = {}
 """Open ledgers of this process."""
-BURN_SECONDS = 0.002
+BURN_SECONDS = 0.0005
 
 
 def note(ledger: str, kind: str, subject: int, number: int) -> None:
@@ -53,7 +53,7 @@ def attempt(ledger: str, node: int, talks: bool, within: int = 0) -> Iterator[in
 
 def spend(seconds: float) -> None:
     """Work a little, wait the rest: a storm shall fit on two cores."""
-    until = time.perf_counter() + min(BURN_SECONDS, seconds / 5)
+    until = time.perf_counter() + min(BURN_SECONDS, seconds / 10)
     while time.perf_counter() < until:
         sum(range(100))
     time.sleep(seconds * 0.8)
