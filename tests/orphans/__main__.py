@@ -30,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             outcomes.append(rounds.play(plan))
             for line in faults(outcomes[-1]):
                 print(line, flush=True)
+            if len(outcomes) % 50 == 0:
+                print(f"{len(outcomes)} rounds played", flush=True)
     print(table(outcomes))
     return int(any(faults(outcome) for outcome in outcomes))
 

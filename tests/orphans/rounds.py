@@ -24,6 +24,7 @@ from tests.orphans.leftovers import Family
 ROOT = Path(__file__).parents[2]
 PATIENCE = 10.0
 """So long it is waited for the end, to tell what is late from what is left."""
+START_SECONDS = 50.0
 ROUND = "NBRAY_ORPHANS_ROUND"
 NEXT = "import nbray; nbray.get(nbray.put(1)); nbray.shutdown()"
 """Who starts a cluster next takes away what was left by one that nobody could tidy up."""
@@ -37,9 +38,11 @@ class Plan:
     moment: str
     delay: float
     """Seconds from when the moment began."""
+    notebook: str = "script"
+    """What plays the notebook: a script, which is soon there, or a real kernel."""
 
     def __str__(self) -> str:
-        return f"kill the {self.kill} {self.delay * 1000:.1f} ms into {self.moment}"
+        return f"kill the {self.kill} {self.delay * 1000:.1f} ms into {self.moment} ({self.notebook})"
 
 
 @dataclass
@@ -103,6 +106,7 @@ KILLS: dict[str, Callable[[Target], None]] = {
     EVERYTHING: kill_everything,
 }
 BUSY = ("idle", "get", "submit", "put", "stream", "die")
+KERNELS = 0.2
 START, SHUTDOWN = "start", "shutdown"
 START_LASTS, SHUTDOWN_LASTS, BUSY_LASTS = 1.2, 0.06, 0.1
 
@@ -115,17 +119,21 @@ def plans(kill: str, seed: int) -> Iterator[Plan]:
         chance.shuffle(moments)
         for moment in moments:
             lasts = {START: START_LASTS, SHUTDOWN: SHUTDOWN_LASTS}.get(moment, BUSY_LASTS)
-            yield Plan(kill, moment, chance.uniform(0, lasts))
+            notebook = "kernel" if moment in BUSY and chance.random() < KERNELS else "script"
+            yield Plan(kill, moment, chance.uniform(0, lasts), notebook)
 
 
 def play(plan: Plan) -> Outcome:
     """Do it. Whatever was left is ended and removed in the end."""
     mark = secrets.token_hex(8)
     with tempfile.TemporaryDirectory(prefix="nbo-") as name:
-        scratch = Path(name)
-        environment = _folders(scratch) | {ROUND: mark}
-        with _notebook(plan, environment) as notebook:
-            outcome, family = (_in_the_start if plan.moment == START else _in_the_middle)(plan, notebook, mark)
+        folder, scratch = Path(name), Path(name, "n")
+        environment = _folders(scratch) | {ROUND: mark, "IPYTHONDIR": str(folder / "ipython")}
+        with _notebook(plan, environment, folder) as notebook:
+            if plan.moment == START:
+                outcome, family = _in_the_start(plan, notebook, mark)
+            else:
+                outcome, family = _in_the_middle(plan, notebook, mark, folder)
         for pid in leftovers.alive(family.processes):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -139,20 +147,26 @@ def _folders(scratch: Path) -> dict[str, str]:
     """An environment in which the folders of every kind are below `scratch`."""
     folders = {
         "XDG_RUNTIME_DIR": "run", "XDG_CACHE_HOME": "cache", "XDG_DATA_HOME": "data", "XDG_CONFIG_HOME": "config",
-        "TMPDIR": "tmp", "HOME": "home", "JUPYTER_RUNTIME_DIR": "jupyter", "IPYTHONDIR": "ipython",
+        "TMPDIR": "tmp", "HOME": "home", "JUPYTER_RUNTIME_DIR": "jupyter",
     }  # fmt: skip
     for folder in folders.values():
-        (scratch / folder).mkdir(mode=0o700)
+        (scratch / folder).mkdir(mode=0o700, parents=True)
     environment = {name: value for name, value in os.environ.items() if name != MARK}
     environment |= {name: str(scratch / folder) for name, folder in folders.items()}
     return environment | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 @contextlib.contextmanager
-def _notebook(plan: Plan, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+def _notebook(plan: Plan, environment: dict[str, str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    if plan.notebook == "kernel":
+        lines = ["%load_ext nbray", "from tests.orphans import victim", f"victim.main({plan.moment!r}, {str(folder)!r})"]
+        words = ["ipykernel_launcher", "-f", str(folder / "kernel.json"), f"--IPKernelApp.exec_lines={lines!r}"]
+    else:
+        words = ["tests.orphans.victim", plan.moment, str(folder)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.orphans.victim", plan.moment],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, start_new_session=True, cwd=ROOT,
+        [sys.executable, "-m", *words],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment, start_new_session=True,
+        cwd=ROOT,
     )  # fmt: skip
     try:
         yield process
@@ -170,14 +184,12 @@ def _in_the_start(plan: Plan, notebook: subprocess.Popen[bytes], mark: str) -> t
     return _wait(plan, family, mark, began, spared=set()), family
 
 
-def _in_the_middle(plan: Plan, notebook: subprocess.Popen[bytes], mark: str) -> tuple[Outcome, Family]:
-    told = _told(plan, notebook)
+def _in_the_middle(plan: Plan, notebook: subprocess.Popen[bytes], mark: str, folder: Path) -> tuple[Outcome, Family]:
+    told = _told(plan, notebook, folder / "report")
     zygote, escaped = told["zygote"], set(told["escaped"])
     ours = [pid for pid in leftovers.children(zygote) if pid not in escaped]
     family = leftovers.family({*escaped, *leftovers.marked(mark), *leftovers.below(zygote), *leftovers.below(notebook.pid)})
-    assert notebook.stdin is not None
-    notebook.stdin.write(b"\n")
-    notebook.stdin.flush()
+    (folder / "go").touch()
     time.sleep(plan.delay)
     began = time.monotonic()
     KILLS[plan.kill](Target(notebook.pid, zygote, ours[0], [notebook.pid, zygote, *ours]))
@@ -189,13 +201,15 @@ def _in_the_middle(plan: Plan, notebook: subprocess.Popen[bytes], mark: str) -> 
     return _wait(plan, family, mark, began, spared), family
 
 
-def _told(plan: Plan, notebook: subprocess.Popen[bytes]) -> Any:
+def _told(plan: Plan, notebook: subprocess.Popen[bytes], report: Path) -> Any:
     """What the notebook says once all is there."""
-    assert notebook.stdout is not None
-    line = notebook.stdout.readline()
-    if not line:
-        raise AssertionError(f"{plan}: the notebook did not start: {notebook.communicate()[1].decode()}")
-    return json.loads(line)
+    deadline = time.monotonic() + START_SECONDS
+    while not report.exists():
+        if notebook.poll() is not None or time.monotonic() > deadline:
+            notebook.kill()
+            raise AssertionError(f"{plan}: the notebook did not start: {notebook.communicate()[1].decode()}")
+        time.sleep(0.005)
+    return json.loads(report.read_text())
 
 
 def _session(pid: int) -> int:

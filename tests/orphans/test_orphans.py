@@ -41,8 +41,8 @@ def test_what_is_late_or_left_is_told() -> None:
     plan = Plan("kernel", "put", 0.0123)
     assert faults(Outcome(plan, 1.9, 20)) == []
     assert faults(Outcome(plan, 2.1, 20, ["file run/nbray-1"])) == [
-        "kill the kernel 12.3 ms into put: left: file run/nbray-1",
-        "kill the kernel 12.3 ms into put: the last process ended after 2.10 s",
+        "kill the kernel 12.3 ms into put (script): left: file run/nbray-1",
+        "kill the kernel 12.3 ms into put (script): the last process ended after 2.10 s",
     ]
 
 

@@ -1,9 +1,9 @@
 """The notebook that is killed: its tasks hold stubborn processes, its store has spilled, and it is in the middle of something.
 
-    python -m tests.orphans.victim MOMENT
+    python -m tests.orphans.victim MOMENT FOLDER, or main(MOMENT, FOLDER) in a kernel
 
-It prints one line of JSON once all that is there: the pid of the zygote and those of the processes that its tasks hold. Then
-it does what the moment is called, until somebody kills it. It dies as a whole when its standard input ends.
+It writes `report` into the folder once all that is there: the pid of the zygote and those of the processes that its tasks hold.
+When it finds `go` there, it does what the moment is called, until somebody kills it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NoReturn
 from unittest import mock
 
@@ -120,11 +121,11 @@ def refuse(*_: object) -> NoReturn:
     raise nbray.ClusterDied("it was killed")
 
 
-def main() -> None:
+def main(moment: str, folder: str) -> None:
     """Start the cluster, fill it, report, go on."""
     nbray.init(num_workers=4, memory=STORE, linger=0)
     mock.patch.object(session.Session, "start", refuse).start()
-    if sys.argv[1] == "start":
+    if moment == "start":
         nbray.get(nbray.apply_async(time.sleep, (600,)))
     place: Any = nbray.remote(Place).remote()
     names = [each.__name__ for each in escapes.ALL]
@@ -134,11 +135,14 @@ def main() -> None:
     while len(pids := nbray.get(place.all.remote())) < 4:
         time.sleep(0.005)
     told = {"zygote": nbray.get(place.parent.remote()), "escaped": [*escaped, *pids]}
-    print(json.dumps(told), flush=True)
-    sys.stdin.readline()
-    MOMENTS[sys.argv[1]]()
+    report = Path(folder, "report.new")
+    report.write_text(json.dumps(told))
+    report.rename(Path(folder, "report"))
+    while not Path(folder, "go").exists():
+        time.sleep(0.002)
+    MOMENTS[moment]()
     del busy, held
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])
