@@ -108,7 +108,7 @@ def pour(thousands):
     for _ in range(thousands):
         nbray.get([nbray.apply_async(abs, (-1,)) for _ in range(1000)])
     return thousands
-""", 3, 400,
+""", 3, 100,
 )  # fmt: skip
 
 CANCELLED = Flood(
