@@ -2,7 +2,7 @@
 
     python -m tests.fuzz --minutes 60                     all targets, one after another
     python -m tests.fuzz --minutes 10 --target journal    one of them
-    python -m tests.fuzz --atheris --target stranger      guided by coverage, where atheris is installed (pip install atheris)
+    python -m tests.fuzz --atheris --target stranger      guided by coverage, where atheris is installed
 
 What fails is made small and put into tests/fuzz/corpus/<target>/, where the tests try it from then on; the seed is printed.
 """
@@ -10,16 +10,17 @@ What fails is made small and put into tests/fuzz/corpus/<target>/, where the tes
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import importlib
 import secrets
 import sys
 import tempfile
-import time
 import traceback
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from tests.fuzz.campaign import CORPUS, Report, attack, kept, neighbours, random_inputs
 from tests.fuzz.targets import Target, all_targets
@@ -30,7 +31,9 @@ ROUNDS = 4
 
 def main() -> int:
     """Returns 1 where something is wrong."""
-    targets = all_targets()
+    guide = _atheris() if "--atheris" in sys.argv else None
+    with guide.instrument_imports(include=["nbray", "tests.fuzz"]) if guide else contextlib.nullcontext():
+        targets = all_targets()  # which imports all that is fuzzed
     as_it_is = argparse.RawTextHelpFormatter
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__, formatter_class=as_it_is)
     parser.add_argument("--minutes", type=float, default=1.0)
@@ -39,8 +42,8 @@ def main() -> int:
     parser.add_argument("--atheris", action="store_true", help="one target, guided by coverage")
     asked = parser.parse_args()
     chosen = [targets[name] for name in asked.target or targets]
-    if asked.atheris:
-        guided(chosen[0], asked.minutes * 60)
+    if guide:
+        guided(guide, chosen[0], asked.minutes * 60)
     return campaign(chosen, asked.minutes * 60, asked.seed)
 
 
@@ -85,32 +88,26 @@ def keep(reports: Iterable[Report]) -> int:
     return wrong
 
 
-def guided(target: Target, seconds: float) -> None:
-    """Let atheris steer; does not return. What it finds interesting stays in a directory that it names."""
+def _atheris() -> Any:
     try:
-        atheris = importlib.import_module("atheris")
+        return importlib.import_module("atheris")
     except ImportError:
-        sys.exit("atheris is not installed: pip install atheris (Linux, CPython), or leave --atheris out")
+        sys.exit("atheris is not installed: pip install 'nbray[fuzz]' (Linux, CPython), or leave --atheris out")
+
+
+def guided(atheris: Any, target: Target, seconds: float) -> None:
+    """Let atheris steer; does not return. What it finds interesting stays in a directory that it names."""
     found = Path(tempfile.mkdtemp(prefix="nbray-fuzz-"))
     for number, data in enumerate(kept(target)):
         (found / str(number)).write_bytes(data)
     print(f"inputs that reach new code go to {found}; an input that fails to {Path.cwd()}/crash-...")
-    for name in [name for name in sys.modules if name.startswith(("nbray", "tests.fuzz"))]:
-        module = sys.modules[name]
-        for each in list(vars(module).values()):
-            if callable(each) and getattr(each, "__module__", "") == name and hasattr(each, "__code__"):
-                atheris.instrument_func(each)
     with tempfile.TemporaryDirectory(prefix="nbf-") as place, target.open(Path(place)) as run:
 
         def one(data: bytes) -> None:
             run(data)
 
-        atheris.Setup([sys.argv[0], f"-max_total_time={seconds:.0f}", "-max_len=4096", str(found)], one)
-        started = time.monotonic()
-        try:
-            atheris.Fuzz()
-        finally:
-            print(f"{target.name}: {time.monotonic() - started:.0f} s, {len(list(found.iterdir()))} inputs reach different code")
+        atheris.Setup([sys.argv[0], f"-max_total_time={seconds:.0f}", "-max_len=4096", "-len_control=0", str(found)], one)
+        atheris.Fuzz()
 
 
 if __name__ == "__main__":
