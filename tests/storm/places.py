@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+
+from nbray.engine import spill_directory
 
 DISK_BYTES = 2 << 30
 FILLER = "filler"
@@ -28,6 +31,13 @@ class Places:
         self.flag = self.root / "no-room"
         self.mounted = mount and self._mount()
         """Whether the spill folder is a file system of its own, which becomes full as real ones do."""
+        if not self.mounted and spill_directory.problem(self.spill):  # temporary files are kept in memory here
+            folder, why = spill_directory.find(None)
+            if folder is None:
+                shutil.rmtree(self.root)
+                raise OSError(errno.ENOSPC, f"a storm needs a disk: {why}")
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.spill = Path(tempfile.mkdtemp(prefix="storm-", dir=folder))
 
     def _folder(self, name: str) -> Path:
         folder = self.root / name
@@ -82,13 +92,15 @@ class Places:
 
     def left(self) -> list[str]:
         """What is still in the folders that shall be empty after a cluster."""
-        return sorted(str(path.relative_to(self.root)) for folder in (self.run, self.spill) for path in folder.iterdir())
+        return sorted(f"{folder.name}/{path.name}" for folder in (self.run, self.spill) for path in folder.iterdir())
 
     def remove(self, *, keep_records: bool) -> None:
         """Take all away, but for what tells what happened."""
         if self.mounted:
             _quietly("umount", "--lazy", str(self.spill))
         (self.root / "disk.img").unlink(missing_ok=True)
+        if not self.spill.is_relative_to(self.root):
+            shutil.rmtree(self.spill)
         if not keep_records:
             shutil.rmtree(self.root)
 

@@ -4,10 +4,13 @@ import errno
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from nbray.engine import spill_directory
 from tests.storm.places import Places
 
 RESERVE = """
@@ -69,6 +72,20 @@ def test_what_is_left_is_named(places: Places) -> None:
     (places.run / "nbray-1").mkdir()
     (places.spill / "spill-1").mkdir()
     assert places.left() == ["disk/spill-1", "run/nbray-1"]
+
+
+def test_with_temporary_files_in_memory_the_disk_is_elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(spill_directory, "problem", lambda folder: "is kept in memory")
+    monkeypatch.setattr(spill_directory, "find", lambda asked: (tmp_path / "cache", ""))
+    places = Places(mount=False)
+    assert places.spill.parent == tmp_path / "cache"
+    places.remove(keep_records=False)
+    assert list((tmp_path / "cache").iterdir()) == []
+    monkeypatch.setattr(spill_directory, "find", lambda asked: (None, "nowhere"))
+    with pytest.raises(OSError, match="a storm needs a disk: nowhere"):
+        Places(mount=False)
+    assert list(tmp_path.glob("storm-*")) == []
 
 
 def test_records_can_be_kept() -> None:
