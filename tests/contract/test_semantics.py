@@ -96,14 +96,16 @@ def test_exceptions_are_retried_where_that_is_asked_for(wanted: Any, tmp_path: P
 # -------------------------------------------------------------------- with processes of their own
 
 
-def nap_and_mark(began: Path, ended: Path) -> None:
-    began.touch()
-    time.sleep(0.6)
-    ended.touch()
+def nap_and_mark(folder: Path) -> None:
+    """Until the test lets it end."""
+    (folder / "began").touch()
+    while not (folder / "may end").exists():
+        time.sleep(0.005)
+    (folder / "ended").touch()
 
 
 def submit_and_wait(folder: Path) -> None:
-    nbray.get(nbray.apply_async(nap_and_mark, (folder / "began", folder / "ended")))
+    nbray.get(nbray.apply_async(nap_and_mark, (folder,)))
 
 
 @pytest.mark.parametrize("recursive", [True, False])
@@ -113,6 +115,8 @@ def test_cancel_takes_the_children_along_unless_told_not_to(recursive: bool, for
     parent = nbray.apply_async(submit_and_wait, (tmp_path,))
     assert until((tmp_path / "began").exists)
     nbray.cancel(parent, recursive=recursive, force=force)
+    if not recursive:
+        (tmp_path / "may end").touch()
     with pytest.raises(nbray.TaskCancelledError):
         nbray.get(parent, timeout=10)
     assert until(lambda: nbray.available_resources()["CPU"] == 2)
@@ -130,7 +134,7 @@ class PlainAsyncHouse:
     """On one event loop."""
 
     async def work(self, folder: Path) -> None:
-        await nbray.apply_async(nap_and_mark, (folder / "began", folder / "ended"))
+        await nbray.apply_async(nap_and_mark, (folder,))
 
 
 @pytest.mark.parametrize("recursive", [True, False])
@@ -144,6 +148,9 @@ def test_cancel_takes_the_children_of_one_call_of_several(plain: type, recursive
     one, other = (house.work.remote(folder) for folder in folders)
     assert until(lambda: all((folder / "began").exists() for folder in folders))
     nbray.cancel(one, recursive=recursive)
+    (folders[1] / "may end").touch()
+    if not recursive:
+        (folders[0] / "may end").touch()
     # A thread cannot be stopped: its call ends early only because what it waits for does.
     outcome = contextlib.nullcontext() if plain is PlainHouse and not recursive else pytest.raises(nbray.TaskCancelledError)
     with outcome:
