@@ -15,7 +15,7 @@ import random
 import signal
 import time
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, Protocol
+from typing import Annotated, NamedTuple, Protocol
 
 import msgspec
 
@@ -39,7 +39,7 @@ class TroubleDisk(msgspec.Struct, frozen=True, tag="trouble_disk"):
 
     key: int
     seed: int = 0
-    seconds: float = 0.0
+    seconds: Annotated[float, msgspec.Meta(ge=0.0, le=3600.0)] = 0.0
     """How much longer each object takes, either way."""
     writes: float = 0.0
     """The share of objects that cannot be written."""

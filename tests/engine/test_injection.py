@@ -96,6 +96,7 @@ def test_trouble_stands_until_it_is_over_or_its_driver_has_gone(scene: Scene) ->
 @pytest.mark.parametrize("text", [
     "", "{", "[]", '{"type": "strike"}', '{"type": "strike", "slot": 3, "pid": 4711, "number": 12345}',
     '{"type": "format_disk"}', '{"type": "trouble_disk", "key": 1, "reason": "errorcode"}',
+    '{"type": "trouble_disk", "key": 1, "seconds": -1}', '{"type": "trouble_disk", "key": 1, "seconds": 1e300}',
 ])  # fmt: skip
 def test_what_makes_no_sense_is_answered_and_does_nothing(scene: Scene, text: str) -> None:
     answer = scene.injections.carry_out(DRIVER, text, 0.0)
