@@ -107,7 +107,7 @@ class Outcomes:
                 if task.spec.deps or task.spec.nested:
                     self._let_go(task)
                 if records:
-                    self._output.end(task, worker)
+                    self._output.finish(task, worker)
             else:
                 tally.succeeded += self._finish_other(worker, process, task, values)
         return total if tally is None else total + self._book(tally)
@@ -115,7 +115,7 @@ class Outcomes:
     def _finish_other(self, worker: Worker, process: Process, task: Task, values: list[Value]) -> bool:
         """A failure, several returns or none, a task that was being cancelled; True when it has succeeded."""
         failure = values[0] if len(values) == 1 and isinstance(values[0], Failure) else None
-        self._output.end(task, worker)
+        self._output.finish(task, worker)
         if failure is None and len(values) != task.template.values:
             failure = self._wrong_count(process, task, values)
         if failure is None:

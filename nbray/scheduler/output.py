@@ -81,6 +81,13 @@ class OutputDesk:
             record.told = record.hidden
             self._deliver(task.task_id, record, "stderr", text.encode())
 
+    def finish(self, task: Task, worker: Worker) -> None:
+        """The same for one whose worker lives and has reported it: nobody will ask for its last lines."""
+        self.end(task, worker)
+        record = self.records.get(task.task_id)
+        if record is not None:
+            record.tail = b""
+
     def last_lines(self, task_id: TaskId) -> str:
         """The end of what a task has printed."""
         record = self.records.get(task_id)

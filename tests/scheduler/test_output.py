@@ -91,3 +91,16 @@ def test_what_nobody_saw_waits_until_it_is_asked_for(cluster: Cluster, driver: D
     assert not back.heard(Emitted)
     back.say(messages.Ask(1, "take_over", 1, "cell 4"))
     assert text(back) == "0" + "x" * 600
+
+
+def test_the_last_lines_are_kept_until_nobody_will_ask_for_them(cluster: Cluster, driver: Driver, worker: Worker) -> None:
+    """Two kilobytes of each of the last ten thousand tasks are twenty megabytes."""
+    records = vars(cluster.scheduler)["_output"].records
+    one, other = driver.submit(driver.template("train", "cell 4"), 2)
+    for task in (one, other):
+        worker.say(messages.Output(task, "stdout", b"last words\n"))
+        if task == one:
+            worker.finish(one)
+    assert [len(record.tail) for record in records.values()] == [0, len(b"last words\n")]
+    worker.die(other)
+    assert "last words" in driver.failure(other).message
