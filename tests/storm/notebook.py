@@ -103,6 +103,8 @@ class Notebook:
         self._hoard: deque[tuple[Any, mix.Job]] = deque()
         """Arrays whose jobs have come out; each is looked at once more before it is given up."""
         self._wanted_since = now()
+        self._noticed = 0.0
+        """When a call has found its cluster dead, and started another one, which takes a while."""
         self._first_result_due = False
         self._epoch = ""
         session.set_defaults(  # a call that finds its cluster dead starts another one by itself: the same
@@ -163,8 +165,8 @@ class Notebook:
 
     def _lose(self, error: nbray.ClusterDied) -> None:
         """The cluster is gone: what was open has come out by that, and another cluster is made."""
-        self._journal.note(Lost(now(), str(error)[:2000]))
-        self._wanted_since = now()
+        self._wanted_since, self._noticed = self._noticed or now(), 0.0
+        self._journal.note(Lost(self._wanted_since, str(error)[:2000]))
         for one in [one for one in self._open.values() if one.ref.epoch == self._epoch]:
             self._finish(one)
         self._actors.clear()
@@ -182,7 +184,8 @@ class Notebook:
                 break
             self._check()
             self._next += 1
-            self._journal.note(Submitted(job.number, now()))
+            asked = now()
+            self._journal.note(Submitted(job.number, asked))
             try:
                 ref = self._submitted(job)
             except nbray.NbrayError as error:
@@ -195,6 +198,7 @@ class Notebook:
             if job.how == "cancelled":
                 self._to_cancel.append((now() + job.number % 3 * 0.02, ref))
             if ref.epoch != self._epoch:  # the cluster died just before, and this call has started another one
+                self._noticed = asked
                 raise nbray.ClusterDied("found out by a call that has started another cluster")
 
     def _submitted(self, job: mix.Job) -> Any:
