@@ -158,7 +158,7 @@ SHOWS: dict[str, tuple[str, ...]] = {
     "plot": ("loss", "200"),
     "generator": ("[0, 1, 2]",),
     "doctor": ("kernel", "shared memory"),
-    "stopped": ("Cancelled", "KeyboardInterrupt"),
+    "stopped": ("Stopped", "cancelled 4, finished 0", "KeyboardInterrupt"),
 }
 """What must be read in each of them, by words that nothing else on the page has where that is possible."""
 
