@@ -11,8 +11,8 @@ from nbray.scheduler.scheduler import Scheduler
 from nbray.store.allocator import Allocator
 from tests.scheduler.planted_tasks import retries_are_not_counted
 from tests.scheduler.planting import spoiled
-from tests.scheduler.simulation import run
 from tests.scheduler.traces import ROOT, Different, record_tests, replay, replay_all
+from tests.scheduler.world import World
 
 FILES = [
     *(f"tests/contract/test_{name}.py" for name in ("processes", "streams", "actors", "placement")),
@@ -49,7 +49,9 @@ def recorded(directory: Path, seed: int) -> Path:
         made.append(RecordedScheduler(config, 4 * config.store_limit, str(directory)))
         return made[-1]
 
-    run(seed, 1000, make)
+    world = World(seed, make)
+    while world.events < 1000:  # in calm, a world does things to its scheduler that are no events
+        world.step()
     os.close(made[0]._descriptor)
     return next(directory.iterdir())
 
