@@ -5,24 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 
-_STUBBORN = """
-import os, signal, sys, time
-for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-    signal.signal(number, signal.SIG_IGN)
-print(os.getpid(), flush=True)
-if "stop" in sys.argv:
-    os.kill(os.getpid(), signal.SIGSTOP)
-time.sleep(600)
-"""
-COMMAND = [sys.executable, "-S", "-E", "-c", _STUBBORN]
+STUBBORN = "trap \"\" TERM HUP INT; echo $$; exec /bin/sleep 600"
+"""What a shell ignores, the program ignores that takes its place."""
 
 
-def _started(*words: str, **how: object) -> int:
-    child = subprocess.Popen([*COMMAND, *words], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, **how)  # type: ignore[call-overload]
+def _started(program: str = STUBBORN, **how: object) -> int:
+    child = subprocess.Popen(["/bin/sh", "-c", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, **how)  # type: ignore[call-overload]
     return int(child.stdout.readline())
 
 
@@ -43,13 +34,13 @@ def without_a_mark() -> int:
 
 def stopped() -> int:
     """Does not run at all."""
-    return _started("stop", start_new_session=True)
+    return _started(STUBBORN.replace("exec", "kill -STOP $$;"), start_new_session=True)
 
 
 def in_a_shell() -> int:
     """What a line of a shell leaves in the background."""
-    command = f"nohup {sys.executable} -S -E -c '{_STUBBORN}' 2>/dev/null & exit 0"
-    shell = subprocess.Popen(["sh", "-c", command], stdout=subprocess.PIPE)
+    command = f"nohup /bin/sh -c '{STUBBORN}' 2>/dev/null & exit 0"
+    shell = subprocess.Popen(["/bin/sh", "-c", command], stdout=subprocess.PIPE)
     assert shell.stdout is not None
     pid = int(shell.stdout.readline())
     shell.wait()

@@ -11,21 +11,31 @@ from tests.orphans import rounds
 from tests.orphans.__main__ import faults, main, table
 from tests.orphans.rounds import Outcome, Plan, play
 
-PARTS = [("kernel", 6), ("kernel", 7), ("kernel's group", 6), ("scheduler", 6), ("supervisor", 6), ("everything", 6)]
-"""Kinds of kills, each with a seed; five rounds each, so that none takes long."""
+ROUNDS = {"kernel": 12, "kernel's group": 5, "scheduler": 5, "supervisor": 5, "everything": 3}
+SEED = 6
+PLANS = [plan for kill, count in ROUNDS.items() for plan in itertools.islice(rounds.plans(kill, SEED), count)]
+
+
+@pytest.fixture(scope="module")
+def outcomes() -> list[Outcome]:
+    """Of the rounds that this module has played."""
+    return []
 
 
 @pytest.mark.local
-@pytest.mark.parametrize(("kill", "seed"), PARTS)
-def test_nothing_is_left_two_seconds_after(kill: str, seed: int) -> None:
-    """Of most rounds, where other work may keep the cores busy, it is asked that the last process has ended in time."""
-    outcomes = []
-    for plan in itertools.islice(rounds.plans(kill, seed), 5):
-        outcomes.append(play(plan))
-        assert outcomes[-1].left == [], plan
+@pytest.mark.parametrize("plan", PLANS, ids=str)
+def test_nothing_is_left(plan: Plan, outcomes: list[Outcome]) -> None:
+    outcome = play(plan)
+    assert outcome.left == []
+    assert outcome.processes > 10 or plan.moment == rounds.START
+    outcomes.append(outcome)
+
+
+@pytest.mark.local
+def test_two_seconds_were_enough(outcomes: list[Outcome]) -> None:
+    """For most rounds: other work on these cores may have held up some."""
     print(table(outcomes))
-    assert statistics.median(outcome.seconds for outcome in outcomes) < 2
-    assert all(outcome.processes > 10 for outcome in outcomes if outcome.plan.moment != "start")
+    assert statistics.median([outcome.seconds for outcome in outcomes] or [0.0]) < 2
 
 
 def test_the_same_seed_plays_the_same_rounds() -> None:

@@ -18,14 +18,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 from unittest import mock
 
-import numpy as np
-
 import nbray
 from nbray import session
 from tests.orphans import escapes
 
 STORE = "16MB"
-NUMBERS = 4_000_000 // 8
+SIZE = 4_000_000
 
 
 def hold(names: list[str]) -> list[int]:
@@ -90,7 +88,7 @@ def put() -> None:
     """It fills the store, so that objects move to the disk."""
     held: list[object] = []
     while True:
-        held = [*held[-6:], nbray.put(np.ones(NUMBERS))]
+        held = [*held[-6:], nbray.put(bytes(SIZE))]
 
 
 def stream() -> None:
@@ -123,7 +121,7 @@ def refuse(*_: object) -> NoReturn:
 
 def main(moment: str, folder: str) -> None:
     """Start the cluster, fill it, report, go on."""
-    nbray.init(num_workers=4, memory=STORE, linger=0)
+    nbray.init(num_workers=4, memory=STORE, linger=0, preload=[])
     mock.patch.object(session.Session, "start", refuse).start()
     if moment == "start":
         nbray.get(nbray.apply_async(time.sleep, (600,)))
@@ -131,7 +129,7 @@ def main(moment: str, folder: str) -> None:
     names = [each.__name__ for each in escapes.ALL]
     busy = nbray.apply_async(hold_and_work, (["plain", "in_a_session"], place))
     escaped = nbray.get(nbray.apply_async(hold, (names,)))
-    held = [nbray.put(np.ones(NUMBERS)) for _ in range(6)]
+    held = [nbray.put(bytes(SIZE)) for _ in range(6)]
     while len(pids := nbray.get(place.all.remote())) < 4:
         time.sleep(0.005)
     told = {"zygote": nbray.get(place.parent.remote()), "escaped": [*escaped, *pids]}
