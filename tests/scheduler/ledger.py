@@ -27,11 +27,17 @@ class Ledger:
         """Attempts that were ended for their memory, which do not count."""
         self._produced: dict[ObjectId, list[Value]] = {}
         self._attempts: set[tuple[TaskId, int]] = set()
+        self._alone: set[TaskId] = set()
+        """Tasks without dependencies, which cannot share the failure of one."""
         self._pushes: Counter[tuple[ProcessId, ObjectId]] = Counter()
 
-    def submit(self, process: ProcessId, task_id: TaskId, template: Template) -> None:
+    def submit(
+        self, process: ProcessId, task_id: TaskId, template: Template, deps: list[ObjectId] | None = None
+    ) -> None:  # fmt: skip
         """A task is on its way to the scheduler; its returns will be pushed."""
         self.tasks[task_id] = template
+        if deps is not None and not deps:
+            self._alone.add(task_id)
         self.expect(process, [ObjectId(task_id + place) for place in range(abs(template.num_returns))])
 
     def expect(self, process: ProcessId, object_ids: list[ObjectId]) -> None:
@@ -109,6 +115,9 @@ class Ledger:
         if not isinstance(value, Failure) and object_id in self.tasks:
             made = [anywhere(produced) for produced in self._produced[object_id]]
             assert anywhere(value) in made, f"{object_id:#x} has a value that nobody made"
+        if isinstance(value, Failure) and value.kind == "worker_died" and value.worker and object_id in self._alone:
+            began = (object_id, value.attempt) in self._attempts
+            assert began, f"{object_id:#x} failed with {value.worker}, which had not begun it"
         self.outcomes[value.kind if isinstance(value, Failure) else "result"] += 1
 
 

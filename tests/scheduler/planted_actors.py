@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
 
 from nbray.ids import NO_TASK
 from nbray.scheduler.actor_records import Actor, Call
-from nbray.scheduler.messages import Failure
 from nbray.scheduler.scheduler import Scheduler
 from nbray.scheduler.worker_records import Worker
 from tests.scheduler.planting import Bug, replace
@@ -124,20 +122,14 @@ def cancelled_calls_are_not_interrupted(scheduler: Scheduler) -> None:
     replace(scheduler._calls, "interrupt", lambda actor: None)
 
 
-def the_dead_take_calls(scheduler: Scheduler) -> None:
-    """A call that comes after the end of its actor waits for ever."""
-
-    def fail_queued(actor: Actor, failure: Failure) -> None:
-        calls: Iterable[Call] = actor.waiting.values()
-        for call in list(calls):
-            scheduler._outcomes.fail(call, failure)
-
-    replace(scheduler._calls, "fail_queued", fail_queued)
+def nobody_answers_for_the_forgotten(scheduler: Scheduler) -> None:
+    """A call of an actor that is not in the tables any more waits for ever."""
+    replace(scheduler._calls, "call_nobody", lambda process, actor_id, specs: None)
 
 
 BUGS: list[Bug] = [
     calls_that_had_begun_run_again, calls_are_put_back_at_the_end, actors_outlive_their_handles, calls_do_not_keep_their_actor,
     calls_die_with_their_actor_unseen, calls_that_wait_outlive_their_actor, actors_take_the_workers_of_tasks,
     actors_restart_for_ever, actors_are_restarted_once_too_often, restarts_use_up_the_arguments, names_stay_taken,
-    calls_overtake_each_other, cancelled_calls_are_not_interrupted, the_dead_take_calls,
+    calls_overtake_each_other, cancelled_calls_are_not_interrupted, nobody_answers_for_the_forgotten,
 ]  # fmt: skip

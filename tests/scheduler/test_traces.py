@@ -9,7 +9,7 @@ from nbray.config import ClusterConfig
 from nbray.engine.recording import RecordedScheduler
 from nbray.scheduler.scheduler import Scheduler
 from nbray.store.allocator import Allocator
-from tests.scheduler.planted_tasks import retries_are_not_counted
+from tests.scheduler.planted_objects import values_are_pushed_twice
 from tests.scheduler.planting import spoiled
 from tests.scheduler.traces import ROOT, Different, record_tests, replay, replay_all
 from tests.scheduler.world import World
@@ -71,4 +71,4 @@ def test_what_is_replayed_is_the_same_also_with_other_hashes_of_strings(tmp_path
 def test_a_scheduler_that_does_something_else_is_seen(tmp_path: Path) -> None:
     path = recorded(tmp_path, 5)
     with pytest.raises(Different, match=r"(?s)event \d+ at .*recorded: .*replayed: "):
-        replay(path, spoiled(retries_are_not_counted))
+        replay(path, spoiled(values_are_pushed_twice))
