@@ -49,8 +49,10 @@ def test_an_array_is_known_by_each_of_its_elements(size: int) -> None:
     assert array.nbytes == size
     assert work.look(array, 12) == mix.object_answer(12, size)
     assert work.look(array, 13) != mix.object_answer(13, size)
-    array[array.size // 5] += np.uint64(1)
-    assert work.look(array, 12) == -1
+    for place in (1, work.PIECE_WORDS - 1, work.PIECE_WORDS, array.size // 5, array.size - 2):
+        array[place] += np.uint64(1)
+        assert work.look(array, 12) == -1
+        array[place] -= np.uint64(1)
 
 
 def test_the_odd_ones_fail_as_they_are_to(book: str) -> None:

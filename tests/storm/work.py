@@ -20,6 +20,8 @@ Words = npt.NDArray[np.uint64]
 
 _files: dict[str, int] = {}
 """Open ledgers of this process."""
+PIECE_WORDS = 1 << 16
+"""An array is looked at piece by piece: what is computed of one stays in the processor's cache."""
 BURN_SECONDS = 0.0005
 
 
@@ -80,13 +82,15 @@ def nested(ledger: str, nodes: list[int], tokens: list[int], seconds: float, ret
 
 def array_of(number: int, size: int) -> Words:
     """An array whose every element says whose it is and where it stands."""
-    return np.arange(size // 8, dtype=np.uint64) + np.uint64(number << 32)
+    first = mix.element(number, 0)
+    return np.arange(first, first + size // 8, dtype=np.uint64)
 
 
 def look(array: Words, number: int) -> int:
     """What an array of that number shows; another value than `mix.object_answer` if any element is not its own."""
     words = len(array)
-    whole = bool((array[1:] - array[:-1] == 1).all())
+    pieces = (array[start : start + PIECE_WORDS] for start in range(0, words, PIECE_WORDS - 1))  # each begins where one ended
+    whole = all(bool((piece[1:] - piece[:-1] == 1).all()) for piece in pieces)
     return mix.digest(number, words, *(int(array[place]) for place in mix.places(words))) if whole else -1
 
 
