@@ -110,7 +110,7 @@ WORKER_MOVES: dict[WorkerState, set[WorkerState]] = {
 }
 
 ACTOR_MOVES: dict[ActorState, set[ActorState]] = {
-    ActorState.NEW: {ActorState.PENDING, ActorState.DEAD},
+    ActorState.NEW: {ActorState.PENDING},
     ActorState.PENDING: {ActorState.ALIVE, ActorState.EXITING, ActorState.DEAD},
     ActorState.ALIVE: {ActorState.RESTARTING, ActorState.EXITING, ActorState.DEAD},
     ActorState.RESTARTING: {ActorState.ALIVE, ActorState.EXITING, ActorState.DEAD},

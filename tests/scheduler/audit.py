@@ -29,15 +29,12 @@ def pending_tasks(scheduler: Scheduler) -> list[Task]:
 
 def audit(scheduler: Scheduler) -> None:
     """Raise AssertionError where two tables disagree."""
+    for each in AUDITS:
+        each(scheduler)
+
+
+def _audit_tasks(scheduler: Scheduler) -> None:
     tasks = pending_tasks(scheduler)
-    _audit_tasks(scheduler, tasks)
-    _audit_keepers(scheduler, tasks)
-    _audit_resources(scheduler)
-    _audit_store(scheduler)
-    _audit_actors(scheduler)
-
-
-def _audit_tasks(scheduler: Scheduler, tasks: list[Task]) -> None:
     assert len({task.task_id for task in tasks}) == len(tasks), "a task stands in two places"
     runs: Counter[CellRun] = Counter(task.run for task in tasks)
     templates: Counter[CallTemplate] = Counter(task.template for task in tasks)
@@ -59,7 +56,8 @@ def _audit_tasks(scheduler: Scheduler, tasks: list[Task]) -> None:
         assert abs(worker.backlog - cost) < 1e-6 or worker.state is WorkerState.STOPPING, (worker, worker.backlog, cost)
 
 
-def _audit_keepers(scheduler: Scheduler, tasks: list[Task]) -> None:
+def _audit_keepers(scheduler: Scheduler) -> None:
+    tasks = pending_tasks(scheduler)
     entries = scheduler._objects.entries
     kept: list[ObjectId] = []
     closed = [worker.process for worker in scheduler._fleet.workers.values() if worker.process is not None and worker.left]
@@ -86,6 +84,9 @@ def _audit_keepers(scheduler: Scheduler, tasks: list[Task]) -> None:
     for entry in entries.values():
         if entry.nested:
             kept += entry.nested
+        if isinstance(entry.value, (Inline, Stored, Spilled)) and entry.value.nested:
+            inside = entries.keys() & set(entry.value.nested) - {entry.object_id}
+            assert inside <= set(entry.nested or ()), f"{entry} does not keep what it contains"
     keepers = Counter(kept)
     counted = {object_id: entry.keepers for object_id, entry in entries.items()}
     assert counted == keepers, sorted(set(counted.items()) ^ set(keepers.items()))
@@ -130,6 +131,7 @@ def _audit_store(scheduler: Scheduler) -> None:
     assert not sealed & granted
     live = getattr(extents._allocator, "_extents")  # noqa: B009
     assert set(live) == sealed | granted, (live, sealed, granted)
+    assert extents._allocator.used <= scheduler._config.store_limit + _PAGE * len(live), "the store is over its limit"
 
 
 def _audit_places(scheduler: Scheduler) -> set[int]:
@@ -143,6 +145,7 @@ def _audit_places(scheduler: Scheduler) -> set[int]:
         assert type(place.entry.value) is kind, place
         assert place.state is not PlaceState.LEAVING or place.asked, f"{place} waits for nobody"
         assert not place.wanted or place.state in _COMING or any(one.place is place for one in spilling._demands), place
+    assert {who for who, _ in spilling._letting_go._asked.values()} <= set(scheduler._processes), "the dead are waited for"
     stored = {object_id for object_id, entry in entries.items() if isinstance(entry.value, (Stored, Spilled))}
     assert stored <= set(spilling.places)
     sizes = Counter[PlaceState]()
@@ -154,6 +157,8 @@ def _audit_places(scheduler: Scheduler) -> set[int]:
     return {place.offset for place in spilling.places.values() if place.state in hidden}
 
 
+_PAGE = 4096
+"""Sizes of extents are rounded up to it."""
 _COMING = (PlaceState.WRITING, PlaceState.RESTORING)
 
 
@@ -201,3 +206,7 @@ def _audit_calls(actor: Actor) -> None:
         assert full or not any(queue and queue[0].state is TaskState.QUEUED for queue in actor.callers.values()), actor
     if actor.state is ActorState.DEAD:
         assert not known, actor
+
+
+AUDITS = _audit_tasks, _audit_keepers, _audit_resources, _audit_store, _audit_actors
+"""Each by itself; all of them together are `audit`."""

@@ -61,10 +61,32 @@ class Simulated:
         if self.linked:
             self.outbox.append(message)
 
-    def hear(self) -> bool:
+    def move(self, now: float, order: int) -> bool:
+        """One step, if it can take one: hear what it has said, let it read, or let it act; `order` says what is tried first."""
+        for place in range(order, order + 3):
+            which = place % 3
+            if which == 0:
+                if self.muted_until <= now and self.linked and (self.outbox or not self.joined):
+                    self.hear()
+                    return True
+            elif which == 1:
+                if self.inbox and self.deaf_until <= now:
+                    return self.read()
+            elif self.ready() and self.act():
+                return True
+        return False
+
+    def hear(self) -> None:
         """The next thing that it has said arrives."""
         self.world.hear(self)
-        return True
+
+    def ready(self) -> bool:
+        """Whether `act` may do something by itself."""
+        return False
+
+    def act(self) -> bool:
+        """Do something; False where there was nothing to do."""
+        return False
 
     def new_object(self, count: int = 1) -> ObjectId:
         """The first of so many fresh ids."""
@@ -155,7 +177,7 @@ class Simulated:
             for place in range(abs(template.num_returns)):
                 self.refs[ObjectId(task_id + place)] = None
             self.streams.submitted(task_id, template)
-            self.world.ledger.submit(self.process_id, task_id, template)
+            self.world.ledger.submit(self.process_id, task_id, template, deps)
         self.say(messages.Submit(specs))
         return [spec.task_id for spec in specs]
 

@@ -124,9 +124,9 @@ class ActorUser:
         choice = draw.random()
         if not self.actors or choice < 0.15:
             self.create(CellRunId(draw.choice([BACKGROUND, f"cell {driver.cells}"])))
-        elif choice < 0.9:
+        elif choice < 0.86:
             self.call(draw.choice([1, 2, 5, 20]))
-        elif choice < 0.96:
+        elif choice < 0.92:
             driver._asked += 1
             self.look_up(driver._asked)
         else:
@@ -155,6 +155,8 @@ class Hosted:
         self.leaving = False
         self.waiting: deque[messages.RunSpec] = deque()
         self.under_way: dict[TaskId, messages.RunSpec] = {}
+        self._blocked: set[TaskId] = set()
+        """Those of them that wait for objects."""
 
     @property
     def concurrent(self) -> bool:
@@ -175,7 +177,14 @@ class Hosted:
         if draw.random() < 0.15:
             worker.submit_for(self.under_way[draw.choice(sorted(self.under_way))])
             return True
-        spec = self.under_way.pop(draw.choice(sorted(self.under_way)))
+        task_id = draw.choice(sorted(self.under_way))
+        if draw.random() < 0.15 and task_id not in self._blocked:
+            self._blocked.add(task_id)
+            worker.flush()
+            worker.say(messages.Blocked(task_id))
+            return True
+        self._unblock(task_id)
+        spec = self.under_way.pop(task_id)
         template = worker.known[spec.template_id]
         count = abs(template.num_returns)
         if template.num_returns == STREAMING:
@@ -194,7 +203,14 @@ class Hosted:
         if self.spec.concurrency == "async":
             stopped += [self.under_way.pop(task_id) for task_id in task_ids if task_id in self.under_way]
         for spec in stopped:
+            self._unblock(spec.task_id)
             self._worker.report(spec, [Failure("cancelled", "stopped")])
+
+    def _unblock(self, task_id: TaskId) -> None:
+        """What the call waited for is there, or it waits no more."""
+        if task_id in self._blocked:
+            self._blocked.remove(task_id)
+            self._worker.say(messages.Unblocked(task_id))
 
     def idle(self) -> bool:
         """Whether nothing is left to do."""

@@ -73,7 +73,7 @@ class SimulatedDriver(Simulated):
         """Do something that a user may do."""
         draw = self.random
         choice = draw.random()
-        on_disk = self.reader.on_disk()
+        on_disk = self.reader.on_disk() if self.world.scheduler._spilling.spilled else []
         if on_disk and draw.random() < 0.5:
             self.reader.fetch(draw.choice(on_disk))
         elif len(self.refs) > self.world.roomy:
@@ -88,11 +88,11 @@ class SimulatedDriver(Simulated):
         elif choice < 0.5:
             value: Value = b"small" if draw.random() < 0.5 else Inline(b"holds", self.some(2))
             self.put(value)
-        elif choice < 0.6 and self.writing is None:
+        elif choice < (0.75 if self.world.heavy else 0.6) and self.writing is None:
             self.writing = (draw.choice([100, 5000, 200_000, 400_000, 900_000]), self.some(1))
             self.say(messages.Allocate(1, self.writing[0]))
         elif choice < 0.8:
-            self.release(self.some(4))
+            self.release(self.some(3))
         elif choice < 0.85 and len(self.templates) > 2:
             self.say(messages.ForgetTemplates([self.templates.pop(0).template_id]))
         elif choice < 0.89:
@@ -165,7 +165,7 @@ class SimulatedDriver(Simulated):
     def _call(self) -> None:
         draw = self.random
         if not self.templates or draw.random() < 0.3:
-            self.cells += 1
+            self.cells += not self.cells or draw.random() < 0.4
             cell = CellRunId(draw.choice([BACKGROUND, f"cell {self.cells}"]))
             self.say(messages.DescribeCellRun(cell, f"[{self.cells}]"))
             self.register(cell)

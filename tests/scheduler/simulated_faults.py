@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator
+import heapq
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from nbray.ids import ProcessId
@@ -28,38 +28,27 @@ class Faults:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._kinds: dict[str, Callable[[], None]] = {
-            "kill": self._kill, "cut": self._cut, "leave": self._leave, "late": self._late, "stranger": self._stranger,
-            "watcher": self._watcher, "freeze": self._freeze, "slow zygote": self._slow_zygote, "slow disk": self._slow_disk,
-            "full disk": self._full_disk, "clock jump": self._jump, "headroom": self._headroom, "memory": self._memory,
-            "needless tick": self._tick,
-        }  # fmt: skip
         draw = world.random
         self.on = True
-        self.mix = {kind: draw.choice([0, 1, 1, 3]) for kind in self._kinds}
+        self.mix = {kind: draw.choice([0, 1, 1, 3]) for kind in KINDS}
         self.mix["kill"] += 1
         self.rate = draw.choice([0.003, 0.01, 0.01, 0.03])
         """The part of all steps that are faults."""
         self._bag = [kind for kind, weight in self.mix.items() for _ in range(weight)]
         self._spoiled = 0
-        self._frozen: deque[tuple[Simulated, str]] = deque()
-        self._last_process: Simulated | None = None
+        self._ends: list[float] = []
 
     def strike(self, kind: str = "") -> None:
         """One fault."""
         kind = kind or self._world.random.choice(self._bag)
-        self._kinds[kind]()
+        _METHODS[kind](self)
         self._world.seen[kind] += 1
-
-    @property
-    def kinds(self) -> list[str]:
-        """What can be asked of `strike`."""
-        return list(self._kinds)
 
     def calm(self) -> None:
         """From now on nothing goes wrong, and what stood still goes on."""
         world = self._world
         self.on = False
+        self._ends.clear()
         world.zygote_stalled_until = world.disk.stalled_until = world.disk.full_until = 0.0
         for process in (*world.workers.values(), *world.drivers):
             for freeze in FREEZES:
@@ -69,15 +58,17 @@ class Faults:
                 worker.interrupt()
         world.do(MemoryHeadroom(1 << 40))
 
-    def ends(self) -> Iterator[float]:
-        """When things that stand still go on."""
-        world = self._world
-        yield world.zygote_stalled_until
-        yield world.disk.stalled_until
-        for process in (*world.workers.values(), *world.drivers):
-            yield process.stalled_until
-            yield process.muted_until
-            yield process.deaf_until
+    def next_end(self, now: float) -> float:
+        """When the next thing that stands still goes on."""
+        while self._ends and self._ends[0] <= now:
+            heapq.heappop(self._ends)
+        return self._ends[0] if self._ends else float("inf")
+
+    def _for(self, seconds: list[float]) -> float:
+        """Until so much later."""
+        until = self._world.now + self._world.random.choice(seconds)
+        heapq.heappush(self._ends, until)
+        return until
 
     def started(self) -> None:
         """A worker has joined: those that failed before it do not count."""
@@ -170,16 +161,16 @@ class Faults:
     def _freeze(self) -> None:
         world, draw = self._world, self._world.random
         process: Simulated = draw.choice([*world.workers.values(), *world.drivers])
-        setattr(process, f"{draw.choice(FREEZES)}_until", world.now + draw.choice([0.1, 0.1, 1.0, 10.0]))
+        setattr(process, f"{draw.choice(FREEZES)}_until", self._for([0.1, 0.1, 1.0, 10.0]))
 
     def _slow_zygote(self) -> None:
-        self._world.zygote_stalled_until = self._world.now + self._world.random.choice([0.1, 1.0, 3.0])
+        self._world.zygote_stalled_until = self._for([0.1, 1.0, 3.0])
 
     def _slow_disk(self) -> None:
-        self._world.disk.stalled_until = self._world.now + self._world.random.choice([0.1, 1.0, 10.0])
+        self._world.disk.stalled_until = self._for([0.1, 1.0, 10.0])
 
     def _full_disk(self) -> None:
-        self._world.disk.full_until = self._world.now + self._world.random.choice([0.1, 1.0, 10.0])
+        self._world.disk.full_until = self._for([0.1, 1.0, 10.0])
 
     def _jump(self) -> None:
         """The machine was asleep; workers that were starting have to start again."""
@@ -210,3 +201,12 @@ class Faults:
             self._spoiled += not worker.joined
             if task is not None and worker.ended_by == 9:
                 world.ledger.spare(task.task_id)
+
+
+_METHODS: dict[str, Callable[[Faults], None]] = {
+    "kill": Faults._kill, "cut": Faults._cut, "leave": Faults._leave, "late": Faults._late, "stranger": Faults._stranger,
+    "watcher": Faults._watcher, "freeze": Faults._freeze, "slow zygote": Faults._slow_zygote, "slow disk": Faults._slow_disk,
+    "full disk": Faults._full_disk, "clock jump": Faults._jump, "headroom": Faults._headroom, "memory": Faults._memory,
+    "needless tick": Faults._tick,
+}  # fmt: skip
+KINDS = tuple(_METHODS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from nbray.ids import ObjectId, ProcessId, TemplateId
+from nbray.ids import NO_TASK, ObjectId, ProcessId, TemplateId
 from nbray.ids import object_id as make_object_id
 from nbray.scheduler import messages
 from nbray.scheduler.events import Joined
@@ -16,6 +16,9 @@ from tests.scheduler.simulated_streams import Producer
 
 if TYPE_CHECKING:
     from tests.scheduler.world import World
+
+FOR_A_THREAD = 900
+"""The request of what a lingering thread allocates, and gives back at once."""
 
 
 class SimulatedWorker(Simulated):
@@ -46,20 +49,21 @@ class SimulatedWorker(Simulated):
         self.hosted: Hosted | None = None
         self.created = False
         """Its actor is alive."""
+        self.lingering = NO_TASK
+        """A task that has left a thread behind, which does one thing more."""
         self._allocations = 0
         self._deps: list[ObjectId] = []
         self._children: list[ObjectId] = []
 
-    def hear(self) -> bool:
+    def hear(self) -> None:
         """Its hello arrives, or the next thing that it has said."""
         if self.joined:
             self.world.hear(self)
-            return True
+            return
         self.joined = True
         self.world.faults.started()
         epoch = self.world.scheduler._config.epoch
         self.world.do(Joined(self.process_id, messages.Hello("worker", self.pid, messages.PROTOCOL, epoch, slot=self.slot)))
-        return True
 
     def read(self) -> bool:
         """Take in one message."""
@@ -110,7 +114,7 @@ class SimulatedWorker(Simulated):
 
     def ready(self) -> bool:
         """Whether `act` may do something."""
-        if self.reports:
+        if self.reports or self.lingering:
             return True
         hosted = self.hosted
         if self.running is None:
@@ -122,10 +126,18 @@ class SimulatedWorker(Simulated):
             return False
         return self.producer is None or not self.producer.paused or self.reader.failed
 
+    def move(self, now: float, order: int) -> bool:
+        """One step; of an idle worker this is known at once."""
+        busy = self.running or self.queue or self.reports or self.hosted or self.lingering
+        return bool(self.inbox or self.outbox or busy or not self.joined) and super().move(now, order)
+
     def act(self) -> bool:
         """One step of the running task, or the start of the next."""
         if self.reports and (self.random.random() < 0.4 or (self.running is None and not self.queue)):
             self.flush()
+            return True
+        if self.lingering and self.random.random() < 0.5:
+            self._linger()
             return True
         if self.running is None:
             return self._start() or (self.hosted is not None and self.hosted.act())
@@ -141,6 +153,31 @@ class SimulatedWorker(Simulated):
             return False
         getattr(self, f"_{self.program.popleft()}")()
         return True
+
+    def _linger(self) -> None:
+        """A thread that a task has left behind does what it may do at any time, also while another task waits."""
+        left, self.lingering = self.lingering, NO_TASK
+        what = self.random.choice(["print", "submit", "release", "allocate", "subscribe", "call", "hold", "fetch"])
+        on_disk = self.reader.on_disk() if what == "fetch" else []
+        if what == "print":
+            self.say(messages.Output(left, "stdout", b"later"))
+        elif what == "submit" and self.templates:
+            self.flush()
+            self.submit(self.random.choice(self.templates), 1)
+        elif what == "fetch" and on_disk:
+            self.reader.fetch(on_disk[0])
+        elif what == "call" and self._knows_actors():
+            self.flush()
+            self.actors.call(1)
+        elif what == "allocate":
+            self.say(messages.Allocate(FOR_A_THREAD, 100))
+        elif what == "hold":
+            self.say(messages.Held(self._deps))
+            self.say(messages.Released([number for number in self._deps if number not in self.refs]))
+        elif what == "subscribe":
+            self.subscribe(self.some(1))
+        else:
+            self.release(self.some(1))
 
     def flush(self) -> None:
         """Report what has ended."""
@@ -212,10 +249,13 @@ class SimulatedWorker(Simulated):
     def _call(self) -> None:
         """Call an actor, if it happens to know one."""
         assert self.running is not None
-        self.actors.actors = [object_id for object_id in sorted(self.refs) if object_id in self.world.ledger.actors]
-        if self.actors.actors:
+        if self._knows_actors():
             self.flush()
             self.actors.call(self.random.choice([1, 3]))
+
+    def _knows_actors(self) -> bool:
+        self.actors.actors = [object_id for object_id in sorted(self.refs) if object_id in self.world.ledger.actors]
+        return bool(self.actors.actors)
 
     def _leave(self) -> None:
         """exit_actor."""
@@ -234,6 +274,8 @@ class SimulatedWorker(Simulated):
             self.flush()
             self.say(messages.Blocked(self.running.task_id))
             self.blocked_on = waits
+            if self.random.random() < 0.2:
+                self.lingering = self.running.task_id
 
     def _wake(self) -> None:
         if self.blocked_on is not None:
@@ -259,7 +301,7 @@ class SimulatedWorker(Simulated):
         self.say(messages.Allocate(self._allocations, self.writing[0]))
 
     def _store(self, message: messages.Granted | messages.Refused) -> None:
-        if self.writing is None or message.request_id != self._allocations:  # interrupted while it waited
+        if self.writing is None or message.request_id != self._allocations:  # a thread's, or it was interrupted meanwhile
             if isinstance(message, messages.Granted):
                 self.say(messages.GiveBack(message.offset))
             return
@@ -306,6 +348,8 @@ class SimulatedWorker(Simulated):
             self.reports.append(messages.TaskResult(spec.task_id, values, 5))
         else:
             self.report(spec, values)
+        if self.random.random() < 0.04:
+            self.lingering = spec.task_id
         self.running = None
         self.producer = None
         self.stubborn = False

@@ -12,6 +12,7 @@ import hashlib
 import random
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -38,8 +39,9 @@ from nbray.scheduler.events import Event, Joined, Left, MemoryUsed, Received, St
 from nbray.scheduler.scheduler import Scheduler
 from nbray.scheduler.states import GangState
 from nbray.store.allocator import Allocator
-from tests.scheduler.audit import audit
+from tests.scheduler.audit import AUDITS, audit
 from tests.scheduler.ledger import Ledger, SimulatedArena
+from tests.scheduler.promises import Promises
 from tests.scheduler.simulated import Simulated
 from tests.scheduler.simulated_disk import SimulatedDisk
 from tests.scheduler.simulated_drivers import SimulatedDriver
@@ -50,7 +52,8 @@ if TYPE_CHECKING:
     from tests.scheduler.coverage import Coverage
 
 EPOCH = "sim"
-AUDIT_EVERY = 25
+AUDIT_EVERY = 6
+"""After so many events one of the seven audits, in turn: each is done every 42 events, and all at once in calm."""
 JOBS = "a.ipynb", "b.ipynb"
 MakeScheduler = Callable[[ClusterConfig, Allocator], Scheduler]
 _MOVE_SECONDS = 0.0, 1e-5, 1e-3
@@ -78,6 +81,8 @@ class World:
         self.cpus = workers
         self.roomy = draw.choice([10, 20, 20, 60])
         """How many tasks a notebook has under way, and objects it holds, before it submits no more and lets go of some."""
+        self.heavy = draw.random() < 0.4
+        """Its notebooks put many large objects."""
         spill_directory = draw.choice(["", "/disk", "/disk"])
         limit = draw.choice([1, 1 if spill_directory else 64]) * 1024 * 1024
         config = ClusterConfig(
@@ -89,6 +94,7 @@ class World:
         if coverage is not None:
             coverage.watch(self.scheduler)
         self.ledger = Ledger()
+        self.promises = Promises(self)
         self.arena = SimulatedArena()
         self.disk = SimulatedDisk(self)
         self.faults = Faults(self)
@@ -116,6 +122,9 @@ class World:
         self._next_process = 1
         self._next_pid = 100
         self._audit_at = AUDIT_EVERY
+        self._audits: list[Callable[[], None]] = [
+            *(partial(each, self.scheduler) for each in AUDITS), self._audit_bytes, self.promises.check,
+        ]  # fmt: skip
         self.do(Started())
         for job in JOBS:
             self.join_driver(job)
@@ -141,7 +150,7 @@ class World:
             self._carry_out(action)
         if self.events >= self._audit_at:
             self._audit_at = self.events + AUDIT_EVERY
-            self.audit()
+            self._audits[self.events // AUDIT_EVERY % len(self._audits)]()
 
     def _carry_out(self, action: Action) -> None:
         assert not self.stopped, "an action after StopCluster"
@@ -287,43 +296,33 @@ class World:
             driver.act()
 
     def move(self) -> bool:
-        """One step of one process, of the zygote or the disk, chosen at random among those that can; False when none can."""
-        self.now += _MOVE_SECONDS[int(self.random.random() * 3)]
+        """One step of one process, of the zygote or the disk, whoever comes first after a random one; False when none can."""
+        draw = self.random.random
+        self.now += _MOVE_SECONDS[int(draw() * 3)]
         self._tick()
-        movers = self._movers()
-        while movers:
-            place = int(self.random.random() * len(movers))
-            if movers[place]():
+        now, processes = self.now, [*self.workers.values(), *self.drivers]
+        count = len(processes) + 1
+        first, order = int(draw() * count), int(draw() * 6)
+        for place in range(first, first + count):
+            if place % count:
+                process = processes[place % count - 1]
+                if process.alive and process.stalled_until <= now and process.move(now, order):
+                    return True
+            elif self._move_others(now, order):
                 return True
-            movers[place] = movers[-1]
-            movers.pop()
         return False
 
-    def _movers(self) -> list[Callable[[], bool]]:
-        """Who may have something to do."""
-        now = self.now
-        movers: list[Callable[[], bool]] = []
-        if self._zygote and self.zygote_stalled_until <= now:
-            movers.append(self._hear_zygote)
-        if self._closing:
-            movers.append(self._hear_dead)
-        if self.disk.jobs and self.disk.stalled_until <= now:
-            movers.append(self.disk.step)
-        for worker in self.workers.values():
-            if worker.alive and worker.stalled_until <= now:
-                if worker.linked and (worker.outbox or not worker.joined) and worker.muted_until <= now:
-                    movers.append(worker.hear)
-                if worker.inbox and worker.deaf_until <= now:
-                    movers.append(worker.read)
-                if worker.ready():
-                    movers.append(worker.act)
-        for driver in self.drivers:
-            if driver.stalled_until <= now:
-                if driver.outbox and driver.muted_until <= now:
-                    movers.append(driver.hear)
-                if driver.inbox and driver.deaf_until <= now:
-                    movers.append(driver.read)
-        return movers
+    def _move_others(self, now: float, order: int) -> bool:
+        """One step of what is no process."""
+        for place in range(order, order + 3):
+            which = place % 3
+            if which == 0 and self._zygote and self.zygote_stalled_until <= now:
+                return self._hear_zygote()
+            if which == 1 and self._closing:
+                return self._hear_dead()
+            if which == 2 and self.disk.jobs and self.disk.stalled_until <= now:
+                return self.disk.step()
+        return False
 
     def hear(self, process: Simulated) -> None:
         """The next message of a process arrives."""
@@ -357,15 +356,12 @@ class World:
 
     def pass_time(self) -> bool:
         """Go to the next deadline; False when there is none."""
-        times = [time for time in self.faults.ends() if time > self.now]
         deadline = self.scheduler.next_deadline()
-        if deadline is not None:
-            times.append(deadline)
+        until = min(self.faults.next_end(self.now), float("inf") if deadline is None else deadline)
         if not self.faults.on and self.scheduler._memory_guard._held:  # the process around looks at the memory every second
             self.do(MemoryUsed(1 << 40, 1 << 40, {}))
-        if not times:
+        if until == float("inf"):
             return False
-        until = min(times)
         if self.faults.on and not all(worker.joined for worker in self.workers.values()):
             until = min(until, self.now + 1.0)  # a start takes a while, not a minute
         self.now = max(self.now, min(until, self.now + 100.0))
@@ -375,6 +371,10 @@ class World:
     def audit(self) -> None:
         """Recount the scheduler's tables, and read what every process holds."""
         audit(self.scheduler)
+        self.promises.check()
+        self._audit_bytes()
+
+    def _audit_bytes(self) -> None:
         read = self.arena.read
         for process in (*self.workers.values(), *self.drivers):
             if process.alive and process.linked:
