@@ -142,4 +142,7 @@ class AsyncCalls(ConcurrentCalls):
         for task in left:
             task.cancel()
         if left:
-            self._loop.run_until_complete(asyncio.wait(left, timeout=LEAVE_SECONDS))
+            tidied = self._loop.create_task(asyncio.wait(left, timeout=LEAVE_SECONDS))
+            tidied.add_done_callback(lambda _: self._loop.stop())
+            while not tidied.done():  # each call that ends now stops the loop once more, as the actor is leaving
+                self._loop.run_forever()

@@ -367,3 +367,31 @@ def test_the_hook_of_an_actor_with_coroutines(tmp_path: Any, end: str) -> None:
         actor.leave.remote()
     del actor
     assert until(lambda: path.exists() and path.read_text() == "tidied")
+
+
+def test_an_actor_that_leaves_in_the_midst_of_other_calls_has_left_on_purpose(tmp_path: Any) -> None:
+    """Those are cut off and may tidy up, one after the other; the first one's end is not the end of the others."""
+
+    class Crowd:
+        async def stay(self, path: Any, steps: int) -> None:
+            (path / "began").touch()
+            try:
+                await asyncio.sleep(300)
+            finally:
+                for _ in range(steps):
+                    await asyncio.sleep(0.01)
+                (path / "tidied").touch()
+
+        async def leave(self) -> None:
+            nbray.exit_actor()
+
+    folders = [tmp_path / str(number) for number in range(3)]
+    crowd = nbray.remote(Crowd).remote()
+    for folder in folders:
+        folder.mkdir()
+    refs = [crowd.stay.remote(folder, 5 * number) for number, folder in enumerate(folders)]
+    assert until(lambda: all((folder / "began").exists() for folder in folders), 20)
+    for ref in [crowd.leave.remote(), *refs, crowd.stay.remote(tmp_path, 0)]:
+        with pytest.raises(nbray.ActorDied, match=r"by its own wish|exited on purpose"):
+            nbray.get(ref, timeout=20)
+    assert until(lambda: all((folder / "tidied").exists() for folder in folders))
