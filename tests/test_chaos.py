@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -263,3 +264,28 @@ def test_a_slow_disk_is_slow_and_right() -> None:
         assert time.monotonic() - began > 0.5
     assert "each object takes 0.5 s longer" in done.faults[0].what
     assert [int(nbray.get(ref)[0]) for ref in refs] == list(range(6))
+
+
+# -------------------------------------------------------------------- all together
+
+
+@pytest.mark.local
+@pytest.mark.usefixtures("cluster")
+def test_faults_can_be_combined_and_one_may_end_the_cluster_of_the_others() -> None:
+    with contextlib.ExitStack() as all_of_them:
+        for each in (
+            chaos.fill_store(quiet=True), chaos.full_disk(quiet=True), chaos.stall_workers(every=0.1, seconds=9, quiet=True),
+            chaos.kill_workers(every=0.1, quiet=True), chaos.kill_scheduler(after=0.5, quiet=True),
+        ):  # fmt: skip
+            all_of_them.enter_context(each)
+        with pytest.raises(nbray.ClusterDied):
+            nbray.get(nbray.apply_async(time.sleep, (60,), max_retries=-1))
+        assert nbray.get(nbray.apply_async(abs, (-1,), max_retries=-1), timeout=30) == 1
+    assert nbray.get(nbray.put(np.ones(1_000_000))).sum() == 1_000_000
+
+
+def test_each_of_them_is_written_about() -> None:
+    root = Path(__file__).parent.parent
+    text = (root / "README.md").read_text() + (root / "notebooks" / "04_when_things_fail.ipynb").read_text()
+    assert [make.__name__ for make in MAKERS if make.__name__ not in text] == []
+    assert {make.__name__ for make in MAKERS} == set(chaos.__all__) - {"Chaos", "Fault"}
