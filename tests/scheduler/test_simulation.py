@@ -1,12 +1,16 @@
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 
+from nbray.scheduler.pool import Pool
 from nbray.scheduler.scheduler import Scheduler
+from tests.scheduler.coverage import all_moves, all_pairs
 from tests.scheduler.planting import spoiled
-from tests.scheduler.simulation import run
+from tests.scheduler.simulation import run, run_seeds, tell
+from tests.scheduler.unreachable import unreachable
 
 EVENTS = 400
 
@@ -45,3 +49,29 @@ def test_the_simulation_sees_a_scheduler_that_is_not_deterministic() -> None:
 
     digests = [[run(seed, EVENTS, spoiled(by_address)).digest.hexdigest() for seed in range(10)] for _ in range(2)]
     assert digests[0] != digests[1]
+
+
+def test_no_pair_occurs_that_is_thought_unreachable() -> None:
+    report = run_seeds(0, 12, EVENTS)
+    assert not report.failures
+    assert [pair for pair in report.met if unreachable(pair)] == []
+    assert len(report.met.keys() & all_pairs()) > 120
+    assert len(report.moved.keys() & all_moves()) > 25
+
+
+def test_a_broken_rule_is_told_with_its_seed_and_fails_the_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Pool, "release", lambda pool, worker: None)
+    report = run_seeds(0, 5, EVENTS)
+    assert not tell(report, 1.0, "")
+    told = capsys.readouterr().out
+    assert "violations                           0             1" in told
+    assert re.search(r"seed \d, 400 events, after \d+ events; \d CPUs, .*faults: {'kill'", told)
+
+
+def test_a_tier_must_cover_what_it_is_meant_to(capsys: pytest.CaptureFixture[str]) -> None:
+    assert not tell(run_seeds(0, 1, 10), 1.0, "pull-request")
+    told = capsys.readouterr().out
+    assert "never met: [('actor', 'ALIVE', 'Blocked')" in told
+    assert "never moved: [" in told
