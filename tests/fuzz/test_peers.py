@@ -38,7 +38,7 @@ def template(**changes: Any) -> RegisterTemplate:
     return RegisterTemplate(Template(TEMPLATE, b"key", "f", CellRunId("run-1"), **settings))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.large_base_example])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.large_base_example])
 @given(st.binary(max_size=3000))
 def test_no_conversation_breaks_the_scheduler(data: bytes) -> None:
     chatter(data)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.fuzz.campaign import CORPUS, attack, kept
+from tests.fuzz.campaign import CORPUS, attack, kept, random_inputs
 from tests.fuzz.targets import Run, Target, all_targets
 
 TARGETS = all_targets()
-EXAMPLES = 200
-"""Of each target: together they take about half a minute."""
+EXAMPLES = 50
+INPUTS = 80
+"""Of each target: together with the examples they take about half a minute."""
 
 
 @pytest.fixture(scope="module", params=TARGETS.values(), ids=lambda target: target.name)
@@ -38,6 +40,11 @@ def run(target: Target, tmp_path: Path) -> Iterator[Run]:
 @given(data=st.binary(max_size=600))
 def test_any_bytes_are_read_or_refused(run: Run, data: bytes) -> None:
     assert run(data) in ("read", "refused")
+
+
+def test_a_seeded_crowd_of_inputs_is_read_or_refused(target: Target) -> None:
+    """Hypothesis likes what is simple; these inputs are not."""
+    assert attack(target, islice(random_inputs("tests"), INPUTS)).failures == {}
 
 
 def test_what_has_failed_once_does_so_no_more(target: Target) -> None:
