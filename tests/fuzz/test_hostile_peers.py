@@ -91,11 +91,12 @@ def test_tasks_go_on_and_the_crowd_is_counted(place: Path) -> None:
         assert nbray.get(square.remote(9)) == 81
         of_old = CROWD // len(KINDS) - CROWD // (5 * len(KINDS))
         assert until(lambda: snapshot().refused.get(ANOTHER_CLUSTER) == of_old, 30)  # the last ones wait to be accepted
-        refused = snapshot().refused
+        picture = snapshot()
+        refused = picture.refused
         assert {GARBLED, CROWDED_OUT} <= set(refused)
         assert set(refused) <= {GARBLED, ANOTHER_CLUSTER, CROWDED_OUT, SILENT, NO_ROOM}
         assert sum(refused.values()) > before + CROWD // 3
-        line = repr(Status("local", snapshot()))
+        line = repr(Status("local", picture))
         assert f"{refused[GARBLED]:,} connections refused {GARBLED}".replace(",", "") in line.replace(",", "")
     finally:
         attackers.join()
