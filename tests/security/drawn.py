@@ -253,7 +253,7 @@ def _views(text: str) -> Iterator[View]:
 
 
 def _experiments(text: str) -> str:
-    pictures = [picture_of(text, view, left=left) for view in _views(text) for left in ("", text)]
+    pictures = [picture_of(text, view, left=left) for view, left in zip(_views(text), ("", "", text), strict=True)]
     return "".join(map(tune_card.static_html, pictures))
 
 
