@@ -21,6 +21,7 @@ LOOK_SECONDS = 0.02
 """How often it is looked whether there is something to hit, when there was nothing."""
 LARGEST_PIECE = 1 << 28
 SMALLEST_PIECE = 1 << 16
+"""Whole numbers of it are taken, so that no request fails for want of the rest of a page."""
 _AT_WORK = ("busy", "blocked")
 
 Note = Callable[[str, str], None]
@@ -188,11 +189,10 @@ class OnStore(Mischief):
         backend = session.current_backend()
         store = backend.snapshot().store
         wanted, taken, piece = store.limit - store.used - self._leaving, 0, LARGEST_PIECE
-        while piece >= SMALLEST_PIECE and taken < wanted:
-            size = min(piece, wanted - taken)
+        while (size := min(piece, wanted - taken) // SMALLEST_PIECE * SMALLEST_PIECE) > 0:
             give_back = backend.occupy(size)
-            if give_back is None:
-                piece //= 2
+            if give_back is None:  # which takes a second: the scheduler waits whether room comes
+                piece = size // 2
             else:
                 self._taken.append(give_back)
                 taken += size

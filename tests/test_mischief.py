@@ -28,6 +28,7 @@ class Cluster(FakeBackend):
         self.picture = ClusterSnapshot(1, self.epoch, {}, {}, StoreSnapshot(limit, used, 0), list(workers))
         self.injected: list[Injection] = []
         self.free = free
+        self.refused = 0
         self.occupied: list[int] = []
 
     def snapshot(self) -> ClusterSnapshot:
@@ -38,7 +39,8 @@ class Cluster(FakeBackend):
         return True
 
     def occupy(self, size: int) -> Callable[[], None] | None:
-        if size > self.free - sum(self.occupied):
+        if size > self.free - sum(self.occupied) or size % 4096:
+            self.refused += 1
             return None
         self.occupied.append(size)
         return lambda: self.occupied.remove(size)
@@ -186,6 +188,15 @@ def test_the_room_of_the_store_is_taken_and_given_back(
     assert "of the store's" in note[0]
     mischief.end()
     assert cluster.occupied == []
+
+
+def test_of_a_store_of_any_size_nothing_is_asked_that_is_refused(current: Any) -> None:
+    cluster = current.backend = Cluster(limit=7_582_953_062, free=7_582_953_062)
+    mischief = OnStore(0)
+    notes_of(mischief)
+    assert cluster.refused == 0
+    assert 0 <= 7_582_953_062 - sum(cluster.occupied) < 1 << 16
+    mischief.end()
 
 
 def test_where_large_pieces_are_not_to_be_had_it_takes_smaller_ones(current: Any) -> None:
