@@ -22,6 +22,13 @@ def test_a_figure_has_every_name_that_is_filled_and_dressed() -> None:
     json.dumps(filled, allow_nan=False)
 
 
+def test_what_is_said_in_a_figure_is_no_mathematics() -> None:
+    """BokehJS typesets texts with dollars, but not those of this kind, of which the page's script makes more."""
+    plot = empty_plot(200, logarithmic=True)
+    kinds = [type(each).__name__ for each in (plot.title.text, plot.xaxis[0].axis_label, plot.yaxis[0].axis_label)]
+    assert kinds == ["PlainText"] * 3
+
+
 def test_plots_may_share_what_they_are_drawn_against() -> None:
     first = empty_plot(200, logarithmic=False)
     second = empty_plot(200, logarithmic=True, part="-1", x_range=first.x_range)
