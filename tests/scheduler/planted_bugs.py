@@ -18,15 +18,16 @@ from typing import NamedTuple
 
 from tests.scheduler import planted_actors, planted_cluster, planted_objects, planted_tasks
 from tests.scheduler.planting import Bug, spoiled
-from tests.scheduler.simulation import run
+from tests.scheduler.simulation import TIERS, run
 
 BUGS: dict[str, Bug] = {
     bug.__name__: bug
     for bug in (*planted_tasks.BUGS, *planted_objects.BUGS, *planted_actors.BUGS, *planted_cluster.BUGS)
 }  # fmt: skip
 EVENTS = 2000
-"""Of the faulty phase of each seed, in every tier."""
-SEEDS = {"pull-request": 2000, "nightly": 40_000}
+"""Of each seed, in every tier."""
+WIDEST = 60
+"""Characters of what broke that are kept."""
 TABLE = Path(__file__).with_suffix(".txt")
 
 
@@ -61,7 +62,7 @@ def _noted(error: Exception) -> str:
 def _in_one_line(error: Exception) -> str:
     frame = next(frame for frame in reversed(traceback.extract_tb(error.__traceback__)) if "/scheduler/" in frame.filename)
     lines = str(error).strip().splitlines()
-    return f"{Path(frame.filename).name}: {type(error).__name__} {lines[0] if lines else frame.line:.80}"
+    return f"{Path(frame.filename).name}: {type(error).__name__} {lines[0] if lines else frame.line}"[:WIDEST]
 
 
 # ---------------------------------------------------------------- the table
@@ -86,13 +87,13 @@ def _search(name: str, seeds: int) -> tuple[str, Finding | None]:
 def main() -> None:
     """Look for the bugs and print the table."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--tier", choices=list(SEEDS), default="pull-request")
+    parser.add_argument("--tier", choices=list(TIERS), default="pull-request")
     parser.add_argument("--bug", choices=list(BUGS))
     parser.add_argument("--seeds", type=int, default=0, help="so many instead of the tier's")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--write", action="store_true", help=f"keep the table in {TABLE.name}")
     arguments = parser.parse_args()
-    seeds = arguments.seeds or SEEDS[arguments.tier]
+    seeds = arguments.seeds or TIERS[arguments.tier]
     names = [arguments.bug] if arguments.bug else list(BUGS)
     head = f"# {'bug':46} {'seed':>6} {'events':>10}  the rule that was broken ({arguments.tier} tier: {seeds:,} seeds)"
     print(head, flush=True)

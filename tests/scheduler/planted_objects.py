@@ -13,6 +13,7 @@ from nbray.scheduler.ownership import ObjectEntry
 from nbray.scheduler.places import Place
 from nbray.scheduler.processes import Process
 from nbray.scheduler.scheduler import Scheduler
+from nbray.store.allocator import Allocator
 from tests.scheduler.planting import Bug, replace
 
 
@@ -104,7 +105,10 @@ def an_extent_has_two_owners(scheduler: Scheduler) -> None:
 
 
 def the_limit_of_the_store_does_not_count(scheduler: Scheduler) -> None:
-    """Extents are handed out as long as the arena has room."""
+    """Extents are handed out as long as the arena has room, by the scheduler and by its allocator."""
+    allocator = scheduler._extents._allocator
+    assert isinstance(allocator, Allocator)
+    allocator.limit *= 3
     scheduler._extents._limit *= 3
 
 
