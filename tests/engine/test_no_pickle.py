@@ -45,7 +45,8 @@ def test_the_entry_point_of_the_scheduler_process_renounces_first() -> None:
     code = (
         "import pickle\nfrom types import SimpleNamespace\nfrom nbray.engine import scheduler_process\n"
         "scheduler_process.SchedulerProcess = lambda inheritance: SimpleNamespace(run=lambda: pickle.loads(b'N.'))\n"
-        "scheduler_process.run(None)\nprint('alive')"
+        "scheduler_process.stack_dumps = SimpleNamespace(install=lambda directory: None)\n"
+        "scheduler_process.run(SimpleNamespace(config=SimpleNamespace(run_directory='.')))\nprint('alive')"
     )
     done = python(code)
     assert (done.returncode, done.stdout) == (-signal.SIGABRT, "")
