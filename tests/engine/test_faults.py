@@ -188,6 +188,7 @@ class TestProcesses:
 
     def test_workers_that_cannot_start_end_the_cluster_with_the_reason(self, cluster: None) -> None:
         backend: Any = session.current_backend()
+        assert until(lambda: [worker.state for worker in backend.snapshot().workers] == ["idle"] * 2, 20)
         (backend._driver.directory / "scheduler.sock").rename(backend._driver.directory / "moved.sock")
         for ends in [nbray.apply_async(os._exit, (1,)) for _ in range(2)]:  # at once: the cluster ends soon after
             with pytest.raises(nbray.WorkerDied):
