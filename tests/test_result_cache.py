@@ -118,7 +118,7 @@ def test_the_directory_is_the_users_own(tmp_path: Path, monkeypatch: pytest.Monk
     assert default_directory() == tmp_path / "nbray" / "results"
     default_directory().mkdir(parents=True)
     monkeypatch.setattr(os, "getuid", lambda: -5)
-    with pytest.raises(nbray.UsageError, match="belongs to somebody else, and reading what others keep there would run their code"):
+    with pytest.raises(nbray.UsageError, match="belongs to somebody else, and reading what others keep there would run"):
         default_directory()
 
 

@@ -232,7 +232,12 @@ class TestSweep:
         run_directory.write(spilled, record)
         directory = self.put("dead", record)
         remove, gone = run_directory.remove_marked, list[Path]()
-        monkeypatch.setattr(run_directory, "remove_marked", lambda path: (gone.append(path), remove(path)))
+
+        def note(path: Path) -> None:
+            gone.append(path)
+            remove(path)
+
+        monkeypatch.setattr(run_directory, "remove_marked", note)
         run_directory.sweep()
         assert gone == [spilled, directory]
         assert not spilled.exists()
