@@ -209,6 +209,10 @@ POINTED = """async () => {
 """Move over every figure from top to bottom; whether there was a curve, of which a tooltip tells."""
 
 
+TITLES = """() => Bokeh.documents.map((each) => each.get_model_by_name('title-0')?.text).filter(Boolean)
+    .map((each) => [each.type, each.text])"""
+
+
 def test_everything_in_a_notebook(server: Server, open_tab: OpenTab, watched: Callable[[str], Watched]) -> None:
     server.write_notebook("hostile.ipynb", [LOAD, *LIVE, *CELLS])
     tab = open_tab("hostile.ipynb")
@@ -220,6 +224,8 @@ def test_everything_in_a_notebook(server: Server, open_tab: OpenTab, watched: Ca
         tab.page.wait_for_selector(FIGURE, timeout=60_000)
         tab.page.wait_for_function(POINTED, timeout=60_000)  # until a tooltip has told what is there
         assert tab.page.evaluate(STRANGE, OUTPUTS) == []
+        titles = dict(tab.page.evaluate(TITLES))
+        assert set(titles) == {"PlainText"} or "plot" not in LIVE[index - 1], "a text of another kind would be typeset"
         tab.look(f"hostile-{index}")
         (server.folder / "enough").touch()
         tab.wait_for_text(index, "Done", 60)
