@@ -38,7 +38,6 @@ def test_a_fresh_scheduler_does_what_those_of_real_clusters_did(tmp_path: Path) 
     clusters, kinds = replay_all(tmp_path)
     assert clusters >= 5
     assert kinds.keys() >= HAPPENED, HAPPENED - kinds.keys()
-    assert kinds.total() > 1000
 
 
 def recorded(directory: Path, seed: int) -> Path:
