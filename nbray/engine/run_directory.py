@@ -214,7 +214,10 @@ def remove_marked(directory: Path) -> None:
 
 
 def remove_if_bare(directory: Path) -> None:
-    """Remove a directory of ours that has nothing in it: who made it was killed before it could mark it, some time ago."""
+    """Remove a directory of ours that has at most an empty marker in it: who made it was killed before it could write that."""
     with contextlib.suppress(OSError):
         if is_private(directory) and time.time() - directory.lstat().st_mtime > BARE_SECONDS:
+            marker = directory / FILE_NAME
+            if marker.is_file() and not marker.stat().st_size:
+                marker.unlink()
             directory.rmdir()

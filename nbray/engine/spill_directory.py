@@ -98,14 +98,26 @@ def create(directory: Path, run: Path) -> int:
     sweep(directory.parent)
     directory.mkdir(mode=0o700)
     descriptor = os.open(directory, _AS_DIRECTORY)
+    try:
+        _claim(directory, descriptor, content)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _claim(directory: Path, descriptor: int, content: run_directory.ClusterFile) -> None:
+    """Lock and mark a directory that was just made; where the disk is too full for that, the next try finds nothing of this one."""
     status = os.fstat(descriptor)
     if status.st_uid != os.getuid() or status.st_mode & 0o077:
-        os.close(descriptor)
         raise PermissionError(errno.EPERM, f"somebody has put another directory in the place of {str(directory)!r}")
     with contextlib.suppress(OSError):  # a file system that knows no locks
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    run_directory.write(directory, content)
-    return descriptor
+    try:
+        run_directory.write(directory, content)
+    except BaseException:
+        remove(str(directory))
+        raise
 
 
 def sweep(folder: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import signal
@@ -102,6 +103,26 @@ def test_another_one_in_its_place_is_not_used(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(os, "getuid", lambda: 12345)
     with pytest.raises(PermissionError, match="somebody has put another directory in the place of"):
         spill_directory.create(tmp_path / "spill-ab12", run)
+
+
+def test_a_full_disk_leaves_nothing_in_the_way_of_the_next_try(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    run_directory.write(run, content())
+    directory = tmp_path / "spill-ab12"
+    open_before = set(os.listdir("/proc/self/fd"))
+
+    def full(directory: Path, content: ClusterFile) -> None:
+        (directory / run_directory.FILE_NAME).touch()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_directory, "write", full)
+        with pytest.raises(OSError, match="No space left"):
+            spill_directory.create(directory, run)
+    assert not directory.exists()
+    assert set(os.listdir("/proc/self/fd")) == open_before
+    os.close(spill_directory.create(directory, run))
 
 
 # ---------------------------------------------------------------- swept

@@ -176,8 +176,8 @@ class SimulatedWorker(Simulated):
             self.say(messages.Released([number for number in self._deps if number not in self.refs]))
         elif what == "subscribe":
             self.subscribe(self.some(1))
-        else:
-            self.release(self.some(1))
+        else:  # what the task waits for, it holds
+            self.release([number for number in self.some(1) if number not in (self.blocked_on or ())])
 
     def flush(self) -> None:
         """Report what has ended."""
