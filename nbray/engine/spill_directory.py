@@ -97,27 +97,30 @@ def create(directory: Path, run: Path) -> int:
         private_folders.make(directory.parent)
     sweep(directory.parent)
     directory.mkdir(mode=0o700)
-    descriptor = os.open(directory, _AS_DIRECTORY)
-    try:
+    with contextlib.ExitStack() as undo:
+        undo.callback(_unmake, directory)
+        descriptor = os.open(directory, _AS_DIRECTORY)
+        undo.callback(os.close, descriptor)
         _claim(directory, descriptor, content)
-    except BaseException:
-        os.close(descriptor)
-        raise
+        undo.pop_all()
     return descriptor
 
 
 def _claim(directory: Path, descriptor: int, content: run_directory.ClusterFile) -> None:
-    """Lock and mark a directory that was just made; where the disk is too full for that, the next try finds nothing of this one."""
+    """Lock and mark a directory that was just made."""
     status = os.fstat(descriptor)
     if status.st_uid != os.getuid() or status.st_mode & 0o077:
         raise PermissionError(errno.EPERM, f"somebody has put another directory in the place of {str(directory)!r}")
     with contextlib.suppress(OSError):  # a file system that knows no locks
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    try:
-        run_directory.write(directory, content)
-    except BaseException:
-        remove(str(directory))
-        raise
+    run_directory.write(directory, content)
+
+
+def _unmake(directory: Path) -> None:
+    """The disk was full, or the process could open no more files: the next try must find nothing of this one."""
+    if run_directory.is_private(directory):
+        (directory / run_directory.FILE_NAME).unlink(missing_ok=True)
+        directory.rmdir()
 
 
 def sweep(folder: Path) -> None:

@@ -105,20 +105,32 @@ def test_another_one_in_its_place_is_not_used(tmp_path: Path, monkeypatch: pytes
         spill_directory.create(tmp_path / "spill-ab12", run)
 
 
-def test_a_full_disk_leaves_nothing_in_the_way_of_the_next_try(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EMFILE], ids=["disk", "descriptors"])
+def test_what_is_full_leaves_nothing_in_the_way_of_the_next_try(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = tmp_path / "run"
     run.mkdir()
     run_directory.write(run, content())
     directory = tmp_path / "spill-ab12"
     open_before = set(os.listdir("/proc/self/fd"))
+    really_open = os.open
 
-    def full(directory: Path, content: ClusterFile) -> None:
+    def write(directory: Path, content: ClusterFile) -> None:
         (directory / run_directory.FILE_NAME).touch()
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise OSError(number, os.strerror(number))
+
+    def open_directory(path: Path, flags: int, *rest: int) -> int:
+        if path == directory:
+            raise OSError(number, os.strerror(number))
+        return really_open(path, flags, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(run_directory, "write", full)
-        with pytest.raises(OSError, match="No space left"):
+        if number == errno.ENOSPC:
+            patch.setattr(run_directory, "write", write)
+        else:
+            patch.setattr(os, "open", open_directory)
+        with pytest.raises(OSError, match=os.strerror(number)):
             spill_directory.create(directory, run)
     assert not directory.exists()
     assert set(os.listdir("/proc/self/fd")) == open_before
