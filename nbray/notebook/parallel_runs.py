@@ -162,12 +162,20 @@ class ParallelRun:
         for results in self.results.values():
             results[index] = error
 
+    def _forget(self, index: int) -> None:
+        """The item has not run."""
+        del self._errors[index]
+        for results in self.results.values():
+            results[index] = None
+
     def _take_what_is_there(self, backend: Backend, refs: Mapping[int, ObjectRef]) -> None:
         waiting = {ref.id: index for index, ref in refs.items() if index in self._left and index not in self._errors}
         if not backend.lost and waiting:
             ready = backend.wait(list(waiting), len(waiting), 0.0)
-            for object_id in [each for each in waiting if each in ready]:
-                self._take(waiting[object_id], backend, object_id)
+            for index in [waiting[object_id] for object_id in waiting if object_id in ready]:
+                self._take(index, backend, refs[index].id)
+                if isinstance(self._errors.get(index), TaskCancelledError):  # by what interrupted the wait
+                    self._forget(index)
 
     # ---------------------------------------------------------------- what the user reads
 

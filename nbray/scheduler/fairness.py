@@ -62,12 +62,11 @@ class Line:
             queue.popleft()
         return None
 
-    def first(self, full: Collection[Shape]) -> Shape | None:
-        """A shape that has a task and is not `full`."""
-        for shape in self.queues:
+    def shapes(self, full: Collection[Shape]) -> Iterator[Shape]:
+        """Those that have a task and are not `full`; both may change while this goes on."""
+        for shape in tuple(self.queues):
             if shape not in full and self.head(shape) is not None:
-                return shape
-        return None
+                yield shape
 
     def tasks(self) -> Iterator[Task]:
         """Every queued task."""
@@ -140,17 +139,13 @@ class Turns:
             if not line.share.lines:
                 self._shares.pop(id(line.share), None)
 
-    def next(self, full: Collection[Shape]) -> tuple[Line, Shape] | None:
-        """Whose turn it is, of those whose shape is not `full`."""
-        if not self._shares:
-            return None
+    def in_order(self, full: Collection[Shape]) -> Iterator[tuple[Line, Shape]]:
+        """Whose turn it is, of those whose shape is not `full`, and who is next if that one cannot have it; `full` may grow."""
         for share in self._in_order(self._shares, _service):
             for line in self._in_order(share.lines, _line_order):
-                shape = line.first(full)
-                if shape is not None:
+                for shape in line.shapes(full):
                     share.clocks[line.priority], self._clock = line.service, share.service
-                    return line, shape
-        return None
+                    yield line, shape
 
     def lines(self) -> list[Line]:
         """Every line that has tasks."""
@@ -166,7 +161,7 @@ class Turns:
 
     @staticmethod
     def _in_order(candidates: dict[int, _Served], order: Callable[[_Served], Any]) -> Iterable[_Served]:
-        return candidates.values() if len(candidates) == 1 else sorted(candidates.values(), key=order)
+        return tuple(candidates.values()) if len(candidates) == 1 else sorted(candidates.values(), key=order)
 
     def _grow(self, line: Line, count: int) -> None:
         if not count:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from nbray.scheduler.deadlines import Deadlines
 from nbray.scheduler.fairness import Line, Turns
-from nbray.scheduler.gangs import Gangs
+from nbray.scheduler.gangs import Claim, Gangs
 from nbray.scheduler.messages import Run, RunSpec
 from nbray.scheduler.outcomes import Outcomes
 from nbray.scheduler.ownership import Objects
@@ -72,26 +72,31 @@ class Placement:
 
     def _assign_all(self) -> None:
         full: set[Shape] = set()
-        room = self._room
-        claim = room.claim()
-        while (turn := self._turns.next(full)) is not None:
-            line, shape = turn
-            if claim is not None and claim.bars(shape):
-                full.add(shape)
-            elif (worker := self._worker_for(shape, line)) is not None:
-                room.found(shape)
-                if shape.hosts:
-                    self._host(worker, line, shape)
-                else:
-                    self._assign(worker, line, shape)
-            else:
-                full.add(shape)
-                room.make(shape)
+        claim = self._room.claim()
+        while self._assign_next(full, claim):
+            pass
         for worker, specs in self._runs.items():
             assert worker.process is not None
             for portion in (specs,) if len(specs) == 1 else portions(specs):
                 self._outbox.send(worker.process.process_id, Run(portion))
         self._runs.clear()
+
+    def _assign_next(self, full: set[Shape], claim: Claim | None) -> bool:
+        """Give the first in turn what there is a worker for; False when nobody can have anything. Fills `full`."""
+        for line, shape in self._turns.in_order(full):
+            if claim is not None and claim.bars(shape):
+                full.add(shape)
+            elif (worker := self._worker_for(shape, line)) is not None:
+                self._room.found(shape)
+                if shape.hosts:
+                    self._host(worker, line, shape)
+                else:
+                    self._assign(worker, line, shape)
+                return True
+            else:
+                full.add(shape)
+                self._room.make(shape)
+        return False
 
     def _worker_for(self, shape: Shape, line: Line) -> Worker | None:
         """An idle worker if the resources are there, else one that holds them already and has little to do."""

@@ -20,6 +20,11 @@ from nbray.errors import UsageError
 MOUNTS = "30 24 {device} / /somewhere rw,relatime shared:1 - {kind} device rw\n"
 
 
+def descriptors() -> set[str]:
+    """Those that this process has open."""
+    return {path.name for path in Path("/proc/self/fd").iterdir()}
+
+
 def mounts(folder: Path, kind: str, tmp_path: Path) -> Path:
     """A table of mounts in which the folder's device is of this kind."""
     device = folder.stat().st_dev
@@ -113,7 +118,7 @@ def test_what_is_full_leaves_nothing_in_the_way_of_the_next_try(
     run.mkdir()
     run_directory.write(run, content())
     directory = tmp_path / "spill-ab12"
-    open_before = set(os.listdir("/proc/self/fd"))
+    open_before = descriptors()
     really_open = os.open
 
     def write(directory: Path, content: ClusterFile) -> None:
@@ -133,7 +138,7 @@ def test_what_is_full_leaves_nothing_in_the_way_of_the_next_try(
         with pytest.raises(OSError, match=os.strerror(number)):
             spill_directory.create(directory, run)
     assert not directory.exists()
-    assert set(os.listdir("/proc/self/fd")) == open_before
+    assert descriptors() == open_before
     os.close(spill_directory.create(directory, run))
 
 

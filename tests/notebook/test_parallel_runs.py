@@ -147,6 +147,26 @@ def test_what_ended_before_the_interrupt_is_taken(
     assert parallel.results == {LAST: [0, 1, None]}
 
 
+def test_what_the_interrupt_has_cancelled_already_has_not_run(
+    shell: InteractiveShell, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parallel = ready(shell, "for x in range(3)", "x")
+    parallel.start(shell)
+    get = backend.get
+
+    def interrupted(ids: Any, timeout: float | None = None) -> list[Any]:
+        monkeypatch.setattr(backend, "get", get)
+        backend.cancel([ref.id for ref in parallel._refs.values()][2:])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(backend, "get", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        parallel.finish()
+    assert parallel.results[LAST][2] is None
+    assert "with None where one has not run." in parallel.summary(["_"])
+    assert go(parallel, shell).results == {LAST: [0, 1, 2]}
+
+
 def test_an_item_that_cannot_be_shipped_is_named(shell: InteractiveShell, backend: FakeBackend) -> None:
     shell.user_ns["items"] = [1, {"k": threading.Lock()}]
     parallel = ready(shell, "for x in items", "x")

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 Template = messages.Template
 
 
+ORDERS = tuple(tuple((first + place) % 3 for place in range(3)) for first in range(6))
+"""What a process tries first, second and third."""
+
+
 class Simulated:
     """One process: what it has received and not read, what it has sent and nobody has read, what it holds."""
 
@@ -63,10 +67,9 @@ class Simulated:
 
     def move(self, now: float, order: int) -> bool:
         """One step, if it can take one: hear what it has said, let it read, or let it act; `order` says what is tried first."""
-        for place in range(order, order + 3):
-            which = place % 3
+        for which in ORDERS[order]:
             if which == 0:
-                if self.muted_until <= now and self.linked and (self.outbox or not self.joined):
+                if (self.outbox or not self.joined) and self.muted_until <= now and self.linked:
                     self.hear()
                     return True
             elif which == 1:

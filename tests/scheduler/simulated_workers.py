@@ -128,8 +128,10 @@ class SimulatedWorker(Simulated):
 
     def move(self, now: float, order: int) -> bool:
         """One step; of an idle worker this is known at once."""
-        busy = self.running or self.queue or self.reports or self.hosted or self.lingering
-        return bool(self.inbox or self.outbox or busy or not self.joined) and super().move(now, order)
+        heard = self.joined and not (self.inbox or self.outbox)
+        if heard and self.running is None and self.hosted is None and not (self.queue or self.reports or self.lingering):
+            return False
+        return super().move(now, order)
 
     def act(self) -> bool:
         """One step of the running task, or the start of the next."""

@@ -42,7 +42,7 @@ from nbray.store.allocator import Allocator
 from tests.scheduler.audit import AUDITS, audit
 from tests.scheduler.ledger import Ledger, SimulatedArena
 from tests.scheduler.promises import Promises
-from tests.scheduler.simulated import Simulated
+from tests.scheduler.simulated import ORDERS, Simulated
 from tests.scheduler.simulated_disk import SimulatedDisk
 from tests.scheduler.simulated_drivers import SimulatedDriver
 from tests.scheduler.simulated_faults import Faults
@@ -300,22 +300,19 @@ class World:
         draw = self.random.random
         self.now += _MOVE_SECONDS[int(draw() * 3)]
         self._tick()
-        now, processes = self.now, [*self.workers.values(), *self.drivers]
-        count = len(processes) + 1
-        first, order = int(draw() * count), int(draw() * 6)
-        for place in range(first, first + count):
-            if place % count:
-                process = processes[place % count - 1]
-                if process.alive and process.stalled_until <= now and process.move(now, order):
+        now, movers = self.now, [None, *self.workers.values(), *self.drivers]
+        first, order = int(draw() * len(movers)), int(draw() * 6)
+        for process in movers[first:] + movers[:first]:
+            if process is None:
+                if self._move_others(now, order):
                     return True
-            elif self._move_others(now, order):
+            elif process.alive and process.stalled_until <= now and process.move(now, order):
                 return True
         return False
 
     def _move_others(self, now: float, order: int) -> bool:
         """One step of what is no process."""
-        for place in range(order, order + 3):
-            which = place % 3
+        for which in ORDERS[order]:
             if which == 0 and self._zygote and self.zygote_stalled_until <= now:
                 return self._hear_zygote()
             if which == 1 and self._closing:
