@@ -240,10 +240,11 @@ class LeakGuard:
         left = self._unowned() - self._before
         if not left:
             return left
-        gc.collect()
         deadline = time.monotonic() + self._grace
+        gc.collect()
         while (left := self._unowned() - self._before) and time.monotonic() < deadline:
             time.sleep(0.01)
+            gc.collect()  # again: a thread that has ended since may have held a circle together
         return left
 
 
